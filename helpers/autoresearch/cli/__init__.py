@@ -1,0 +1,106 @@
+"""The command `autoresearch`: words and flags only. A command's module is imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from autoresearch import __version__
+from autoresearch.errors import AutoresearchError
+
+# name -> one-line help. The module is `autoresearch.cli.<name>`, its click command the attribute `command`.
+COMMANDS: dict[str, str] = {
+    "init": "Scaffold a session in this project.",
+    "doctor": "Check the machine, the project and the benchmark; name what is missing.",
+    "baseline": "Freeze the evaluator, measure the noise floor, open the ledger.",
+    "ideas": "The queue of ideas: add, rank, next, done.",
+    "papers": "Search and fetch papers from arXiv.",
+    "new": "Open an isolated copy for an experiment.",
+    "run": "Build, benchmark and check experiments, detached and in parallel.",
+    "wait": "Wait for running jobs, at most --timeout seconds.",
+    "queue": "Show what runs and what waits.",
+    "logs": "Show the output of an experiment's job.",
+    "cancel": "Stop an experiment's job.",
+    "parse": "Read METRIC lines from a file or stdin.",
+    "noise": "Say how noisy samples, a log or this machine are.",
+    "ab": "Compare candidate and base, interleaved on one machine.",
+    "log": "Show, import or export the ledger.",
+    "decide": "Keep or discard an experiment: the only way to a keep.",
+    "status": "Where the session stands and what comes next.",
+    "report": "Render the documents and the chart from the ledger.",
+}
+
+
+class LazyGroup(click.Group):
+    """A click group that lists its commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"autoresearch.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # Overridden so that --help does not import all commands for their short help.
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise click.UsageError(f"No such command '{args[0]}'.{hint}", ctx) from None
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done, 1 a measured no or not yet, 2 wrong use, 3 environment, "
+    "4 budget or stop rule, 5 integrity.  Example: autoresearch status --json",
+)
+@click.version_option(__version__, prog_name="autoresearch")
+@click.option(
+    "-C", "--directory", metavar="DIR", default=None, help="Work as if started in DIR (like git -C)."
+)
+def group(directory: str | None) -> None:
+    """Let a coding agent optimise code, and keep only what is really better."""
+    if directory is not None:
+        import os
+
+        try:
+            os.chdir(directory)
+        except OSError as exc:
+            raise click.UsageError(f"Cannot enter {directory}: {exc.strerror}.") from None
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry point: runs a command and turns expected failures into one sentence and an exit code."""
+    args = sys.argv[1:] if argv is None else argv
+    try:
+        code = group.main(args=args, prog_name="autoresearch", standalone_mode=False)
+    except AutoresearchError as exc:
+        from autoresearch.cli._output import report_error
+
+        sys.exit(report_error(exc, as_json="--json" in args))
+    except click.exceptions.Abort:
+        click.echo("autoresearch: interrupted.", err=True)
+        sys.exit(130)
+    except click.ClickException as exc:
+        exc.show()
+        sys.exit(2)
+    except BrokenPipeError:
+        # The reader of a pipe has gone (`| head`): nothing more to say, and no traceback.
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,63 @@
+"""How every command speaks: one JSON object for an agent, short aligned text for a person."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from autoresearch.errors import AutoresearchError
+from autoresearch.safetext import one_line
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+json_option: Callable[[F], F] = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object for an agent."
+)
+
+
+def to_json(data: Mapping[str, Any]) -> str:
+    """One line of strict JSON; anything outside ASCII is escaped, so a terminal or agent gets no raw bytes."""
+    return json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+
+
+def emit(data: Mapping[str, Any], human: str, *, as_json: bool) -> None:
+    """Print `data` as JSON or `human` as text."""
+    click.echo(to_json(data) if as_json else human)
+
+
+def table(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> str:
+    """Aligned columns, two spaces apart; cells are cleaned. Numbers given as str keep their alignment left."""
+    cells = [[one_line(str(c), 80) for c in row] for row in rows]
+    if header:
+        cells.insert(0, list(header))
+    if not cells:
+        return ""
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    return "\n".join(
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells
+    )
+
+
+def say(text: str) -> None:
+    """Progress for a person, on stderr, so that stdout stays one object or one table."""
+    click.echo(text, err=True)
+
+
+def is_terminal() -> bool:
+    """True when a person watches stderr."""
+    return sys.stderr.isatty()
+
+
+def report_error(exc: AutoresearchError, *, as_json: bool) -> int:
+    """Print an expected failure: one sentence on stderr, with --json also an object on stdout."""
+    click.echo(f"autoresearch: {one_line(exc.sentence(), 600)}", err=True)
+    if exc.next:
+        click.echo(f"next: {one_line(exc.next, 200)}", err=True)
+    if as_json:
+        error = {"error": one_line(exc.message, 400), "fix": one_line(exc.fix, 300), "exit": int(exc.code)}
+        click.echo(to_json({**error, "next": exc.next}))
+    return int(exc.code)
