@@ -1,0 +1,118 @@
+"""`autoresearch.yaml`: what is measured, what may change, and when to stop. Unknown keys are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import yaml
+from msgspec import Meta, field
+
+from autoresearch.errors import BadInput
+
+CONFIG_NAME = "autoresearch.yaml"
+
+Direction = Literal["lower", "higher"]
+Positive = Annotated[float, Meta(gt=0)]
+# A name becomes part of a git branch, a file name and a markdown heading.
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+MetricName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.µ]{1,64}$")]
+
+
+class Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=False):
+    """Base of all sections: immutable, typed, no unknown keys."""
+
+
+class Objective(Section, frozen=True):
+    """The one number that decides."""
+
+    metric: MetricName
+    direction: Direction = "lower"
+    unit: str = ""
+    min_effect_pct: Annotated[float, Meta(ge=0, lt=100)] = 1.0
+
+
+class Timeouts(Section, frozen=True):
+    """Hard limits in seconds; what overruns is ended with all its children."""
+
+    setup: Positive = 900.0
+    build: Positive = 600.0
+    benchmark: Positive = 300.0
+    checks: Positive = 600.0
+
+
+class RuleSettings(Section, frozen=True):
+    """How hard the A/B tries. `fdr` bounds the share of false keeps over the session (e-LOND)."""
+
+    preset: Literal["lean", "default", "thorough"] = "default"
+    max_runs: Annotated[int, Meta(ge=8, le=2000)] | None = None
+    fdr: Annotated[float, Meta(gt=0, le=1)] = 0.20
+    layout: Literal["auto", "fresh", "fixed"] = "auto"
+
+
+class StopRules(Section, frozen=True):
+    """When the session ends. Counts are experiments since the last keep."""
+
+    advise: Annotated[int, Meta(ge=1)] = 10
+    recommend: Annotated[int, Meta(ge=1)] = 15
+    dry: Annotated[int, Meta(ge=1)] = 20
+    max_experiments: Annotated[int, Meta(ge=1)] | None = None
+    hours: Positive | None = None
+    target: float | None = None
+
+
+class Config(Section, frozen=True):
+    """The whole of `autoresearch.yaml`."""
+
+    name: Name
+    objective: Objective
+    goal: str = ""
+    scope: list[str] = field(default_factory=list)
+    off_limits: list[str] = field(default_factory=list)
+    evaluator: list[str] = field(default_factory=list)
+    build: str = ""
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    test: RuleSettings = field(default_factory=RuleSettings)
+    noise_runs: Annotated[int, Meta(ge=4, le=200)] = 20
+    engine: Literal["local", "skypilot"] = "local"
+    infra: str | None = None
+    slots: Annotated[int, Meta(ge=1, le=512)] | Literal["auto"] = "auto"
+    cores_per_slot: Annotated[int, Meta(ge=1)] | Literal["all"] = 1
+    stop: StopRules = field(default_factory=StopRules)
+
+
+def parse_config(text: str, where: str = CONFIG_NAME) -> Config:
+    """Validate YAML text; `BadInput` names the key that is wrong and the value it takes."""
+    try:
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        data = yaml.load(text, Loader=loader)
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        raise BadInput(f"{where}{line} is not YAML: {getattr(exc, 'problem', exc)}") from None
+    if not isinstance(data, dict):
+        raise BadInput(f"{where} is empty or not a mapping", fix="Write it anew: autoresearch init")
+    try:
+        config = msgspec.convert(data, Config)
+    except msgspec.ValidationError as exc:
+        raise BadInput(f"{where}: {exc}", fix="templates/autoresearch.yaml explains every key") from None
+    if not config.scope:
+        raise BadInput(
+            f"{where}: scope is empty, so no change could ever be kept",
+            fix='List the files that may change, such as scope: ["src/**"]',
+        )
+    return config
+
+
+def load_config(root: Path) -> Config:
+    """Read the project's config."""
+    path = root / CONFIG_NAME
+    try:
+        return parse_config(path.read_text(encoding="utf-8"), CONFIG_NAME)
+    except FileNotFoundError:
+        raise BadInput(
+            f"no {CONFIG_NAME} in {root}", fix="Run autoresearch init", next="autoresearch init --help"
+        ) from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{CONFIG_NAME} is not UTF-8 text") from None

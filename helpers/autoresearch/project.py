@@ -1,0 +1,85 @@
+"""Where things are in a target project. Only paths; nothing is read or written here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+EVALUATOR_FILES = ("autoresearch.sh", "autoresearch.checks.sh", "setup_deps.sh")
+# Files a session owns at the project's top: never part of a candidate's diff.
+SESSION_FILES = (
+    "autoresearch.yaml",
+    "autoresearch.jsonl",
+    "autoresearch.md",
+    "autoresearch.ideas.md",
+    "autoresearch.svg",
+    "autoresearch.png",
+    "IMPROVEMENTS.md",
+    "experiment.yaml",
+)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A target project, by its top directory (the one that holds `autoresearch.yaml`)."""
+
+    root: Path
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger: `.auto/log.jsonl` where a pi-autoresearch session has begun, else `autoresearch.jsonl`."""
+        auto = self.root / ".auto" / "log.jsonl"
+        return auto if auto.exists() else self.root / "autoresearch.jsonl"
+
+    @property
+    def document(self) -> Path:
+        return self.root / "autoresearch.md"
+
+    @property
+    def improvements(self) -> Path:
+        return self.root / "IMPROVEMENTS.md"
+
+    @property
+    def ideas(self) -> Path:
+        return self.root / "autoresearch.ideas.md"
+
+    @property
+    def chart(self) -> Path:
+        return self.root / "autoresearch.svg"
+
+    @property
+    def papers(self) -> Path:
+        return self.root / "papers"
+
+    @property
+    def task(self) -> Path:
+        return self.root / "experiment.yaml"
+
+    @property
+    def state(self) -> Path:
+        """Everything that helpers keep, ignored by git by a `.gitignore` of its own."""
+        return self.root / ".autoresearch"
+
+    @property
+    def pin(self) -> Path:
+        """Pristine copies of the evaluator files."""
+        return self.state / "pin"
+
+    @property
+    def worktrees(self) -> Path:
+        return self.state / "worktrees"
+
+    @property
+    def jobs(self) -> Path:
+        return self.state / "jobs"
+
+    @property
+    def patches(self) -> Path:
+        return self.state / "patches"
+
+    @property
+    def lock(self) -> Path:
+        return self.state / "lock"
+
+    def worktree(self, experiment: str) -> Path:
+        return self.worktrees / experiment
