@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import autoresearch
 import pytest
+
+import autoresearch
 
 HELPERS = Path(autoresearch.__file__).parents[1]
 HEADER = {"type": "config", "name": "s", "metricName": "ms", "metricUnit": "ms", "bestDirection": "lower"}

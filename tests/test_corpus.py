@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from autoresearch.ledger.export import write_jsonl, write_tsv
 from autoresearch.ledger.foreign import Problem, entries
 from autoresearch.ledger.records import Config, Run

@@ -7,13 +7,14 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from autoresearch.errors import BadInput
 from autoresearch.ledger.export import write_jsonl, write_tsv
 from autoresearch.ledger.foreign import Problem, Table, entries, locate
 from autoresearch.ledger.records import Config, Run
 from autoresearch.ledger.summary import summarise
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 KARPATHY = (
     "commit\tval_bpb\tmemory_gb\tstatus\tdescription\n"

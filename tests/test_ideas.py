@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
 from autoresearch.cli import main
 from autoresearch.errors import BadInput
 from autoresearch.safetext import clean
@@ -26,8 +29,6 @@ from autoresearch.search.ideas import (
 )
 from autoresearch.search.ideas_document import TABLE, Document
 from autoresearch.search.ideas_fields import format_status, format_tag, read_status, read_tag
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 CORPUS = Path(__file__).resolve().parents[1].parent / "shared" / "corpus"
 

@@ -14,10 +14,11 @@ from typing import Any
 
 import jsonlines
 import pytest
-from autoresearch.errors import BadInput, EnvironmentMissing
-from autoresearch.ledger import store
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from autoresearch.errors import BadInput, EnvironmentMissing
+from autoresearch.ledger import store
 
 RUN = {"run": 1, "commit": "abc1234", "metric": 1.5, "status": "keep"}
 HELPERS = Path(store.__file__).parents[2]

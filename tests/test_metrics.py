@@ -10,11 +10,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import autoresearch.metrics as metrics_module
 import pytest
-from autoresearch.metrics import WARNING_LIMIT, parse, to_number
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import autoresearch.metrics as metrics_module
+from autoresearch.metrics import WARNING_LIMIT, parse, to_number
 
 PEERS = r"""
 const denied = new Set(["__proto__", "constructor", "prototype"]);

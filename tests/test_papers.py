@@ -17,14 +17,15 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from autoresearch.cli import main
 from autoresearch.errors import BadInput, EnvironmentMissing
 from autoresearch.search import ideas_file
 from autoresearch.search.arxiv_client import Arxiv, base_url
 from autoresearch.search.ideas import Idea
 from autoresearch.search.papers import Paper, note, parse_id
-from hypothesis import given
-from hypothesis import strategies as st
 
 DATA = Path(__file__).parent / "data" / "arxiv"
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"

@@ -16,6 +16,7 @@ SESSION_FILES = (
     "autoresearch.png",
     "IMPROVEMENTS.md",
     "experiment.yaml",
+    "instructions.md",
 )
 
 

@@ -1,0 +1,192 @@
+"""Is this machine good enough? Robust noise figures of repeated runs of one build. Pure, standard library.
+
+An interleaved A/B sees the short-term noise between neighbouring runs; slow weather cancels in it. So a machine
+is judged by the smallest effect a test can show on it, not by its standard deviation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autoresearch import stats
+
+# The field's words for sd / mean.
+QUIET_PCT = 2.0
+NOISY_PCT = 5.0
+# Weather this many times the short-term noise means drift or neighbours.
+WEATHER = 2.0
+TREND_P = 0.01
+ENOUGH = 12
+
+
+@dataclass(frozen=True)
+class NoiseReport:
+    """Noise of one build's runs; percentages are of the median's size, None = not known from so few values.
+
+    `cv_pct` sd / mean; `sigma_short_pct` what an interleaved A/B sees; `weather_ratio` sd over short-term noise;
+    `outlier_pct` share with modified z > 3.5; `trend_p` Bartels' test; `mde_pct` the smallest effect that
+    `max_runs` runs can show; `grade` quiet (< 2 %), fair or noisy (> 5 %) by cv; `good_enough` MDE <= min_effect.
+    """
+
+    n: int
+    median: float
+    cv_pct: float | None
+    sigma_short_pct: float | None
+    weather_ratio: float | None
+    outlier_pct: float
+    trend_p: float | None
+    mde_pct: float | None
+    min_effect_pct: float
+    max_runs: int
+    grade: str
+    good_enough: bool
+    warmup_runs: int
+    advice: str
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields as JSON values; `grade` under the name `class`."""
+        out: dict[str, Any] = {}
+        for name in self.__dataclass_fields__:
+            value = getattr(self, name)
+            rounded = value
+            if isinstance(value, float) and name != "median":
+                rounded = float(f"{value:.4g}") if math.isfinite(value) else None
+            out["class" if name == "grade" else name] = rounded
+        return {**out, "warnings": list(self.warnings)}
+
+    def line(self) -> str:
+        """The report on one line for a person."""
+        if self.sigma_short_pct is None or self.cv_pct is None or self.mde_pct is None:
+            return f"{self.grade}: {self.n} runs — {self.advice}"
+        return (
+            f"{self.grade}: cv {self.cv_pct:.2g} %, short-term noise {self.sigma_short_pct:.2g} %, "
+            f"can see ≥ {self.mde_pct:.2g} % in {self.max_runs} runs — {self.advice}"
+        )
+
+
+def assess(
+    values: Sequence[float],
+    *,
+    direction: str = "lower",
+    min_effect_pct: float = 1.0,
+    max_runs: int = 60,
+    warm_up: bool = True,
+) -> NoiseReport:
+    """Noise report of at least two runs of one build, in time order. ValueError for fewer or non-finite values.
+
+    `direction` says which end is slow, for the warm-up (left out of the figures if `warm_up`). Values at or
+    below 0 are taken relative to their median size instead of as logs.
+    """
+    if len(values) < 2:
+        raise ValueError(f"noise needs at least 2 values, got {len(values)}")
+    if not all(math.isfinite(v) for v in values):
+        raise ValueError("noise needs finite values")
+    if direction not in ("lower", "higher"):
+        raise ValueError(f"direction must be lower or higher, not {direction!r}")
+    warnings: list[str] = []
+    warmup = warmup_runs(values, direction) if warm_up else 0
+    if warmup:
+        warnings.append(
+            f"the first {'run is' if warmup == 1 else f'{warmup} runs are'} slow: warm up before counting"
+        )
+    kept = values[warmup:]
+    size = stats.median([abs(v) for v in kept])
+    if min(kept) > 0.0:
+        y = [math.log(v) for v in kept]
+    elif size > 0.0:
+        y = [_bounded(v / size) for v in kept]
+    else:
+        return _unscaled(values, kept, min_effect_pct, max_runs, warmup, warnings)
+    step = stats.resolution(kept) / size
+    sigma, weather = stats.sigma_short(y), stats.sd(y)
+    trend = stats.trend_p(y)
+    identical = len(set(kept)) == 1
+    hidden = 0.0 if identical and step <= 1e-4 else step / math.sqrt(12.0)
+    sigma = max(sigma, hidden)
+    shares = [_bounded(v / size) for v in kept]
+    centre = stats.mean(shares)
+    cv = 100.0 * stats.sd(shares) / abs(centre) if centre else 100.0 * weather
+    mde = 100.0 * stats.mde(sigma, max_runs)
+    ratio = weather / sigma if sigma > 0.0 else None
+    if len(kept) < ENOUGH:
+        warnings.append(f"only {len(kept)} runs: the noise is known to a factor of 2 at best; 20 are better")
+    if ratio is not None and ratio > WEATHER:
+        warnings.append(
+            f"weather is {ratio:.1f} times the short-term noise: drift or neighbours, harmless if interleaved"
+        )
+    if trend is not None and trend < TREND_P:
+        warnings.append(
+            f"neighbouring runs are alike (p={trend:.1g}): never compare with a stored baseline here"
+        )
+    if hidden and step > max(1e-4, weather):
+        warnings.append(
+            f"readings come in steps of {100 * step:.2g} %: a finer timer or a longer run sees more"
+        )
+    return NoiseReport(
+        n=len(values), median=stats.median(kept), cv_pct=cv, sigma_short_pct=100.0 * sigma, weather_ratio=ratio,
+        outlier_pct=100.0 * stats.outlier_share(y), trend_p=trend, mde_pct=mde, min_effect_pct=min_effect_pct,
+        max_runs=max_runs, grade="quiet" if cv < QUIET_PCT else "noisy" if cv > NOISY_PCT else "fair",
+        good_enough=mde <= min_effect_pct or sigma == 0.0, warmup_runs=warmup,
+        advice=_advice(100.0 * sigma, mde, min_effect_pct, max_runs), warnings=tuple(warnings),
+    )  # fmt: skip
+
+
+def warmup_runs(values: Sequence[float], direction: str = "lower") -> int:
+    """How many of the first runs (at most a quarter) are slower than the rest beyond doubt.
+
+    A first run counts when its modified z (Iglewicz & Hoaglin 1993) against all later runs, in the slow
+    direction, is above 3.5 and it is at least 2 % off; needs eight runs.
+    """
+    n = len(values)
+    if n < 8:
+        return 0
+    sign = 1.0 if direction == "lower" else -1.0
+    rest = [sign * v for v in values[n // 4 :]]
+    centre = stats.median(rest)
+    scale = max(stats.MAD_TO_SD * stats.mad(rest), 0.02 * abs(centre) / 3.5)
+    slow = [sign * v - centre > 3.5 * scale for v in values[: n // 4]]
+    # One slow stretch at the start; a later one is a neighbour, not a warm-up.
+    return slow.index(False) if False in slow else len(slow)
+
+
+def _bounded(share: float) -> float:
+    """Keeps the squares of absurd values finite."""
+    return max(-1e100, min(1e100, share))
+
+
+def _advice(sigma: float, mde: float, least: float, max_runs: int) -> str:
+    if sigma == 0.0:
+        return "no noise at all: one comparison decides"
+    if mde <= least:
+        return (
+            f"good enough: {max_runs} runs can show {mde:.2g} %, and {least:g} % is the least worth keeping"
+        )
+    needed = stats.runs_for(least, sigma)
+    first = f"{max_runs} runs show only gains of {mde:.2g} % and more, not {least:g} %"
+    if needed is not None and needed <= 4 * max_runs:
+        return f"{first}: raise max_runs to {needed}, make the benchmark longer, or keep only gains ≥ {mde:.2g} %"
+    return f"{first}: make the benchmark longer or steadier, take another machine, or keep only gains ≥ {mde:.2g} %"
+
+
+def _unscaled(
+    values: Sequence[float],
+    kept: Sequence[float],
+    least: float,
+    max_runs: int,
+    warmup: int,
+    warnings: list[str],
+) -> NoiseReport:
+    """Readings whose median size is 0: there is no percentage of nothing."""
+    flat = len(set(kept)) == 1
+    warnings.append("the median is 0, so there are no percentages")
+    return NoiseReport(
+        n=len(values), median=stats.median(kept), cv_pct=None, sigma_short_pct=None, weather_ratio=None,
+        outlier_pct=100.0 * stats.outlier_share(kept), trend_p=stats.trend_p(kept), mde_pct=None,
+        min_effect_pct=least, max_runs=max_runs, grade="quiet" if flat else "noisy", good_enough=flat,
+        warmup_runs=warmup, advice="always 0: nothing to improve below it" if flat
+        else "the median is 0: choose a metric whose size is not 0", warnings=tuple(warnings),
+    )  # fmt: skip
