@@ -1,0 +1,78 @@
+"""Where a trial runs. One small protocol; nothing above this floor knows which engine it talks to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from autoresearch.engines.task import Task
+
+QUEUED, RUNNING, DONE, FAILED, CANCELLED, LOST = "queued", "running", "done", "failed", "cancelled", "lost"
+FINAL = frozenset({DONE, FAILED, CANCELLED, LOST})
+
+
+# Named tuples: every job's runner imports this module, and `dataclasses` would take half of its start.
+class JobState(NamedTuple):
+    """Where a job stands. `state` is queued|running|done|failed|cancelled|lost; lost = its runner was killed.
+
+    `phase` says what it does now ("build", "checks", "measure 12/60"), `detail` why it ended as it did;
+    `seconds` run from its start (0 while queued).
+    """
+
+    job: str
+    experiment: str
+    state: str
+    phase: str = ""
+    detail: str = ""
+    seconds: float = 0.0
+
+    @property
+    def final(self) -> bool:
+        return self.state in FINAL
+
+
+class JobResult(NamedTuple):
+    """What a job has said. `status` is done|crash|checks_failed, or "" when it ended before saying so."""
+
+    job: str
+    state: str
+    exit_code: int | None
+    status: str
+    error: str
+    checks: str
+    metrics: dict[str, float]
+    log: Path | None
+    records: list[dict[str, Any]]
+    warnings: list[str]
+
+    def of_type(self, kind: str) -> list[dict[str, Any]]:
+        """The records of one type, in time order."""
+        return [record for record in self.records if record.get("type") == kind]
+
+
+class Engine(Protocol):
+    """Runs tasks detached. Jobs outlive the process that submitted them."""
+
+    def submit(
+        self,
+        task: Task,
+        *,
+        experiment: str,
+        mode: str,
+        workdir: Path,
+        envs: Mapping[str, str],
+        timeout: float,
+    ) -> str:
+        """Start `task` with a private copy of `workdir`; returns the job's id. `timeout` (s) is for all of it."""
+
+    def poll(self, jobs: Iterable[str] | None = None) -> dict[str, JobState]:
+        """The states of the given jobs, or of all."""
+
+    def fetch(self, job: str) -> JobResult:
+        """What the job has printed so far, parsed."""
+
+    def cancel(self, job: str) -> JobState:
+        """End the job with everything it started."""

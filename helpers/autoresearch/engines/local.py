@@ -1,0 +1,354 @@
+"""The local engine: jobs on this machine, without a daemon.
+
+A job is a directory. `job.json` says what to run, `lock` is held as long as anything of it lives, `started.json`
+and `exit.json` say when it began and how it ended. Every state is derived from these files alone, so any process
+may ask, and a killed one loses nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from autoresearch.engines import CANCELLED, FINAL, LOST, QUEUED, RUNNING, JobResult, JobState
+from autoresearch.engines import output as output_module
+from autoresearch.engines.bundle import holds_trial
+from autoresearch.engines.plan import CpuPlan, plan_cpus
+from autoresearch.engines.supervisor import JOB, write_json
+from autoresearch.engines.task import Task
+from autoresearch.errors import BadInput, EnvironmentMissing
+from autoresearch.safetext import one_line, tail
+from autoresearch.trial import environment, processes
+from autoresearch.trial.slots import SLOT_DIR
+
+_PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+_PHASE_BYTES = 4 * 1024 * 1024
+_AHEAD = 4  # jobs that may build while the slots measure
+_LOG_BYTES = 64 * 1024 * 1024
+
+
+class LocalEngine:
+    """Runs tasks below `state_dir` (a project's `.autoresearch`). See `autoresearch.engines.Engine`.
+
+    `slots` benchmarks measure at a time, each on `cores_per_slot` CPUs of its own; `jobs_parallel` jobs are active
+    (default: as many again, at most 4, so that a free slot finds the next trial built). `warnings` has sentences
+    for the user.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        slots: int | Literal["auto"] = "auto",
+        cores_per_slot: int | Literal["all"] = 1,
+        jobs_parallel: int | None = None,
+    ) -> None:
+        self.state = state_dir.resolve()
+        self.plan: CpuPlan = plan_cpus(slots, cores_per_slot)
+        self.warnings = self.plan.warnings
+        count = len(self.plan.slots)
+        self.jobs_parallel = jobs_parallel or count + min(count, _AHEAD)
+        self._children: list[subprocess.Popen[bytes]] = []
+
+    # --- the protocol
+
+    def submit(
+        self,
+        task: Task,
+        *,
+        experiment: str,
+        mode: str,
+        workdir: Path,
+        envs: Mapping[str, str],
+        timeout: float,
+        env_pass: Iterable[str] = (),
+    ) -> str:
+        """Start a job; see `Engine.submit`. The environment is an allow-list plus `env_pass`, as on a fresh VM."""
+        problems = task.local_problems()
+        if problems:
+            raise BadInput(
+                f"{task.where}: {'; '.join(problems)}", fix="Choose the skypilot engine for this task"
+            )
+        if shutil.which("bash") is None:
+            raise EnvironmentMissing("bash is not installed", fix="Install bash; tasks are written for it")
+        values = task.resolve(envs)
+        jobdir = self._new_directory(experiment, mode)
+        lock = os.open(jobdir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            # Held from here on: the runner inherits it, so there is no moment at which the job looks lost.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            shutil.copytree(workdir, jobdir / "workdir", symlinks=True)
+            self._write_job(jobdir, task, experiment, mode, values, timeout, env_pass)
+            self._launch(jobdir, lock)
+        except BaseException:
+            shutil.rmtree(jobdir, ignore_errors=True)
+            raise
+        finally:
+            os.close(lock)
+        return jobdir.name
+
+    def poll(self, jobs: Iterable[str] | None = None) -> dict[str, JobState]:
+        """States of the given jobs, or of all in order of submission. A lost job's leftovers are killed."""
+        self._children = [child for child in self._children if child.poll() is None]
+        names = self._all_jobs() if jobs is None else list(jobs)
+        states = {name: self._state(name) for name in names}
+        for name, state in states.items():
+            if state.state == LOST:
+                self._sweep(name)
+        return states
+
+    def queue(self) -> list[JobState]:
+        """All jobs in order of submission."""
+        return list(self.poll().values())
+
+    def fetch(self, job: str) -> JobResult:
+        """Parse what the job has printed so far."""
+        state = self.poll([job])[job]
+        log = self.log_path(job)
+        parsed = output_module.parse_log(_read_log(log, _LOG_BYTES))
+        exit_code = (_read_json(self._directory(job) / "exit.json") or {}).get("exit")
+        error = parsed.error
+        status = parsed.status
+        if state.final and state.state != "done" and status in ("", "done"):
+            # It said nothing, or was ended after saying so: never a success.
+            status, error = "crash", error or f"job {state.state}: {state.detail}".rstrip(": ")
+        elif state.state == "done" and not status and not parsed.records:
+            # A plain task without a result block: its exit code speaks.
+            status = "done" if parsed.metrics else "crash"
+            error = "" if parsed.metrics else "no METRIC line"
+        return JobResult(
+            job, state.state, exit_code, status, error, parsed.checks, parsed.metrics, log, parsed.records,
+            parsed.warnings,
+        )  # fmt: skip
+
+    def cancel(self, job: str, patience: float = 15.0) -> JobState:
+        """End a job with everything it started; a finished one stays as it is."""
+        jobdir = self._directory(job)
+        state = self._state(job)
+        if state.final:
+            return state
+        (jobdir / "cancel").touch()
+        deadline = time.monotonic() + patience
+        told = False
+        while not (state := self._state(job)).final and time.monotonic() < deadline:
+            # Until its runner has said who it is, it has not looked for the cancel file either.
+            told = told or self._signal_runner(jobdir, signal.SIGTERM)
+            time.sleep(0.02)
+        if not state.final:
+            self._signal_runner(jobdir, signal.SIGKILL)
+        while not (state := self._state(job)).final and time.monotonic() < deadline + patience:
+            time.sleep(0.02)
+        if state.state == LOST:
+            self._sweep(job)
+            detail = "cancelled (its runner had to be killed)"
+            write_json(jobdir / "exit.json", {"state": CANCELLED, "exit": None, "detail": detail})
+            state = self._state(job)
+        return state
+
+    def sweep(self) -> int:
+        """Kill processes that lost jobs have left; returns how many there were."""
+        return sum(self._sweep(name) for name in self._all_jobs() if self._state(name).state == LOST)
+
+    # --- logs
+
+    def log_path(self, job: str) -> Path:
+        return self._directory(job) / "log.txt"
+
+    def tail(self, job: str, lines: int = 20, limit: int = 1500) -> str:
+        """The cleaned end of a job's output."""
+        return tail(_read_log(self.log_path(job), limit * 20, from_end=True), lines, limit)
+
+    # --- inside
+
+    def _jobs(self) -> Path:
+        return self.state / "jobs"
+
+    def _directory(self, job: str) -> Path:
+        path = self._jobs() / job
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", job) or not (path / "job.json").exists():
+            raise BadInput(
+                f"no job {one_line(job, 80)}", fix="autoresearch queue lists them", next="autoresearch queue"
+            )
+        return path
+
+    def _all_jobs(self) -> list[str]:
+        found = [(_created(path), path.parent.name) for path in self._jobs().glob("*/job.json")]
+        return [name for _, name in sorted(found)]
+
+    def _new_directory(self, experiment: str, mode: str) -> Path:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", experiment):
+            raise BadInput(
+                f"{one_line(experiment, 60)!r} is no experiment id", fix="Use letters, digits, dot, - and _"
+            )
+        self._jobs().mkdir(parents=True, exist_ok=True)
+        number = 1
+        while True:
+            path = self._jobs() / f"{experiment}-{mode}-{number}"
+            with contextlib.suppress(FileExistsError):
+                path.mkdir(0o700)
+                return path
+            number += 1
+
+    def _write_job(
+        self,
+        jobdir: Path,
+        task: Task,
+        experiment: str,
+        mode: str,
+        values: dict[str, str],
+        timeout: float,
+        env_pass: Iterable[str],
+    ) -> None:
+        workdir = jobdir / "workdir"
+        bundle = workdir / f"{values.get('EXP_SHA256', '')}.tar.gz"
+        takes_itself = "AUTORESEARCH_TRIAL" in values and holds_trial(bundle)
+        # Cores are shared by all sessions on the machine, unless the user has asked for more slots than there are.
+        cores = None if self.warnings else core_locks()
+        slot_dir = self._lock_directory("slots", self.plan.slots, cores)
+        jobs_dir = self._lock_directory("active", [[] for _ in range(self.jobs_parallel)], None)
+        env = environment.allowed(os.environ, env_pass)
+        scratch = jobdir / "scratch"
+        scratch.mkdir()
+        env["TMPDIR"] = str(scratch)
+        env.update(values)
+        env["AUTORESEARCH_HOME"] = str(jobdir / "trial")
+        env["AUTORESEARCH_LOCK"] = str(jobdir / "vm.lock")
+        if takes_itself:
+            env[SLOT_DIR] = str(slot_dir)
+        (jobdir / "run.sh").write_text(task.run, encoding="utf-8")
+        (jobdir / "setup.sh").write_text(task.setup, encoding="utf-8")
+        stamp = ""
+        if "EXP_SHA256" in values and task.setup.strip():
+            # A plain task may leave things in its workdir, which is every job's own: its setup runs each time.
+            stamps = self.state / "setup"
+            stamps.mkdir(exist_ok=True)
+            stamp = str(stamps / f"{hashlib.sha256(task.setup.encode()).hexdigest()[:32]}.ok")
+        job = {
+            "experiment": experiment, "mode": mode, "created": time.time(), "timeout": timeout, "env": env,
+            "marker": f"{jobdir.name}.{os.urandom(8).hex()}", "setup": task.setup, "setup_stamp": stamp,
+            "slot_dir": str(slot_dir), "jobs_dir": str(jobs_dir), "holds_slot": not takes_itself,
+            "drop_workdir": "EXP_SHA256" in values,
+        }  # fmt: skip
+        fd = os.open(jobdir / "job.part", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)  # it may hold secrets
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            json.dump(job, file)
+        (jobdir / "job.part").rename(jobdir / "job.json")
+
+    def _lock_directory(self, name: str, slots: list[list[int]], cores: Path | None) -> Path:
+        path = self.state / name
+        path.mkdir(parents=True, exist_ok=True)
+        plan = {"slots": slots, "build": self.plan.build, "cores": str(cores) if cores else None}
+        if _read_json(path / "cpus.json") != plan:
+            write_json(path / "cpus.json", plan)
+        return path
+
+    def _launch(self, jobdir: Path, lock: int) -> None:
+        # Only what an interpreter needs, and not our own marker: a job's runner is no part of an outer job.
+        env = {key: value for key, value in os.environ.items() if key != JOB}
+        env["PYTHONPATH"] = str(_PACKAGE_PARENT)
+        with (jobdir / "supervisor.log").open("ab") as log:
+            child = subprocess.Popen(
+                # -S: no site-packages, the runner needs the standard library only and starts faster.
+                [sys.executable, "-S", "-m", "autoresearch.engines.supervisor", str(jobdir), str(lock)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=jobdir, env=env,
+                pass_fds=(lock,), start_new_session=True,
+            )  # fmt: skip
+        self._children.append(child)
+
+    def _state(self, job: str) -> JobState:
+        jobdir = self._directory(job)
+        experiment = str((_read_json(jobdir / "job.json") or {}).get("experiment", ""))
+        ended = _read_json(jobdir / "exit.json")
+        if ended is None and _is_free(jobdir / "lock"):
+            # It may have ended between the two looks.
+            said = one_line(_read_log(jobdir / "supervisor.log", 4000, from_end=True)[-160:])
+            lost = {"state": LOST, "detail": f"its runner was killed {said}".rstrip()}
+            ended = _read_json(jobdir / "exit.json") or lost
+        started = _read_json(jobdir / "started.json")
+        if ended is not None:
+            state = ended["state"] if ended.get("state") in FINAL else LOST
+            detail = one_line(str(ended.get("detail", "")))
+            return JobState(job, experiment, state, "", detail, float(ended.get("seconds", 0.0)))
+        if started is None:
+            return JobState(job, experiment, QUEUED, "waits for a free place")
+        now = output_module.phase(_read_log(jobdir / "log.txt", _PHASE_BYTES))
+        return JobState(job, experiment, RUNNING, now, "", max(0.0, time.time() - float(started["time"])))
+
+    def _sweep(self, job: str) -> int:
+        jobdir = self._directory(job)
+        if (jobdir / "swept").exists():
+            return 0
+        killed = processes.kill_marked(f"{JOB}={(_read_json(jobdir / 'job.json') or {}).get('marker')}")
+        (jobdir / "swept").touch()
+        return killed
+
+    def _signal_runner(self, jobdir: Path, signum: int) -> bool:
+        runner = _read_json(jobdir / "pid.json")
+        if runner is None:
+            return False
+        if processes.start_time(runner["pid"]) == runner["start"]:  # not another process of the same number
+            processes.kill(runner["pid"], signum)
+        return True
+
+
+def core_locks() -> Path | None:
+    """The directory of this user's core locks on this machine; None where it cannot be made."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    # A home may be shared by several machines, whose cores are not the same ones.
+    path = base / "autoresearch" / f"cores-{platform.node() or 'here'}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return path
+
+
+def _is_free(path: Path) -> bool:
+    """Whether nobody holds the lock. Shared, so that two lookers do not take each other for a holder."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _created(path: Path) -> float:
+    return float((_read_json(path) or {}).get("created", 0.0))
+
+
+def _read_log(path: Path, limit: int, *, from_end: bool = False) -> str:
+    try:
+        with path.open("rb") as file:
+            if from_end:
+                file.seek(max(0, path.stat().st_size - limit))
+            return file.read(limit).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,194 @@
+"""`python -m autoresearch.engines.supervisor JOBDIR LOCK_FD`: sees one job through, detached.
+
+Two processes. The outer one, the guardian, does nothing but wait: when the inner one ends, however it ends, it
+kills what is left of the job, also what has left every process group (it is the subreaper above them all). Both
+hold the job's lock, so a free lock means that nothing of the job runs. Imports little, so that it starts fast.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from autoresearch.trial import processes, slots
+
+JOB = "AUTORESEARCH_JOB"
+GRACE = 3.0  # seconds between SIGTERM and SIGKILL
+RECORD = b"AR_RECORD "
+
+
+class Stop(BaseException):
+    """A signal asks us to end. Not an Exception, so that no handler of errors takes it for one."""
+
+
+class _Ended(Exception):
+    """The job is over: its state, exit code and a reason in words."""
+
+    def __init__(self, state: str, exit_code: int | None, detail: str) -> None:
+        super().__init__(detail)
+        self.state = state
+        self.exit_code = exit_code
+        self.detail = detail
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Write a file as a whole or not at all."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(data), encoding="utf-8")
+    part.replace(path)
+
+
+def main(argv: list[str]) -> int:
+    jobdir = Path(argv[0])
+    job = json.loads((jobdir / "job.json").read_text(encoding="utf-8"))
+    for signum in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(signum, signal.SIG_IGN)
+    processes.become_subreaper()
+    inner = os.fork()
+    if inner:
+        return _guard(inner, jobdir, job)
+    os.setsid()
+    # Without its guardian the job would be one kill away from leaving processes: end it while we can.
+    processes.die_with_parent(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, _stop)
+    _supervise(jobdir, job)
+    return 0
+
+
+def _stop(signum: int, frame: object) -> None:
+    raise Stop
+
+
+def _guard(inner: int, jobdir: Path, job: dict[str, Any]) -> int:
+    while True:
+        pid, _ = os.waitpid(-1, 0)
+        if pid == inner:
+            break
+    processes.end_tree(inner, f"{JOB}={job['marker']}", set())
+    from autoresearch.trial import stage
+
+    # Logs stay; trees and scratch files can be made again from the bundle, and would fill a disk overnight.
+    for name in ("trial", "scratch", *(["workdir"] if job["drop_workdir"] else [])):
+        stage.remove(str(jobdir / name))
+    return 0
+
+
+def _supervise(jobdir: Path, job: dict[str, Any]) -> None:
+    begun = time.time()
+    state, code, detail = "failed", None, ""
+    try:
+        write_json(jobdir / "pid.json", {"pid": os.getpid(), "start": processes.start_time(os.getpid())})
+        if (jobdir / "cancel").exists():
+            raise Stop
+        with (jobdir / "log.txt").open("ab", buffering=0) as log, slots.take(job["jobs_dir"]):
+            begun = time.time()
+            write_json(jobdir / "started.json", {"time": begun})
+            _run(jobdir, job, log)
+    except _Ended as end:
+        state, code, detail = end.state, end.exit_code, end.detail
+    except Stop:
+        cancelled = (jobdir / "cancel").exists()
+        state = "cancelled" if cancelled else "failed"
+        detail = "cancelled" if cancelled else "ended by a signal"
+    except OSError as exc:
+        detail = f"cannot run the job: {exc}"
+    # A second signal may not spoil the record.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    now = time.time()
+    write_json(
+        jobdir / "exit.json",
+        {"state": state, "exit": code, "detail": detail, "ended": now, "seconds": round(now - begun, 3)},
+    )
+
+
+def _run(jobdir: Path, job: dict[str, Any], log: IO[bytes]) -> None:
+    # Imported when it is this job's turn: sixty jobs submitted at once must not slow down the first.
+    from autoresearch.trial import procs
+
+    env = {**job["env"], JOB: job["marker"]}
+    work = str(jobdir / "workdir")
+    deadline = time.monotonic() + job["timeout"]
+    if job["setup"].strip():
+        _setup(jobdir, job, env, work, log)
+    with contextlib.ExitStack() as stack:
+        cpus: list[int] = []
+        if job["holds_slot"]:
+            waiting = time.monotonic()
+            _note(log, {"type": "slot", "state": "waiting"})
+            slot = stack.enter_context(slots.take(job["slot_dir"]))
+            waited = time.monotonic() - waiting
+            deadline += waited
+            cpus = slot.cpus
+            _note(log, {"type": "slot", "state": "taken", "index": slot.number, "waited": round(waited, 3)})
+        credit = Credit(jobdir / "log.txt")
+        done = procs.run(
+            ["bash", str(jobdir / "run.sh")], env=env, cwd=work, timeout=max(0.0, deadline - time.monotonic()),
+            cpus=cpus, log=log, grace=GRACE, extend=credit.more,
+        )  # fmt: skip
+    raise _Ended("done" if done.ok else "failed", done.exit_code, done.failure())
+
+
+def _note(log: IO[bytes], record: dict[str, Any]) -> None:
+    log.write(b"AR_RUNNER " + json.dumps(record).encode() + b"\n")
+
+
+def _setup(jobdir: Path, job: dict[str, Any], env: dict[str, str], work: str, log: IO[bytes]) -> None:
+    """Run setup, once per content where the engine says so (`setup_stamp`), as a VM does at its launch."""
+    from autoresearch.trial import procs
+
+    stamp = Path(job["setup_stamp"]) if job["setup_stamp"] else None
+    with _locked(stamp):
+        if stamp is not None and stamp.exists():
+            return
+        done = procs.run(
+            ["bash", str(jobdir / "setup.sh")], env=env, cwd=work, timeout=job["timeout"],
+            log=log, grace=GRACE,
+        )  # fmt: skip
+        if not done.ok:
+            raise _Ended("failed", done.exit_code, f"setup failed ({done.failure()})")
+        if stamp is not None:
+            stamp.touch()
+
+
+@contextlib.contextmanager
+def _locked(stamp: Path | None) -> Iterator[None]:
+    import fcntl
+
+    if stamp is None:
+        yield
+        return
+    with stamp.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+class Credit:
+    """More time for a trial that waits for a measurement slot: other jobs' measuring is not its own time."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._granted = 0.0
+
+    def more(self) -> float:
+        """Seconds to add to the deadline; 0 when the job's own time is up."""
+        waiting, waited = False, 0.0
+        with self._log.open("rb") as file:
+            for line in file:
+                if line.startswith(RECORD + b'{"type":"slot"'):
+                    record = json.loads(line[len(RECORD) :])
+                    waiting = record.get("state") == "waiting"
+                    waited += float(record.get("waited", 0.0))
+        extra = 1.0 if waiting else waited - self._granted
+        self._granted += max(0.0, extra)
+        return max(0.0, extra)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

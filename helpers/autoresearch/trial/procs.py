@@ -1,0 +1,205 @@
+"""Runs one command to its end, and ends everything that it started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from typing import IO, Callable, Dict, Iterator, Mapping, NamedTuple, Optional, Sequence, Set, Union
+
+from autoresearch.trial import processes
+
+MARKER = "AUTORESEARCH_RUN"
+OUTPUT_LIMIT = 64 * 1024 * 1024
+_LOOK_EVERY = 0.1  # seconds between looks at the size of the output
+
+Command = Union[str, Sequence[str]]
+
+
+class Finished(NamedTuple):
+    """How a command ended. `exit_code` is 128 + signal for a killed one, as in a shell."""
+
+    exit_code: int
+    timed_out: bool
+    flooded: bool
+    seconds: float
+    cpu_seconds: float
+    output: str
+
+    @property
+    def ok(self) -> bool:
+        return self.exit_code == 0 and not self.timed_out and not self.flooded
+
+    def failure(self) -> str:
+        """Why it is not ok, in a few words; empty when it is."""
+        if self.flooded:
+            return "output over the limit"
+        if self.timed_out:
+            return "timeout after %.0f s" % self.seconds
+        return "exit %d" % self.exit_code if self.exit_code else ""
+
+
+def run(
+    command: Command,
+    *,
+    env: Mapping[str, str],
+    cwd: str,
+    timeout: float,
+    output_limit: int = OUTPUT_LIMIT,
+    cpus: Optional[Sequence[int]] = None,
+    log: Optional[IO[bytes]] = None,
+    grace: float = 0.0,
+    on_start: Optional[Callable[[int], None]] = None,
+    extend: Optional[Callable[[], float]] = None,
+) -> Finished:
+    """Run `command` (an argument list, or a line for `sh -c`) in its own session without stdin.
+
+    stdout and stderr go to one file: `log` when given (then `output` is empty), else a private one that is
+    read back whole, up to `output_limit` bytes; a command that writes more is killed. At `timeout` seconds,
+    at an exception (a signal handler's, Ctrl-C) and also after success, the whole process tree is killed;
+    with `grace` its group gets SIGTERM and that many seconds first. `cpus` pins the command where possible.
+    `extend` is asked at the deadline for more seconds; 0 means that the time is up.
+    Raises OSError when the command cannot be started at all.
+    """
+    argv = ["sh", "-c", command] if isinstance(command, str) else list(command)
+    marker = os.urandom(12).hex()
+    full_env: Dict[str, str] = dict(env)
+    full_env[MARKER] = marker
+    parent = os.getpid()
+
+    def in_child() -> None:
+        processes.die_with_parent()
+        if os.getppid() != parent:  # it died before the request above
+            os._exit(125)
+        if cpus and hasattr(os, "sched_setaffinity"):
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(0, cpus)
+
+    with contextlib.ExitStack() as stack:
+        file = log if log is not None else stack.enter_context(tempfile.TemporaryFile())
+        stack.enter_context(processes.subreaper())
+        before = processes.direct_children()
+        begun = time.monotonic()
+        # start_new_session: setsid, so that a terminal's Ctrl-C and our group kill reach the right ones.
+        child = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=full_env, cwd=cwd,
+            start_new_session=True, preexec_fn=in_child,
+        )  # fmt: skip
+        watch = _Watch(child, file.fileno(), begun + timeout, output_limit, extend)
+        seconds = 0.0
+        cpu = 0.0
+        ended = False
+        try:
+            if on_start is not None:
+                on_start(child.pid)
+            ended = watch.wait()
+            seconds = time.monotonic() - begun
+        finally:
+            if not ended and grace > 0:
+                processes.kill_group(child.pid, signal.SIGTERM)
+                watch.wait_until(time.monotonic() + grace)
+            cpu += _end(child.pid, watch, marker, before)
+        output = _read(file, output_limit) if log is None else ""
+    return Finished(watch.exit_code, watch.timed_out, watch.flooded, seconds, watch.cpu_seconds + cpu, output)
+
+
+def _end(group: int, watch: "_Watch", marker: str, before: Set[int]) -> float:
+    processes.kill_group(group)
+    watch.wait_until(None)
+    return processes.end_tree(group, MARKER + "=" + marker, before)
+
+
+def _read(file: IO[bytes], limit: int) -> str:
+    file.seek(0)
+    return file.read(limit).decode("utf-8", "replace")
+
+
+class _Watch:
+    """Waits for a child with a deadline and an eye on the size of its output."""
+
+    def __init__(
+        self,
+        child: "subprocess.Popen[bytes]",
+        fd: int,
+        deadline: float,
+        limit: int,
+        extend: Optional[Callable[[], float]],
+    ) -> None:
+        self.child = child
+        self.fd = fd
+        self.deadline = deadline
+        self.limit = limit
+        self.extend = extend
+        self.start_size = os.fstat(fd).st_size
+        self.exit_code = -1
+        self.cpu_seconds = 0.0
+        self.timed_out = False
+        self.flooded = False
+        self._done = False
+
+    def wait(self) -> bool:
+        """True when the child has ended by itself, False when it must be killed."""
+        with _end_signal(self.child.pid) as sleep:
+            while not self._collect(os.WNOHANG):
+                left = self.deadline - time.monotonic()
+                if left <= 0 and self.extend is not None:
+                    left = self.extend()
+                    self.deadline = time.monotonic() + left
+                self.flooded = os.fstat(self.fd).st_size - self.start_size > self.limit
+                self.timed_out = left <= 0
+                if self.flooded or self.timed_out:
+                    return False
+                sleep(min(left, _LOOK_EVERY))
+        self.flooded = os.fstat(self.fd).st_size - self.start_size > self.limit
+        return True
+
+    def wait_until(self, deadline: Optional[float]) -> None:
+        """Collect the child, at the latest at `deadline`; without one, until it has ended."""
+        while not self._collect(0 if deadline is None else os.WNOHANG):
+            if deadline is not None:
+                if time.monotonic() >= deadline:
+                    return
+                time.sleep(0.02)
+
+    def _collect(self, flags: int) -> bool:
+        if self._done:
+            return True
+        try:
+            pid, status, usage = os.wait4(self.child.pid, flags)
+        except ChildProcessError:
+            # Somebody else in this process has reaped it: its exit code is lost, so it counts as a failure.
+            pid, status, usage = self.child.pid, 1 << 8, None
+        if not pid:
+            return False
+        self.exit_code = 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        self.cpu_seconds = usage.ru_utime + usage.ru_stime if usage is not None else 0.0
+        self.child.returncode = self.exit_code  # so that Popen does not wait for it again
+        self._done = True
+        return True
+
+
+@contextlib.contextmanager
+def _end_signal(pid: int) -> Iterator[Callable[[float], None]]:
+    """A sleep that returns early when process `pid` ends: by pidfd (Linux, Python 3.9), else short naps."""
+    opener = getattr(os, "pidfd_open", None)
+    fd = -1
+    if opener is not None:
+        with contextlib.suppress(OSError):
+            fd = opener(pid)
+    if fd < 0:
+        yield lambda seconds: time.sleep(min(seconds, 0.005))
+        return
+    try:
+        poller = select.poll()
+        poller.register(fd, select.POLLIN)
+
+        def sleep(seconds: float) -> None:
+            poller.poll(max(1.0, seconds * 1000))
+
+        yield sleep
+    finally:
+        os.close(fd)

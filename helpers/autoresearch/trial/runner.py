@@ -1,0 +1,316 @@
+"""One trial from spec to end record: build, check, measure, decide."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import subprocess
+import time
+from dataclasses import replace
+from typing import Iterator
+
+from autoresearch import safetext, stats, verdict
+from autoresearch.trial import environment, procs, reading, slots
+from autoresearch.trial.emit import Recorder
+from autoresearch.trial.procs import Finished
+from autoresearch.trial.reading import Reading
+from autoresearch.trial.spec import Spec
+from autoresearch.trial.stage import COPY_LIMIT, Stage, tree_bytes
+
+# A keep must prove this gain when both sides keep one build each: its layout's luck is no progress.
+FIXED_LAYOUT_MARGIN_PCT = 1.0
+
+
+class Failed(Exception):
+    """A step that ends the trial. `side` is "A" (base) or "B" (candidate)."""
+
+    def __init__(self, side: str, error: str, *, status: str = "crash", conflict: bool = False) -> None:
+        super().__init__(error)
+        self.side = side
+        self.error = error
+        self.status = status
+        self.conflict = conflict
+
+
+class Trial:
+    """Runs a spec in `root`, where `a.tar` and `b.tar` stand, and reports to `out`."""
+
+    def __init__(self, spec: Spec, root: str, out: Recorder) -> None:
+        self.spec = spec
+        self.root = os.path.abspath(root)
+        self.out = out
+        self.stage = Stage(self.root)
+        # Two streams from one seed, so that the orders can be replayed from the seed alone.
+        self.order_rng = random.Random(spec.seed)
+        self.layout_rng = random.Random("layout/%s" % spec.seed)
+        self.trees: dict[str, str] = {}  # side -> built tree
+        self.prepared: dict[str, str] = {}  # side -> tree with its dependencies, not built
+        self.build_seconds: dict[str, float] = {}
+        self.samples: list[tuple[str, Reading]] = []
+        self.values_per_run = spec.values_per_run
+        self.slot: slots.Slot | None = None
+        self.build_cpus = _build_cpus()
+        self.fresh = False
+        self.last_seconds = 0.0
+        self.checks = "skipped (not reached)" if spec.checks else "skipped (no checks)"
+        self.rule = verdict.Rule.preset(
+            spec.preset,
+            alpha=spec.alpha,
+            max_runs=spec.max_runs,
+            min_effect_pct=spec.min_effect_pct,
+            direction=spec.direction,
+        )
+
+    def run(self) -> int:
+        """The whole trial; returns the exit code: 0 measured or checks failed, 1 crash."""
+        runs = self.rule.max_runs if self.spec.mode == "ab" else self.spec.runs
+        self.out.record(
+            "environment", experiment=self.spec.experiment, mode=self.spec.mode, max_runs=runs,
+            seed=self.spec.seed, **environment.describe(),
+        )  # fmt: skip
+        try:
+            {"single": self._single, "noise": self._noise, "ab": self._ab}[self.spec.mode]()
+        except Failed as exc:
+            if exc.conflict and exc.side == "B" and self.spec.mode != "noise":
+                return self._invalid(exc)
+            return self._failed(exc)
+        except (OSError, subprocess.CalledProcessError) as exc:
+            # A full disk, a missing tool: says nothing about either side, and the session may try again.
+            self._end("crash", "machine: %s" % exc, "machine", base_failed=True)
+            return 1
+        finally:
+            self.stage.clear()
+        self._end("done", None, None)
+        return 0
+
+    # --- modes
+
+    def _single(self) -> None:
+        side = "B" if os.path.exists(self._tar("B")) else "A"
+        self._build_first(side)
+        with self._slot():
+            if self.spec.runs > 1:
+                self._measure(side, None, None)
+            self._decide_layout()
+            for slot in range(self.spec.runs):
+                self._measure(side, slot, None)
+        self._check(side)
+
+    def _noise(self) -> None:
+        self._build_first("A")
+        self._check("A")
+        with self._slot():
+            self._measure("A", None, None)
+            self._decide_layout()
+            for slot in range(self.spec.runs):
+                self._measure("A", slot, None)
+
+    def _ab(self) -> None:
+        for side in "BA":
+            self._build_first(side)
+        self._check("B")
+        with self._slot():
+            for side in "AB":
+                self._measure(side, None, None)
+            layout = self._decide_layout()
+            margin = FIXED_LAYOUT_MARGIN_PCT if layout == "fixed" else 0.0
+            rule = replace(self.rule, layout=layout, margin_pct=margin)
+            test = verdict.SequentialTest(rule)
+            decided = None
+            while decided is None and 4 * (test.blocks + 1) <= rule.max_runs:
+                order = verdict.draw_order(self.order_rng)
+                begin = 4 * test.blocks
+                values = [self._measure(side, begin + i, test.blocks) for i, side in enumerate(order)]
+                decided = test.add_block(order, values)
+            decided = decided or test.verdict()
+        self._decision(decided)
+
+    # --- steps
+
+    def _tar(self, side: str) -> str:
+        return os.path.join(self.root, side.lower() + ".tar")
+
+    def _run(self, side: str, command: str, timeout: float, *, building: bool) -> Finished:
+        env = environment.allowed(os.environ, self.spec.env_pass)
+        env.update(environment.layout(self.layout_rng))
+        env["TMPDIR"] = self.stage.tmp
+        env.update(self.spec.env)
+        cwd = os.path.join(self.stage.work, self.spec.subdir)
+        if not os.path.isdir(cwd):
+            raise Failed(side, "the tree has no directory %s" % self.spec.subdir)
+        cpus = self.slot.cpus if self.slot is not None else []
+        if building:
+            # A rebuild between runs may use this trial's CPUs too: it measures nothing meanwhile.
+            cpus = sorted(set(cpus) | set(self.build_cpus)) if self.build_cpus else []
+        with self._marked() as marker:
+            return procs.run(command, env={**env, **marker}, cwd=cwd, timeout=timeout, cpus=cpus)
+
+    @contextlib.contextmanager
+    def _marked(self) -> Iterator[dict[str, str]]:
+        # The engine's marker is passed on, so that a killed engine's guardian finds what we have started.
+        job = os.environ.get("AUTORESEARCH_JOB")
+        yield {"AUTORESEARCH_JOB": job} if job else {}
+
+    def _prepare(self, side: str) -> None:
+        """Put a clean tree on the stage, with its dependencies."""
+        if side in self.prepared:
+            self.stage.place_copy(self.prepared[side])
+            return
+        if not os.path.exists(self._tar(side)):
+            raise Failed(side, "the bundle holds no %s" % os.path.basename(self._tar(side)))
+        self.stage.unpack(self._tar(side))
+        if self.spec.deps:
+            done = self._run(side, self.spec.deps, self.spec.timeouts["setup"], building=True)
+            self._build_record(side, done, stage="setup")
+            if not done.ok:
+                raise Failed(side, "setup failed (%s)" % done.failure())
+            self.prepared[side] = self.stage.put_away()
+            self.stage.place_copy(self.prepared[side])
+
+    def _build(self, side: str) -> None:
+        """A clean build of one side, left on the stage."""
+        self._prepare(side)
+        if not self.spec.build:
+            return
+        done = self._run(side, self.spec.build, self.spec.timeouts["build"], building=True)
+        self._build_record(side, done, stage="build")
+        if not done.ok:
+            raise Failed(side, "build failed (%s)" % done.failure())
+        self.build_seconds.setdefault(side, done.seconds)
+
+    def _build_record(self, side: str, done: Finished, stage: str) -> None:
+        tail = "" if done.ok and side in self.build_seconds else safetext.tail(done.output, limit=1000)
+        self.out.record(
+            "build",
+            side=side,
+            stage=stage,
+            ok=done.ok,
+            seconds=round(done.seconds, 3),
+            exit=done.exit_code,
+            tail=tail,
+        )
+
+    def _build_first(self, side: str) -> None:
+        self._build(side)
+        self.trees[side] = self.stage.put_away()
+
+    def _check(self, side: str) -> None:
+        if not self.spec.checks:
+            return
+        self.stage.place_copy(self.trees[side])
+        done = self._run(side, self.spec.checks, self.spec.timeouts["checks"], building=True)
+        self.checks = (
+            "passed" if done.ok else "timeout" if done.timed_out else "failed (exit %d)" % done.exit_code
+        )
+        tail = "" if done.ok else safetext.tail(done.output)
+        self.out.record("checks", side=side, status=self.checks, seconds=round(done.seconds, 3), tail=tail)
+        if not done.ok:
+            raise Failed(side, "checks " + self.checks, status="checks_failed")
+
+    def _measure(self, side: str, slot: int | None, block: int | None) -> float:
+        """One run of the benchmark, recorded; a warm-up when it has no slot. `Failed` without a value."""
+        done = self._benchmark(side, warmup=slot is None)
+        got = reading.read(done, self.spec.metric, self.values_per_run)
+        self.out.record(
+            "sample", slot=slot, block=block, side=side, value=got.value, metrics=dict(got.metrics),
+            values=got.values, seconds=round(done.seconds, 4), cpu_seconds=round(done.cpu_seconds, 4),
+            warmup=slot is None, problem=got.problem,
+            **({"tail": safetext.tail(done.output)} if got.problem else {}),
+        )  # fmt: skip
+        if got.value is None:
+            raise Failed(side, got.problem or "no value", conflict=got.conflict)
+        if self.values_per_run is None:
+            self.values_per_run = got.values
+        self.last_seconds = done.seconds
+        if slot is not None:
+            self.samples.append((side, got))
+        return got.value
+
+    def _benchmark(self, side: str, *, warmup: bool) -> Finished:
+        tree = self.trees[side]
+        moved = False
+        if self.fresh and self.spec.build and not warmup:
+            self._build(side)
+        elif tree_bytes(tree) <= COPY_LIMIT:
+            self.stage.place_copy(tree)
+        else:
+            self.stage.place(tree)
+            moved = True
+        try:
+            return self._run(side, self.spec.benchmark, self.spec.timeouts["benchmark"], building=False)
+        finally:
+            if moved:
+                self.stage.put_back(tree)
+
+    def _decide_layout(self) -> str:
+        """Fresh layout for every run where that is free (no build: a new process) or cheap next to a run."""
+        if not self.spec.build:
+            return "fresh"
+        if self.spec.layout == "auto":
+            self.fresh = self.spec.runs > 1 or self.spec.mode == "ab"
+            self.fresh = self.fresh and max(self.build_seconds.values()) <= self.last_seconds
+        else:
+            self.fresh = self.spec.layout == "fresh" and (self.spec.runs > 1 or self.spec.mode == "ab")
+        return "fresh" if self.fresh else "fixed"
+
+    @contextlib.contextmanager
+    def _slot(self) -> Iterator[None]:
+        directory = os.environ.get(slots.SLOT_DIR)
+        if not directory:
+            yield
+            return
+        begun = time.monotonic()
+        with slots.take(directory, lambda: self.out.record("slot", state="waiting")) as slot:
+            waited = round(time.monotonic() - begun, 3)
+            self.slot = slot
+            begun = time.monotonic()
+            self.out.record("slot", state="taken", index=slot.number, cpus=slot.cpus, waited=waited)
+            try:
+                yield
+            finally:
+                self.slot = None
+                held = round(time.monotonic() - begun, 3)
+                self.out.record("slot", state="free", index=slot.number, held=held)
+
+    # --- ends
+
+    def _decision(self, decided: verdict.Verdict) -> None:
+        self.out.record("decision", **{**decided.to_json(), "seed": self.spec.seed})
+
+    def _invalid(self, failure: Failed) -> int:
+        """A metric that contradicts itself: measured, decided, and never kept."""
+        used = len(self.samples)
+        self._decision(
+            verdict.Verdict(
+                "discard", "invalid", failure.error, runs_used=used, blocks=used // 4, alpha=self.rule.alpha
+            )
+        )
+        self._end("done", None, failure.error)
+        return 0
+
+    def _failed(self, failure: Failed) -> int:
+        # In an A/B the base is not the candidate's fault: the session must be able to tell.
+        base = failure.side == "A" and self.spec.mode == "ab"
+        error = "base: " + failure.error if base else failure.error
+        self._end(failure.status, error, failure.error, base_failed=base)
+        return 0 if failure.status == "checks_failed" else 1
+
+    def _end(self, status: str, error: str | None, reason: str | None, base_failed: bool = False) -> None:
+        self.out.record("end", status=status, error=error, reason=reason, base_failed=base_failed)
+        self.out.result(status, error, self.checks, self._medians() if status == "done" else {})
+
+    def _medians(self) -> dict[str, float]:
+        """Medians over the counted runs of the candidate, or of the only side."""
+        side = "A" if self.spec.mode == "noise" or "B" not in self.trees else "B"
+        found: dict[str, list[float]] = {}
+        for where, got in self.samples:
+            if where == side:
+                for name, value in got.metrics.items():
+                    found.setdefault(name, []).append(value)
+        return {name: stats.median(values) for name, values in found.items()}
+
+
+def _build_cpus() -> list[int]:
+    directory = os.environ.get(slots.SLOT_DIR)
+    return [int(cpu) for cpu in slots.read_plan(directory).get("build", [])] if directory else []

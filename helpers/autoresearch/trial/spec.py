@@ -1,0 +1,108 @@
+"""`trial.json`: what to build and measure. Read strictly, as it decides what a number means."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Mapping, NamedTuple
+
+PROTOCOL = 1
+MODES = ("single", "ab", "noise")
+LAYOUTS = ("auto", "fresh", "fixed")
+# Seconds, used where the spec names none.
+TIMEOUTS = {"setup": 900.0, "build": 600.0, "benchmark": 300.0, "checks": 600.0}
+
+
+class SpecError(ValueError):
+    """The spec is not usable; the message says which key and what it takes."""
+
+
+class Spec(NamedTuple):
+    """One trial. Commands are lines for `sh -c`, run in `subdir` of the tree; None: there is none."""
+
+    experiment: str
+    mode: str
+    metric: str
+    direction: str
+    min_effect_pct: float
+    values_per_run: int | None
+    build: str
+    benchmark: str
+    checks: str | None
+    deps: str | None
+    timeouts: Mapping[str, float]
+    runs: int
+    preset: str
+    alpha: float | None
+    max_runs: int | None
+    seed: int | str
+    layout: str
+    subdir: str
+    env: Mapping[str, str]
+    env_pass: tuple[str, ...]
+
+
+def parse_spec(text: str) -> Spec:
+    """Read the JSON text of a spec; `SpecError` names what is wrong."""
+    try:
+        data = json.loads(text)
+    except ValueError as exc:
+        raise SpecError("not JSON: %s" % exc) from None
+    if not isinstance(data, dict) or data.get("protocol") != PROTOCOL:
+        raise SpecError("protocol must be %d" % PROTOCOL)
+    metric = _mapping(data, "metric")
+    test = _mapping(data, "test")
+    timeouts = {**TIMEOUTS, **{k: float(v) for k, v in _mapping(data, "timeouts").items() if v is not None}}
+    mode = _choice(data, "mode", MODES, None)
+    subdir = str(data.get("subdir") or "").strip("/")
+    if ".." in subdir.split("/"):
+        raise SpecError("subdir must stay inside the tree")
+    values_per_run = metric.get("values_per_run")
+    return Spec(
+        experiment=str(data.get("experiment", "")),
+        mode=mode,
+        metric=_text(metric, "name"),
+        direction=_choice(metric, "direction", ("lower", "higher"), "lower"),
+        min_effect_pct=float(metric.get("min_effect_pct", 1.0)),
+        values_per_run=None if values_per_run is None else _positive(values_per_run, "values_per_run"),
+        build=str(data.get("build") or "").strip(),
+        benchmark=_text(data, "benchmark"),
+        checks=data.get("checks") or None,
+        deps=data.get("deps") or None,
+        timeouts=timeouts,
+        runs=_positive(data.get("runs") or (20 if mode == "noise" else 1), "runs"),
+        preset=str(test.get("preset") or "default"),
+        alpha=None if test.get("alpha") is None else float(test["alpha"]),
+        max_runs=None if test.get("max_runs") is None else _positive(test["max_runs"], "test.max_runs"),
+        seed=test.get("seed", 0),
+        layout=_choice(data, "layout", LAYOUTS, "auto"),
+        subdir=subdir,
+        env={str(k): str(v) for k, v in _mapping(data, "env").items()},
+        env_pass=tuple(str(name) for name in data.get("env_pass") or ()),
+    )
+
+
+def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = data.get(key) or {}
+    if not isinstance(value, dict):
+        raise SpecError("%s must be an object" % key)
+    return value
+
+
+def _text(data: Mapping[str, Any], key: str) -> str:
+    value = data.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise SpecError("%s must be a non-empty text" % key)
+    return value
+
+
+def _choice(data: Mapping[str, Any], key: str, allowed: tuple[str, ...], default: str | None) -> str:
+    value = data.get(key, default)
+    if value not in allowed:
+        raise SpecError("%s must be one of %s, not %r" % (key, ", ".join(allowed), value))
+    return str(value)
+
+
+def _positive(value: Any, key: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise SpecError("%s must be a whole number from 1, not %r" % (key, value))
+    return value

@@ -1,0 +1,140 @@
+"""One command, and nothing of it afterwards: real processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoresearch.trial import procs
+from trial_helpers import alive, eventually, processes_with
+
+LINUX = sys.platform.startswith("linux")
+needs_linux = pytest.mark.skipif(not LINUX, reason="orphans are caught by Linux's subreaper and /proc")
+ENV = {"PATH": os.environ["PATH"]}
+
+# Leaves its parent, its session and its environment, then lives on.
+DAEMON = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        command = "echo $$ > " + sys.argv[1] + "; exec sleep 1000"
+        os.execve("/bin/sh", ["sh", "-c", command], {"PATH": os.environ["PATH"]})
+    os._exit(0)
+os.wait()
+while not (os.path.exists(sys.argv[1]) and os.path.getsize(sys.argv[1])):
+    time.sleep(0.01)
+print("METRIC x=1")
+"""
+
+
+def run(command: procs.Command, tmp_path: Path, timeout: float = 20.0, **options: Any) -> procs.Finished:
+    return procs.run(command, env=ENV, cwd=str(tmp_path), timeout=timeout, **options)
+
+
+def test_output_exit_code_and_times(tmp_path: Path) -> None:
+    done = run("echo out; echo err >&2; exit 3", tmp_path)
+    assert (done.exit_code, done.output, done.timed_out, done.ok) == (3, "out\nerr\n", False, False)
+    assert done.seconds > 0
+    assert done.failure() == "exit 3"
+
+
+def test_cpu_time_counts_grandchildren(tmp_path: Path) -> None:
+    burn = "import time\nwhile time.process_time() < 0.2: pass"
+    (tmp_path / "burn.py").write_text(burn)
+    done = run(f'"{sys.executable}" -S burn.py; true', tmp_path)
+    assert done.ok
+    assert done.cpu_seconds >= 0.2
+
+
+def test_stdin_is_empty_and_a_signal_is_an_exit_code(tmp_path: Path) -> None:
+    assert run("cat; echo end", tmp_path).output == "end\n"
+    assert run("kill -9 $$", tmp_path).exit_code == 137
+
+
+def test_timeout_kills_the_whole_tree(tmp_path: Path) -> None:
+    token = uuid.uuid4().hex
+    done = run(f"sh -c 'sleep 1000; : {token}' & sh -c 'sleep 1000; : {token}'", tmp_path, timeout=0.3)
+    assert done.timed_out
+    assert not done.ok
+    assert done.failure() == "timeout after 0 s"
+    assert processes_with(token) == []
+
+
+@needs_linux
+def test_a_daemon_that_left_group_session_and_environment_is_killed(tmp_path: Path) -> None:
+    pidfile = tmp_path / "pid"
+    done = run([sys.executable, "-S", "-c", DAEMON, str(pidfile)], tmp_path)
+    assert done.ok, done.output
+    assert done.output == "METRIC x=1\n"
+    assert not alive(int(pidfile.read_text()))
+
+
+def test_background_child_after_success_is_killed(tmp_path: Path) -> None:
+    done = run("sleep 1000 & echo $!", tmp_path)
+    assert done.ok
+    assert not alive(int(done.output))
+
+
+def test_processes_from_before_are_left_alone(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "1000"]) as other:
+        try:
+            assert run("true", tmp_path).ok
+            assert other.poll() is None
+        finally:
+            other.kill()
+
+
+def test_flood_is_capped(tmp_path: Path) -> None:
+    done = run("exec yes", tmp_path, output_limit=1_000_000)
+    assert done.flooded
+    assert not done.ok
+    assert len(done.output) == 1_000_000
+
+
+def test_whole_output_is_kept_not_its_tail(tmp_path: Path) -> None:
+    done = run("echo METRIC first=1; head -c 3000000 /dev/zero | tr '\\0' a; echo; echo end", tmp_path)
+    assert done.output.startswith("METRIC first=1\n")
+    assert done.output.endswith("\nend\n")
+
+
+@needs_linux
+def test_pinning(tmp_path: Path) -> None:
+    cpu = max(os.sched_getaffinity(0))
+    done = run(
+        [sys.executable, "-S", "-c", "import os; print(os.sched_getaffinity(0))"], tmp_path, cpus=[cpu]
+    )
+    assert done.output == f"{{{cpu}}}\n"
+    assert len(os.sched_getaffinity(0)) >= 1
+
+
+def test_an_exception_ends_the_tree_too(tmp_path: Path) -> None:
+    token = uuid.uuid4().hex
+
+    def interrupt(pid: int) -> None:
+        assert eventually(lambda: processes_with(token))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(f"sleep 1000; : {token}", tmp_path, on_start=interrupt)
+    assert processes_with(token) == []
+
+
+def test_grace_lets_a_command_clean_up(tmp_path: Path) -> None:
+    done = run("trap 'echo bye; exit 0' TERM; sleep 1000 & wait", tmp_path, timeout=0.5, grace=10.0)
+    assert done.timed_out
+    assert done.output == "bye\n"
+
+
+def test_extension_of_the_deadline(tmp_path: Path) -> None:
+    more = [0.0, 5.0]
+    done = run("sleep 0.5; echo late", tmp_path, timeout=0.1, extend=lambda: more.pop())
+    assert done.ok
+    assert done.output == "late\n"
+    assert more == [0.0]
