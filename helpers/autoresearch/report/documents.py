@@ -1,0 +1,242 @@
+"""Renders `autoresearch.md` and `IMPROVEMENTS.md` from a view. Pure; all foreign text is escaped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from autoresearch.ledger.records import number
+from autoresearch.report import markers
+from autoresearch.report.escape import markdown
+from autoresearch.report.view import Experiment, Segment, View, percent
+from autoresearch.report.words import amount, duration, moment, plural, summary, tally
+
+# An agent reads the whole document when it resumes; older rows stay in the ledger.
+LOG_ROWS = 200
+SOURCES = 100
+FILES = 12
+RENDERED = "<!-- autoresearch:rendered from the ledger; edits to this file are overwritten -->"
+_FIELD = re.compile(r"\{\{(\w+)\}\}")
+_COMMIT = re.compile(r"[0-9a-f]{7,64}\Z")
+
+
+def session_document(existing: bytes | None, template: str, view: View) -> tuple[bytes, list[str]]:
+    """`autoresearch.md` with its rendered parts up to date, and warnings; prose stays byte for byte."""
+    document = new_document(template, view).encode("utf-8") if existing is None else existing
+    return markers.fill(document, parts(view))
+
+
+def new_document(template: str, view: View) -> str:
+    """The template with `{{goal}}`, `{{metric}}` and the like filled in from the current segment."""
+    segment = view.current
+    known = {
+        "goal": markdown(segment.goal, 160) or "(goal)",
+        "metric": markdown(segment.metric, 64),
+        "unit": f" ({markdown(segment.unit, 20)})" if segment.unit else "",
+        "direction": segment.direction,
+    }
+    return _FIELD.sub(lambda match: known.get(match[1], match[0]), template)
+
+
+def parts(view: View) -> dict[str, tuple[str, str]]:
+    """Rendered parts of `autoresearch.md`: name -> (heading, body)."""
+    return {
+        "baseline": ("Baseline", _baseline(view.current)),
+        "noise": ("Noise", _noise(view.current)),
+        "literature": ("Literature", _literature(view)),
+        "log": ("Experiment log", _log(view)),
+    }
+
+
+def _baseline(segment: Segment) -> str:
+    base = segment.baseline
+    if base is None:
+        return "Not measured yet."
+    better = f"{segment.direction} is better"
+    lines = [
+        f"- Metric: {markdown(segment.metric, 64)}, {better}",
+        f"- Baseline: {amount(base.metric, markdown(segment.unit, 20))} ({plural(max(base.runs, 1), 'run')})",
+        f"- Commit: {_commit(base.run.commit)}",
+    ]
+    when = moment(base.run.timestamp_ms)
+    if when:
+        lines.append(f"- Measured: {when}")
+    if base.text("machine"):
+        lines.append(f"- Machine: {markdown(base.text('machine'), 120)}")
+    evaluator = segment.header.raw.get("evaluator")
+    if isinstance(evaluator, Mapping) and evaluator:
+        names = [markdown(name, 80) for name in evaluator]
+        lines.append(f"- Evaluator, frozen: {_cut(names, FILES)}")
+    if segment.verified:
+        lines.append(
+            "- Compare nothing with this number: an effect is measured side by side with its own base."
+        )
+    else:
+        lines.append("- Read from another tool's log: single readings, compared as that log compares them.")
+    return "\n".join(lines)
+
+
+# Field of the noise report -> what it says. Only the noise between neighbours limits an A/B.
+_NOISE = {
+    "sigma_short_pct": "Noise between neighbouring runs: {} %",
+    "cv_pct": "Spread of all runs (coefficient of variation): {} %",
+    "mde_pct": "Smallest effect that an experiment can show: about {} %",
+}
+
+
+def _noise(segment: Segment) -> str:
+    report = segment.baseline.run.raw.get("noise") if segment.baseline else None
+    if not isinstance(report, Mapping):
+        return "Not measured."
+    lines = []
+    for key, sentence in _NOISE.items():
+        value = number(report.get(key))
+        if value is not None:
+            lines.append("- " + sentence.format(f"{value:.2g}"))
+    for key, label in (("class", "Class"), ("advice", "Advice")):
+        if isinstance(report.get(key), str) and report[key]:
+            lines.append(f"- {label}: {markdown(report[key], 400)}")
+    warnings = report.get("warnings")
+    if isinstance(warnings, list):
+        lines += [f"- Warning: {markdown(w, 400)}" for w in warnings[:10] if isinstance(w, str)]
+    return "\n".join(lines) or "Not measured."
+
+
+def _literature(view: View) -> str:
+    uses: dict[str, list[Experiment]] = {}
+    for segment in view.segments:
+        for experiment in segment.experiments:
+            if experiment.source:
+                uses.setdefault(markdown(experiment.source, 160), []).append(experiment)
+    if not uses:
+        return "No experiment has named a source yet."
+    lines = []
+    for source, found in list(uses.items())[-SOURCES:]:
+        tried = _cut([f"{markdown(e.id, 64)} ({_outcome(e)})" for e in found], 8)
+        lines.append(f"- {source}: {tried}")
+    return "\n".join(_omitted(len(uses) - SOURCES, "source") + lines)
+
+
+def _log(view: View) -> str:
+    if not view.experiments:
+        return "No experiments yet."
+    blocks = []
+    room = LOG_ROWS
+    for segment in reversed(view.segments):
+        rows = segment.experiments[-room:] if room else ()
+        room -= len(rows)
+        lines = [] if len(view.segments) == 1 else [f"### {_segment_title(segment)}", ""]
+        lines += [
+            f"{summary(segment)}.",
+            "",
+            *_omitted(len(segment.experiments) - len(rows), "earlier experiment"),
+        ]
+        if rows:
+            if lines[-1]:
+                lines.append("")
+            lines += [
+                "| # | experiment | status | effect | runs | what | why |",
+                "|--:|---|---|---|--:|---|---|",
+            ]
+            lines += [_row(e) for e in rows]
+        blocks.append("\n".join(lines).rstrip())
+    return "\n\n".join(reversed(blocks))
+
+
+def _row(e: Experiment) -> str:
+    status = "keep, by hand" if e.overruled else e.status
+    cells = (
+        str(e.number),
+        markdown(e.id, 64),
+        status,
+        e.effect_text(),
+        str(e.runs),
+        markdown(e.description or e.hypothesis, 160),
+        markdown(e.reason, 160),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def improvements(view: View, chart: str | None = None) -> str:
+    """`IMPROVEMENTS.md`: every committed win with its problem, solution, effect, cost and source.
+
+    `chart` is the relative name of the picture to embed, if there is one.
+    """
+    current = view.current
+    lines = [f"# Improvements: {markdown(current.goal, 160) or 'this project'}", "", RENDERED, ""]
+    lines += [_total(current), ""]
+    if chart:
+        lines += [f"![Best verified effect after each experiment]({chart})", ""]
+    for segment in view.segments:
+        if len(view.segments) > 1:
+            lines += [f"## {_segment_title(segment)}", "", f"{summary(segment)}.", ""]
+        for count, win in enumerate(segment.keeps, 1):
+            lines += [*_win(win, count, "###" if len(view.segments) > 1 else "##"), ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _total(segment: Segment) -> str:
+    counted = f"{plural(len(segment.experiments), 'experiment')}: {tally(segment.counts)}"
+    cost = plural(segment.runs, "run") + (f", {duration(segment.seconds)}" if segment.seconds else "")
+    if not segment.keeps:
+        return f"No improvement is kept yet ({counted}; {cost})."
+    spent = f"{counted}; {cost}"
+    if not segment.verified:
+        return (
+            f"Another tool's log claims {percent(segment.claimed)} in {plural(len(segment.keeps), 'keep')} "
+            f"({spent}). These are single readings of different hours; nothing here has been verified side by side."
+        )
+    return (
+        f"The sum of the claims is {percent(segment.claimed)} ({spent}); a fresh comparison of the tip with "
+        "the original baseline is what counts. A sum of kept effects is always somewhat too good: what was lucky "
+        "was kept, too."
+    )
+
+
+def _win(win: Experiment, count: int, level: str) -> list[str]:
+    title = markdown(win.description, 120) or markdown(win.id, 64)
+    lines = [f"{level} {count}. {title}", ""]
+    if win.overruled:
+        lines.append("- **Kept by hand, against the rule or without a verdict.**")
+    if win.hypothesis:
+        lines.append(f"- Problem: {markdown(win.hypothesis, 600)}")
+    solution = markdown(win.description, 600) or "(not described)"
+    added, removed = number(win.run.raw.get("lines_added")), number(win.run.raw.get("lines_removed"))
+    size = f" (+{added:.0f} −{removed:.0f} lines)" if added is not None and removed is not None else ""
+    lines.append(f"- Solution: {solution}{size}")
+    if win.files:
+        lines.append(f"- Files: {_cut([markdown(f, 160) for f in win.files], FILES)}")
+    effect = win.effect_text() or "not measured"
+    if win.effect is not None:
+        effect += " (95 % interval, against its own base)"
+    lines.append(f"- Effect: {effect}, {plural(win.runs, 'run')}")
+    lines.append(f"- Commit: {_commit(win.run.commit)}, experiment {markdown(win.id, 64)}")
+    if win.source:
+        lines.append(f"- Source: {markdown(win.source, 300)}")
+    return lines
+
+
+def _segment_title(segment: Segment) -> str:
+    title = markdown(segment.goal, 120)
+    return f"Segment {segment.index + 1}" + (f": {title}" if title else "")
+
+
+def _outcome(e: Experiment) -> str:
+    return f"{e.status} {e.effect_text()}".rstrip()
+
+
+def _commit(value: str) -> str:
+    """A commit in code type, or escaped text where a foreign log holds something else."""
+    if not value:
+        return "–"
+    return f"`{value[:12]}`" if _COMMIT.match(value) else markdown(value, 40)
+
+
+def _cut(items: Iterable[str], most: int | None = None) -> str:
+    shown = list(items)
+    extra = len(shown) - most if most is not None else 0
+    return ", ".join(shown[:most]) + (f" and {extra} more" if extra > 0 else "")
+
+
+def _omitted(count: int, word: str) -> list[str]:
+    return [f"{plural(count, word)} not shown; the ledger has them all."] if count > 0 else []

@@ -1,0 +1,65 @@
+"""Small renderings that the documents, the chart and the command share. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+
+from autoresearch.report.view import Segment, percent
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_STATUS_WORDS = {"keep": "kept", "discard": "discarded", "crash": "crashed", "checks_failed": "failed checks"}
+
+
+def amount(value: float | None, unit: str = "") -> str:
+    """Six significant digits and the unit; a dash for no value."""
+    return "–" if value is None else f"{value:.6g} {unit}".rstrip()
+
+
+def duration(seconds: float) -> str:
+    """Such as `45 s`, `12 min` or `3 h 05 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = math.floor(seconds / 60 + 0.5)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def moment(milliseconds: float | None) -> str:
+    """A ledger time stamp as UTC; empty when there is none or it is no date."""
+    if milliseconds is None:
+        return ""
+    try:
+        return f"{_EPOCH + timedelta(milliseconds=milliseconds):%Y-%m-%d %H:%M} UTC"
+    except OverflowError:
+        return ""
+
+
+def plural(count: int, word: str) -> str:
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+
+
+def tally(counts: Mapping[str, int]) -> str:
+    """Such as `3 kept, 8 discarded, 1 crashed`; what did not occur is left out, but kept is always said."""
+    said = [
+        f"{count} {_STATUS_WORDS.get(status, status)}"
+        for status, count in counts.items()
+        if count or status == "keep"
+    ]
+    return ", ".join(said)
+
+
+def claim(segment: Segment) -> str:
+    """The honest total of one segment."""
+    if not segment.verified:
+        return f"best claim {percent(segment.claimed)} against the first run (single readings, not verified)"
+    return f"sum of claims {percent(segment.claimed)}, not yet re-verified"
+
+
+def summary(segment: Segment) -> str:
+    """One line: how many experiments, how they ended, what they cost and what they claim."""
+    cost = f"{plural(segment.runs, 'run')}"
+    if segment.seconds:
+        cost += f", {duration(segment.seconds)}"
+    experiments = plural(len(segment.experiments), "experiment")
+    return f"{experiments}: {tally(segment.counts)}; {cost}; {claim(segment)}"
