@@ -1,0 +1,43 @@
+"""Submitting several experiments: each on its own, so that one refusal does not hold up the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from autoresearch.errors import AutoresearchError, Exit
+from autoresearch.safetext import one_line
+
+Submit = Callable[[str], str]
+
+
+def submit_each(
+    experiments: Iterable[str], submit: Submit
+) -> tuple[dict[str, str], dict[str, AutoresearchError]]:
+    """Call `submit` for each experiment; returns the job ids and the refusals, by experiment."""
+    submitted: dict[str, str] = {}
+    refused: dict[str, AutoresearchError] = {}
+    for name in dict.fromkeys(experiments):
+        try:
+            submitted[name] = submit(name)
+        except AutoresearchError as exc:
+            refused[name] = exc
+    return submitted, refused
+
+
+def describe(refused: dict[str, AutoresearchError]) -> list[dict[str, Any]]:
+    """Refusals for `--json`."""
+    return [
+        {
+            "experiment": name,
+            "error": one_line(exc.message, 200),
+            "fix": one_line(exc.fix, 160),
+            "exit": int(exc.code),
+        }
+        for name, exc in refused.items()
+    ][:5]
+
+
+def worst(refused: dict[str, AutoresearchError]) -> Exit:
+    """The exit code for a batch: the gravest refusal."""
+    return Exit(max((int(exc.code) for exc in refused.values()), default=0))

@@ -1,0 +1,44 @@
+"""Waiting for jobs in short steps, with a live line for a person and silence for an agent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+import click
+
+from autoresearch.cli._output import is_terminal
+from autoresearch.engines import JobState
+
+
+class Pollable(Protocol):
+    """What waiting needs of an engine."""
+
+    def poll(self, jobs: Iterable[str] | None = None) -> Mapping[str, JobState]: ...
+
+
+def wait_for(
+    engine: Pollable, jobs: Mapping[str, str], timeout: float | None, *, quiet: bool, any_one: bool = False,
+    clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep,
+) -> dict[str, JobState]:  # fmt: skip
+    """Poll `jobs` ({name: job id}) until all (or any one) have ended or `timeout` seconds are over."""
+    deadline = None if timeout is None else clock() + timeout
+    live = is_terminal() and not quiet
+    at_first: int | None = None
+    while True:
+        states = engine.poll(list(jobs.values()))
+        by_name = {name: states[job] for name, job in jobs.items()}
+        running = [
+            f"{name} {state.phase or state.state}" for name, state in by_name.items() if not state.final
+        ]
+        at_first = len(running) if at_first is None else at_first
+        left = None if deadline is None else deadline - clock()
+        over = left is not None and left <= 0
+        if not running or over or (any_one and len(running) < at_first):
+            if live:
+                click.echo("\r\x1b[K", nl=False, err=True)
+            return by_name
+        if live:
+            click.echo("\r\x1b[K" + f"waiting: {', '.join(running)}"[:100], nl=False, err=True)
+        sleep(0.25 if left is None else max(0.01, min(0.25, left)))

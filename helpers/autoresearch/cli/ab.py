@@ -1,0 +1,204 @@
+"""`autoresearch ab`: candidate against base, interleaved on one machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from autoresearch.cli._output import emit, is_terminal, json_option, say
+from autoresearch.errors import BadInput, Exit
+from autoresearch.safetext import one_line
+
+
+@click.command(
+    epilog="Exit codes: 0 every one is a keep, 1 a discard or still running, 2 wrong use or no number, 3 the base "
+    "failed, 4 a stop rule was reached, 5 integrity."
+)
+@click.argument("experiments", metavar="[EXP]...", nargs=-1)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    help="With EXP: return after this many seconds; repeat to go on.",
+)
+@click.option("--a", "cmd_a", metavar="CMD", help="Base command; prints METRIC lines.")
+@click.option("--b", "cmd_b", metavar="CMD", help="Candidate command.")
+@click.option("--build-a", metavar="CMD", help="Build before each run of --a: a fresh layout per run.")
+@click.option("--build-b", metavar="CMD", help="Build before each run of --b.")
+@click.option(
+    "--samples", "samples_file", type=click.Path(path_type=Path), help="Judge recorded samples (JSON)."
+)
+@click.option("--metric", default="time_s", show_default=True, help="With --a/--b: the METRIC that decides.")
+@click.option("--direction", type=click.Choice(["lower", "higher"]), default="lower", show_default=True)
+@click.option(
+    "--preset", type=click.Choice(["lean", "default", "thorough"]), default="default", show_default=True
+)
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0, 0.5, min_open=True),
+    help="Chance of a false keep. Default: the preset's.",
+)
+@click.option("--max-runs", type=click.IntRange(8, 2000), help="Runs at most. Default: the preset's.")
+@click.option(
+    "--min-effect",
+    type=click.FloatRange(0, 99),
+    default=1.0,
+    show_default=True,
+    help="Smallest gain worth keeping, percent.",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(["auto", "fresh", "fixed"]),
+    default="auto",
+    show_default=True,
+    help="Rebuild before each run, or build once.",
+)
+@click.option("--seed", type=int, help="Seed of the run order. Default: drawn, and reported.")
+@click.option(
+    "--run-timeout",
+    type=click.FloatRange(min=0.01),
+    default=300.0,
+    show_default=True,
+    help="Seconds one run may take.",
+)
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context, /, experiments: tuple[str, ...], timeout: float | None, samples_file: Path | None,
+    as_json: bool, **options: Any,
+) -> None:  # fmt: skip
+    """Compare candidate and base: clean builds, interleaved in random order, stopped as soon as the rule knows.
+
+    With EXP: the experiment against the best commit. With --a and --b: any two commands. With --samples: numbers
+    that were recorded elsewhere.
+
+    \b
+    Examples:
+      autoresearch ab e1 --timeout 25
+      autoresearch ab --a 'python old.py' --b 'python new.py' --json
+      autoresearch ab --samples runs.json --json
+    """
+    chosen = [bool(experiments), bool(options["cmd_a"] or options["cmd_b"]), samples_file is not None]
+    if sum(chosen) != 1:
+        raise BadInput("give one of: EXP, --a with --b, --samples FILE", next="autoresearch ab --help")
+    if experiments:
+        code = _experiments(experiments, timeout, as_json)
+    elif samples_file is not None:
+        code = _samples(samples_file, as_json)
+    else:
+        code = _commands(options, as_json)
+    ctx.exit(code)
+
+
+def _samples(path: Path, as_json: bool) -> int:
+    from autoresearch.recorded import judge_samples
+
+    try:
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+        data = json.loads(text)
+    except OSError as exc:
+        raise BadInput(f"cannot read {path}: {exc.strerror}") from None
+    except ValueError as exc:
+        raise BadInput(f"{path} is not JSON: {exc}") from None
+    verdict = judge_samples(data)
+    emit({**verdict.to_json(), "seed": None}, verdict.line(), as_json=as_json)
+    return 0 if verdict.verdict == "keep" else int(Exit.NO)
+
+
+def _commands(options: dict[str, Any], as_json: bool) -> int:
+    import secrets
+    from dataclasses import replace
+
+    from autoresearch.trial.compare import CommandFailed, Sample, compare_commands
+    from autoresearch.verdict import Rule
+
+    if not (options["cmd_a"] and options["cmd_b"]):
+        raise BadInput("--a and --b go together", next="autoresearch ab --help")
+    seed = options["seed"] if options["seed"] is not None else secrets.randbits(32)
+    rule = Rule.preset(options["preset"], alpha=options["alpha"], max_runs=options["max_runs"])
+    rule = replace(rule, min_effect_pct=options["min_effect"], direction=options["direction"])
+    live = is_terminal() and not as_json
+
+    def progress(sample: Sample) -> None:
+        if live:
+            click.echo(f"\r\x1b[Krun {sample.slot + 1} of at most {rule.max_runs}", nl=False, err=True)
+
+    try:
+        verdict, samples = compare_commands(
+            options["cmd_a"], options["cmd_b"], options["build_a"], options["build_b"],
+            metric=options["metric"], direction=options["direction"], rule=rule, seed=seed,
+            timeout=options["run_timeout"], layout=options["layout"], on_sample=progress,
+        )  # fmt: skip
+    except CommandFailed as exc:
+        raise BadInput(
+            f"no verdict: {one_line(str(exc), 200)}: {one_line(exc.tail, 200)}",
+            fix="Run that command by hand",
+        ) from None
+    finally:
+        if live:
+            click.echo("\r\x1b[K", nl=False, err=True)
+    data = {**verdict.to_json(), "seed": seed}
+    if len(samples) <= 60:
+        data["order"] = "".join(sample.side for sample in samples)
+    emit(data, verdict.line(), as_json=as_json)
+    return 0 if verdict.verdict == "keep" else int(Exit.NO)
+
+
+def _experiments(experiments: tuple[str, ...], timeout: float | None, as_json: bool) -> int:
+    """Submit what is not submitted yet for the present files, wait, and tell."""
+    from autoresearch.cli._submitting import describe, submit_each, worst
+    from autoresearch.cli._waiting import wait_for
+    from autoresearch.session import open_session
+    from autoresearch.session.decision import preview
+    from autoresearch.session.dispatch import engine_of, submit_ab
+    from autoresearch.session.limits import refuse_if_stopped
+    from autoresearch.session.opening import verify_evaluator
+
+    with open_session() as session:
+        frozen = verify_evaluator(session)
+        refuse_if_stopped(session)
+
+        def ensure(name: str) -> str:
+            return submit_ab(session, session.undecided(name), frozen)
+
+        jobs, refused = submit_each(experiments, ensure)
+        engine = engine_of(session)
+    for name, exc in refused.items():
+        say(f"autoresearch: {name}: {one_line(exc.sentence(), 500)}")
+    states = wait_for(engine, jobs, timeout, quiet=as_json) if jobs else {}
+    running = {
+        name: one_line(state.phase or state.state, 60) for name, state in states.items() if not state.final
+    }
+    verdicts = {}
+    with open_session() as session:
+        for name in jobs:
+            if name not in running:
+                verdicts[name] = preview(session, session.experiment(name))
+    if running:
+        follow = f"autoresearch ab {' '.join(experiments)} --timeout 25"
+    elif verdicts:
+        follow = f"autoresearch decide {next(iter(verdicts))}"
+    else:
+        follow = next((exc.next for exc in refused.values() if exc.next), "autoresearch status")
+    lines = [f"{name}: {v['line']}" for name, v in verdicts.items()]
+    lines += [f"{name}: running, {detail}" for name, detail in running.items()]
+    data: dict[str, Any] = {"running": running, "refused": describe(refused), "next": follow}
+    short = {name: {k: x for k, x in v.items() if k != "line"} for name, v in verdicts.items()}
+    if len(experiments) == 1 and short:
+        data = {**next(iter(short.values())), **data, "experiment": experiments[0]}
+    else:
+        data["verdicts"] = {
+            name: {k: v.get(k) for k in ("verdict", "effect_pct", "runs_used", "reason")}
+            for name, v in short.items()
+        }
+    emit(data, "\n".join([*lines, f"next: {follow}"]), as_json=as_json)
+    if refused:
+        return int(worst(refused))
+    return (
+        0
+        if verdicts and not running and all(v["verdict"] == "keep" for v in verdicts.values())
+        else int(Exit.NO)
+    )

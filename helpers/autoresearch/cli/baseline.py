@@ -1,0 +1,90 @@
+"""`autoresearch baseline`: freeze, measure the noise floor, open the ledger."""
+
+from __future__ import annotations
+
+import click
+
+from autoresearch.cli._output import emit, json_option, say
+from autoresearch.errors import Exit
+from autoresearch.safetext import one_line
+
+AGAIN = "autoresearch baseline --timeout 25"
+
+
+@click.command(
+    epilog="Exit codes: 0 measured, 1 still running (repeat the command), 2 wrong use, 3 the base commit fails its "
+    "own benchmark or checks, 5 integrity."
+)
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), help="Return after this many seconds; repeat to go on."
+)
+@click.option(
+    "--new-segment", is_flag=True, help="Accept a changed evaluator: numbers start anew from the best commit."
+)
+@json_option
+@click.pass_context
+def command(ctx: click.Context, timeout: float | None, new_segment: bool, as_json: bool) -> None:
+    """Freeze the evaluator, measure the noise floor, open the ledger.
+
+    The base commit is built clean, checked once and measured repeatedly against itself. What is frozen: the
+    hashes of autoresearch.sh, autoresearch.checks.sh, setup_deps.sh, the evaluator: files, the build command and
+    the objective.
+
+    \b
+    Example:
+      autoresearch baseline --timeout 25
+    """
+    from autoresearch import workspace
+    from autoresearch.cli._waiting import wait_for
+    from autoresearch.session import open_session
+    from autoresearch.session.baseline import finish, start
+    from autoresearch.session.dispatch import engine_of
+
+    with open_session() as session:
+        dirty = workspace.dirty_files(session.project)
+        if dirty and not as_json:
+            shown = ", ".join(one_line(p, 60) for p in dirty[:3])
+            say(f"note: {len(dirty)} files have uncommitted changes, which are not measured: {shown}")
+        job = start(session, new_segment=new_segment)
+        engine = engine_of(session)
+    states = wait_for(engine, {"baseline": job.job}, timeout, quiet=as_json)
+    if not states["baseline"].final:
+        state = states["baseline"]
+        detail = state.phase or state.state
+        data = {
+            "done": False,
+            "state": state.state,
+            "detail": detail,
+            "dirty": len(dirty),
+            "next": AGAIN,
+        }
+        emit(data, f"baseline: {detail}\nnext: {AGAIN}", as_json=as_json)
+        ctx.exit(int(Exit.NO))
+    with open_session() as session:
+        record = finish(session, job)
+        from autoresearch.cli.decide import render
+
+        note = render(session.project)
+        objective = session.config.objective
+    noise = record["noise"]
+    follow = "autoresearch ideas next"
+    data = {
+        "done": True,
+        "metric": objective.metric,
+        "value": record["metric"],
+        "runs": record["runs_used"],
+        "checks": record["checks"],
+        "noise": {k: noise.get(k) for k in ("cv_pct", "sigma_short_pct", "mde_pct", "class", "advice")},
+        "cores": record["cores"],
+        "branch": session.branch,
+        "dirty": len(dirty),
+        "next": follow,
+    }
+    lines = [
+        f"baseline: {objective.metric} = {record['metric']:.6g} {objective.unit}, median of {record['runs_used']}",
+        f"noise: {noise.get('class')}; {noise.get('advice')}",
+        f"checks: {record['checks']}; branch {session.branch}",
+        note,
+        f"next: {follow}",
+    ]
+    emit(data, "\n".join(filter(None, lines)), as_json=as_json)

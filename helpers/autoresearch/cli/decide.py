@@ -1,0 +1,99 @@
+"""`autoresearch decide`: keep or discard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from autoresearch.cli._output import emit, json_option
+from autoresearch.safetext import one_line
+from autoresearch.session import open_session
+
+
+@click.command(
+    epilog="Exit codes: 0 keep, 1 discard, crash, checks_failed or not yet, 2 wrong use, 3 the base failed, "
+    "5 the evaluator or files outside scope were touched."
+)
+@click.argument("experiment", metavar="EXP")
+@click.option(
+    "--description", "-m", default="", help="What was changed, in one line. Default: the hypothesis."
+)
+@click.option("--source", default="", help="Literature source, such as arxiv:2101.00001.")
+@click.option("--abandon", is_flag=True, help="Give the experiment up: a discard without a measurement.")
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context, experiment: str, description: str, source: str, abandon: bool, as_json: bool
+) -> None:
+    """Decide an experiment by its measured A/B: commit the winner, or store the patch.
+
+    One line is written to the ledger either way, and the documents are rendered anew.
+
+    \b
+    Example:
+      autoresearch decide e1 --description "index the rules by their first byte"
+    """
+    from autoresearch.session.decision import decide
+
+    with open_session() as session:
+        decision = decide(session, experiment, description=description, literature=source, abandon=abandon)
+        note = render(session.project)
+    record = decision.record
+    data = summary(record) | {"next": decision.next}
+    if note:
+        data["note"] = note
+    emit(data, "\n".join(filter(None, [human(record), note, f"next: {decision.next}"])), as_json=as_json)
+    ctx.exit(int(decision.code))
+
+
+def render(project: Any) -> str:
+    """Render the documents; a chart that cannot be drawn must not undo a decision that stands in the ledger."""
+    from autoresearch.errors import EnvironmentMissing
+    from autoresearch.report import render_all
+
+    try:
+        render_all(project)
+    except (OSError, EnvironmentMissing) as exc:
+        return f"documents not rendered: {one_line(str(exc), 200)} (repeat with: autoresearch report)"
+    return ""
+
+
+def summary(record: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a run line that an agent needs."""
+    verdict = record.get("verdict") or {}
+    keep = (
+        "effect_pct",
+        "ci_low_pct",
+        "ci_high_pct",
+        "e_value",
+        "e_needed",
+        "runs_used",
+        "reason",
+        "reason_text",
+    )
+    short = {k: verdict[k] for k in keep if verdict.get(k) is not None}
+    return {
+        "experiment": record["experiment"],
+        "status": record["status"],
+        "run": record["run"],
+        "commit": record["commit"],
+        **short,
+        "checks": record.get("checks"),
+        "error": one_line(str(record.get("error") or ""), 400),
+    }
+
+
+def human(record: dict[str, Any]) -> str:
+    """One line for a person: status first."""
+    verdict = record.get("verdict") or {}
+    words = [record["status"].upper(), record["experiment"]]
+    if verdict.get("effect_pct") is not None:
+        words.append(f"{verdict['effect_pct']:+.1f} %")
+        if verdict.get("ci_low_pct") is not None and verdict.get("ci_high_pct") is not None:
+            words.append(f"[{verdict['ci_low_pct']:+.1f}, {verdict['ci_high_pct']:+.1f}]")
+        words.append(f"{verdict.get('runs_used')} runs")
+    reason = record.get("error") or verdict.get("reason_text") or record.get("checks") or ""
+    tail = f" — {one_line(str(reason), 300)}" if reason else ""
+    commit = f" (commit {record['commit']})" if record["status"] == "keep" else ""
+    return " ".join(words) + commit + tail

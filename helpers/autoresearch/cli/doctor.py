@@ -1,0 +1,63 @@
+"""`autoresearch doctor`: what is missing before the first measurement."""
+
+from __future__ import annotations
+
+import click
+
+from autoresearch.cli._output import emit, is_terminal, json_option, say
+from autoresearch.errors import Exit
+from autoresearch.safetext import one_line
+
+_MARK = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
+_COLOUR = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+@click.command(
+    epilog="Exit codes: 0 ready (perhaps with warnings), 2 wrong use, 3 something is missing or broken."
+)
+@click.option("--no-run", is_flag=True, help="Do not build, check and run the benchmark twice.")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, no_run: bool, as_json: bool) -> None:
+    """Check the machine, the project and the benchmark.
+
+    Builds the last commit in a throw-away copy, runs the benchmark twice and the checks once, compares the
+    numbers with the clock, and says how to mend what is missing. Changes nothing.
+
+    \b
+    Example:
+      autoresearch doctor
+    """
+    from autoresearch.config import load_config
+    from autoresearch.project import Project
+    from autoresearch.session import find_root
+    from autoresearch.session.doctor import examine
+    from autoresearch.session.state import ensure_state
+
+    root = find_root()
+    project = Project(root)
+    config = load_config(root)
+    ensure_state(project)
+    show = not as_json and is_terminal()
+    findings = list(
+        examine(project, config, dry_run=not no_run, progress=lambda step: say(f"… {step}") if show else None)
+    )
+    failed = [f for f in findings if f.level == "fail"]
+    follow = "autoresearch doctor" if failed else "autoresearch baseline --timeout 25"
+    lines = []
+    for f in findings:
+        fix = f"\n      {f.fix}" if f.fix and f.level != "ok" else ""
+        mark = click.style(_MARK[f.level], fg=_COLOUR[f.level])
+        lines.append(f"{mark}  {f.what}: {one_line(f.found, 400)}{fix}")
+    lines.append(f"next: {'mend the failures, then ' if failed else ''}{follow}")
+    data = {
+        "ready": not failed,
+        "findings": [
+            {"level": f.level, "what": f.what, "found": one_line(f.found, 160), "fix": one_line(f.fix, 120)}
+            for f in sorted(findings, key=lambda f: ("fail", "warn", "ok").index(f.level))
+            if f.level != "ok" or len(findings) < 8
+        ][:6],
+        "next": follow,
+    }
+    emit(data, "\n".join(lines), as_json=as_json)
+    ctx.exit(int(Exit.ENVIRONMENT) if failed else 0)

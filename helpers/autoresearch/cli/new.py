@@ -1,0 +1,52 @@
+"""`autoresearch new`: an isolated copy for an experiment."""
+
+from __future__ import annotations
+
+import click
+
+from autoresearch.cli._output import emit, json_option
+from autoresearch.session import open_session
+
+
+@click.command(epilog="Exit codes: 0 opened, 2 wrong use, 4 a stop rule was reached, 5 evaluator changed.")
+@click.argument("experiment", metavar="EXP")
+@click.option("--idea", help="Id of the idea it tries (autoresearch ideas next).")
+@click.option("--hypothesis", default="", help="Why it should be better, in one sentence. Default: the idea.")
+@click.option("--predict", type=float, help="Predicted gain in percent. Default: the idea's.")
+@click.option(
+    "--source", default="", help="Where it comes from, such as arxiv:2101.00001. Default: the idea's."
+)
+@click.option("--parent", help="Commit or experiment to start from. Default: the best commit.")
+@json_option
+def command(
+    experiment: str, idea: str | None, hypothesis: str, predict: float | None, source: str,
+    parent: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Open an isolated copy of the best commit, ready to edit.
+
+    \b
+    Example:
+      autoresearch new e1 --idea i1 --hypothesis "a dict lookup replaces a scan of the list"
+    """
+    from autoresearch.errors import BadInput
+    from autoresearch.session.opening import open_experiment
+
+    if not idea and not hypothesis.strip():
+        raise BadInput(
+            "an experiment needs a reason",
+            fix="Give --idea ID or --hypothesis TEXT",
+            next="autoresearch ideas next",
+        )
+    with open_session() as session:
+        made, where = open_experiment(
+            session, experiment, parent=parent, idea=idea, hypothesis=hypothesis,
+            predicted_pct=predict, source=source,
+        )  # fmt: skip
+        try:
+            shown = where.relative_to(session.project.root)
+        except ValueError:
+            shown = where
+    follow = f"autoresearch run {experiment}"
+    data = {"experiment": made.id, "worktree": str(shown), "parent": made.parent[:12], "next": follow}
+    human = f"{made.id}: edit the files in {shown} (from {made.parent[:12]})\nnext: {follow}"
+    emit(data, human, as_json=as_json)

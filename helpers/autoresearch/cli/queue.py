@@ -1,0 +1,40 @@
+"""`autoresearch queue`: what runs and what waits."""
+
+from __future__ import annotations
+
+import click
+
+from autoresearch.cli._output import emit, json_option, table
+from autoresearch.safetext import one_line
+
+
+@click.command(epilog="Exit codes: 0 shown, 2 no session here.")
+@click.option("--all", "show_all", is_flag=True, help="Show the jobs that have ended too.")
+@json_option
+def command(show_all: bool, as_json: bool) -> None:
+    """Show the jobs that run or wait, with their phase.
+
+    \b
+    Example:
+      autoresearch queue
+    """
+    from autoresearch.session import find_root, load
+    from autoresearch.session.dispatch import engine_of
+
+    session = load(find_root())
+    jobs = [job for job in engine_of(session).poll().values() if show_all or not job.final]
+    rows = [
+        (job.experiment, job.job, job.state, one_line(job.phase or job.detail, 60), f"{job.seconds:.0f} s")
+        for job in jobs
+    ]
+    follow = "autoresearch wait --timeout 25" if any(not job.final for job in jobs) else "autoresearch status"
+    data = {
+        "jobs": [
+            dict(zip(("experiment", "job", "state", "detail", "seconds"), row, strict=True))
+            for row in rows[:12]
+        ],
+        "count": len(rows),
+        "next": follow,
+    }
+    human = table(rows, ("experiment", "job", "state", "phase", "time")) if rows else "nothing runs"
+    emit(data, human, as_json=as_json)

@@ -1,0 +1,46 @@
+"""`autoresearch run`: build, benchmark and check experiments, detached."""
+
+from __future__ import annotations
+
+import click
+
+from autoresearch.cli._output import emit, json_option, say
+from autoresearch.safetext import one_line
+
+FOLLOW = "autoresearch wait --timeout 25"
+
+
+@click.command(
+    epilog="Exit codes: 0 submitted, 2 wrong use, 4 a stop rule was reached, 5 a diff leaves its scope or the "
+    "evaluator was touched (the other experiments are submitted all the same)."
+)
+@click.argument("experiments", metavar="EXP...", nargs=-1, required=True)
+@json_option
+@click.pass_context
+def command(ctx: click.Context, experiments: tuple[str, ...], as_json: bool) -> None:
+    """Build, benchmark once and check experiments, detached and in parallel.
+
+    This is the cheap screening: it shows crashes and failed checks. It never decides a keep; `ab` does.
+
+    \b
+    Example:
+      autoresearch run e1 e2 e3
+    """
+    from autoresearch.cli._submitting import describe, submit_each, worst
+    from autoresearch.session import open_session
+    from autoresearch.session.dispatch import submit_screening
+    from autoresearch.session.limits import refuse_if_stopped
+    from autoresearch.session.opening import verify_evaluator
+
+    with open_session() as session:
+        frozen = verify_evaluator(session)
+        refuse_if_stopped(session)
+        submitted, refused = submit_each(
+            experiments, lambda name: submit_screening(session, session.undecided(name), frozen)
+        )
+    follow = FOLLOW if submitted else next(iter(refused.values())).next or "autoresearch status"
+    for name, exc in refused.items():
+        say(f"autoresearch: {name}: {one_line(exc.sentence(), 500)}")
+    data = {"submitted": submitted, "refused": describe(refused), "next": follow}
+    emit(data, f"submitted: {', '.join(submitted) or 'nothing'}\nnext: {follow}", as_json=as_json)
+    ctx.exit(int(worst(refused)))

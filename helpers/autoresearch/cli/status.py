@@ -1,0 +1,26 @@
+"""`autoresearch status`: where the session stands; a fresh agent resumes from this alone."""
+
+from __future__ import annotations
+
+import click
+
+from autoresearch.cli._output import emit, json_option
+
+
+@click.command(epilog="Exit codes: 0 shown, 2 no session here, 4 a stop rule was reached, 5 integrity.")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """Say where the session stands, what runs, what it has cost, and what comes next.
+
+    \b
+    Example:
+      autoresearch status --json
+    """
+    from autoresearch.session import open_session
+    from autoresearch.session.overview import overview
+
+    with open_session() as session:
+        view = overview(session)
+    emit(view.data, view.text, as_json=as_json)
+    ctx.exit(int(view.code))

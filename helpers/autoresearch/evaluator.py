@@ -1,0 +1,189 @@
+"""The frozen evaluator: what is pinned, whether it is still so, and which changes a candidate may make."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import posixpath
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autoresearch.config import Config
+from autoresearch.errors import BadInput, IntegrityFault
+from autoresearch.project import EVALUATOR_FILES, SESSION_FILES, Project
+from autoresearch.workspace import Change
+
+BENCHMARK, CHECKS, DEPS = EVALUATOR_FILES
+# Never part of a candidate: they change what git checks out, or what other repositories bring in.
+_GIT_CONTROL = (".gitmodules", ".gitattributes")
+_CACHES = {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".DS_Store"}
+_LINK, _SUBMODULE = "120000", "160000"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The frozen evaluator: sha256 of each file (paths from the project's directory) and the frozen settings."""
+
+    files: dict[str, str]
+    settings: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """sha256 over files and settings: two equal digests mean numbers may be compared."""
+        text = json.dumps({"files": self.files, "settings": self.settings}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def frozen_settings(config: Config) -> dict[str, Any]:
+    """The part of the config that decides what a number means. Engine, slots and stop rules may change."""
+    import msgspec
+
+    keep = ("objective", "scope", "off_limits", "evaluator", "build", "timeouts")
+    data: dict[str, Any] = msgspec.to_builtins(config)
+    return {key: data[key] for key in keep}
+
+
+def survey(project: Project, config: Config) -> Manifest:
+    """Hash the evaluator as it stands in the project. `BadInput` when the benchmark is missing."""
+    files: dict[str, str] = {}
+    for name in EVALUATOR_FILES:
+        path = project.root / name
+        if path.is_file():
+            files[name] = _sha256(path)
+    if BENCHMARK not in files:
+        raise BadInput(
+            f"no {BENCHMARK} in {project.root}", fix="Write it (templates/autoresearch.sh) or run init"
+        )
+    for pattern in config.evaluator:
+        found = _matching(project.root, pattern)
+        if not found:
+            raise BadInput(f"evaluator: {pattern} in autoresearch.yaml matches no file")
+        for path in found:
+            files[path.relative_to(project.root).as_posix()] = _sha256(path)
+    return Manifest(dict(sorted(files.items())), frozen_settings(config))
+
+
+def _matching(root: Path, pattern: str) -> list[Path]:
+    """Files of a glob or below a directory, without what interpreters leave beside them."""
+    pattern = pattern.strip("/")
+    if (root / pattern).is_dir():
+        pattern += "/**"
+    # Before Python 3.13 a final ** matches directories only.
+    found = root.glob(pattern + "/*" if pattern.endswith("**") else pattern)
+    return [
+        p for p in sorted(found)
+        if p.is_file() and not p.is_symlink() and p.suffix != ".pyc" and not _CACHES.intersection(p.parts)
+    ]  # fmt: skip
+
+
+def freeze(project: Project, manifest: Manifest) -> Path:
+    """Copy the evaluator's files to their pin directory (named by digest); returns it."""
+    pin = pin_dir(project, manifest)
+    if not pin.exists():
+        fresh = pin.with_name(pin.name + f".{os.getpid()}")
+        shutil.rmtree(fresh, ignore_errors=True)
+        for name in manifest.files:
+            (fresh / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(project.root / name, fresh / name)
+        fresh.rename(pin)
+    check_pin(project, manifest)
+    return pin
+
+
+def pin_dir(project: Project, manifest: Manifest) -> Path:
+    return project.pin / manifest.digest[:16]
+
+
+def check_pin(project: Project, manifest: Manifest) -> None:
+    """Raise `IntegrityFault` unless every pinned copy has the hash that the ledger recorded."""
+    pin = pin_dir(project, manifest)
+    for name, digest in manifest.files.items():
+        path = pin / name
+        if path.is_symlink() or not path.is_file() or _sha256(path) != digest:
+            raise IntegrityFault(
+                f"the pinned copy of {name} is not what baseline froze",
+                fix=f"Delete {pin} and run autoresearch baseline: it pins the project's files again if they match",
+            )
+
+
+def verify(project: Project, config: Config, frozen: Manifest) -> None:
+    """Raise `IntegrityFault` when the project's evaluator or frozen settings differ from the baseline's."""
+    now = survey(project, config)
+    if now.digest == frozen.digest:
+        check_pin(project, frozen)
+        return
+    names = sorted(
+        {name for name in {*now.files, *frozen.files} if now.files.get(name) != frozen.files.get(name)}
+        | {f"autoresearch.yaml: {k}" for k in frozen.settings if now.settings.get(k) != frozen.settings[k]}
+    )
+    pin = pin_dir(project, frozen)
+    raise IntegrityFault(
+        f"the evaluator changed since the baseline ({', '.join(names[:4])}), so new numbers could not be compared",
+        fix=f"Restore it (the frozen copies are in {pin.relative_to(project.root)}), or start a new segment with "
+        "autoresearch baseline --new-segment",
+    )
+
+
+def overlay(source: Path, manifest: Manifest, tree: Path, prefix: str) -> None:
+    """Put the evaluator's files, from the pin directory or the project, over a tree."""
+    for name, digest in manifest.files.items():
+        to = tree / prefix / name
+        if to.is_symlink() or to.is_dir():
+            raise IntegrityFault(
+                f"{prefix}{name} is a link or a directory where the evaluator's file belongs"
+            )
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source / name, to)
+        if _sha256(to) != digest:
+            raise IntegrityFault(f"{name} changed while it was copied", fix="Repeat the command")
+
+
+def overlay_digests(frozen: Manifest, prefix: str) -> dict[str, str]:
+    """What `overlay` places: {path from the tree's top: sha256}."""
+    return {prefix + name: digest for name, digest in frozen.files.items()}
+
+
+def violations(
+    changes: Iterable[Change], config: Config, frozen: Manifest, prefix: str, links: Mapping[str, str]
+) -> list[str]:
+    """Why a diff may not be measured, one sentence a path; empty when it is in scope.
+
+    `links` maps changed symbolic links to their targets. Globs are gitignore patterns (pathspec).
+    """
+    from pathspec import GitIgnoreSpec
+
+    scope = GitIgnoreSpec.from_lines(config.scope)
+    off_limits = GitIgnoreSpec.from_lines(config.off_limits)
+    protected = {*frozen.files, *EVALUATOR_FILES}
+    found = []
+    for change in changes:
+        path = change.path
+        inside = path[len(prefix) :] if path.startswith(prefix) else None
+        if inside is not None and inside in protected:
+            found.append(f"{path} belongs to the evaluator")
+        elif inside is not None and inside in SESSION_FILES:
+            found.append(f"{path} belongs to the session")
+        elif posixpath.basename(path) in _GIT_CONTROL:
+            found.append(f"{path} changes what git checks out")
+        elif _SUBMODULE in (change.old_mode, change.new_mode):
+            found.append(f"{path} is a submodule")
+        elif inside is None or not scope.match_file(inside):
+            found.append(f"{path} is outside scope")
+        elif off_limits.match_file(inside):
+            found.append(f"{path} is off limits")
+        elif change.new_mode == _LINK and _escapes(path, links.get(path, "")):
+            found.append(f"{path} is a link that leaves the tree")
+    return found
+
+
+def _escapes(link: str, target: str) -> bool:
+    resolved = posixpath.normpath(posixpath.join(posixpath.dirname(link), target))
+    return not target or target.startswith("/") or resolved == ".." or resolved.startswith("../")
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

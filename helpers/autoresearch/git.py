@@ -1,0 +1,108 @@
+"""Runs git without its surprises: no hooks, no prompts, no pager, no user's diff drivers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from autoresearch.errors import BadInput, EnvironmentMissing
+from autoresearch.safetext import one_line
+
+_QUIET = ["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false"]
+# Used only where the user has set no identity, so that an overnight run does not die for want of a name.
+_IDENTITY = {
+    "GIT_AUTHOR_NAME": "autoresearch",
+    "GIT_AUTHOR_EMAIL": "autoresearch@localhost",
+    "GIT_COMMITTER_NAME": "autoresearch",
+    "GIT_COMMITTER_EMAIL": "autoresearch@localhost",
+}
+# Variables by which a caller (a git hook, say) would point our git at another repository.
+_FOREIGN = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_COMMON_DIR",
+    "GIT_PREFIX",
+)
+
+
+class GitError(Exception):
+    """git answered no: `code` is its exit status, the text what it said."""
+
+    def __init__(self, args: Sequence[str], code: int, stderr: str) -> None:
+        said = one_line(stderr, 400) or f"exit status {code}"
+        super().__init__(f"git {' '.join(args[:2])} failed: {said}")
+        self.code = code
+        self.stderr = stderr
+
+
+def run_git(
+    where: Path, args: Sequence[str], *, env: Mapping[str, str] | None = None, stdin: bytes | None = None
+) -> bytes:
+    """Standard output of `git -C where args…`; raises `GitError` on a non-zero exit."""
+    full = {k: v for k, v in os.environ.items() if k not in _FOREIGN}
+    full.update({"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", "GIT_PAGER": "cat"})
+    full.update(env or {})
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(where), *_QUIET, *args],
+            input=stdin if stdin is not None else b"",
+            capture_output=True,
+            env=full,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise EnvironmentMissing("git is not installed", fix="Install git 2.32 or newer") from None
+    if done.returncode != 0:
+        raise GitError(args, done.returncode, done.stderr.decode("utf-8", "replace"))
+    return done.stdout
+
+
+def git(where: Path, *args: str, env: Mapping[str, str] | None = None, stdin: bytes | None = None) -> str:
+    """Like `run_git`, as stripped text."""
+    return run_git(where, args, env=env, stdin=stdin).decode("utf-8", "surrogateescape").strip()
+
+
+def toplevel(where: Path) -> Path:
+    """Top directory of the work tree that holds `where`."""
+    try:
+        return Path(git(where, "rev-parse", "--show-toplevel"))
+    except GitError:
+        raise BadInput(
+            f"{where} is not inside a git work tree",
+            fix="autoresearch keeps winners as commits. Run git init && git add -A && git commit first",
+        ) from None
+
+
+def resolve(where: Path, rev: str) -> str | None:
+    """Full commit id of a revision, or None where there is no such commit."""
+    try:
+        return git(where, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")
+    except GitError:
+        return None
+
+
+def identity(where: Path) -> dict[str, str]:
+    """Environment that gives git a committer: empty where the user has one."""
+    try:
+        git(where, "var", "GIT_COMMITTER_IDENT")
+        git(where, "var", "GIT_AUTHOR_IDENT")
+        # git invents user@host when nothing is set; only a configured or exported identity counts.
+        if os.environ.get("GIT_COMMITTER_EMAIL") or git(where, "config", "user.email"):
+            return {}
+    except GitError:
+        pass
+    return dict(_IDENTITY)
+
+
+def version() -> tuple[int, int]:
+    """git's (major, minor)."""
+    words = git(Path.cwd(), "version").split()
+    try:
+        major, minor = words[2].split(".")[:2]
+        return int(major), int(minor)
+    except (IndexError, ValueError):
+        return (0, 0)

@@ -1,0 +1,150 @@
+"""Freezes the evaluator, measures the noise floor, and opens the ledger (or a new segment of it)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from autoresearch import evaluator, workspace
+from autoresearch.errors import BadInput, EnvironmentMissing
+from autoresearch.git import resolve
+from autoresearch.safetext import one_line, tail
+from autoresearch.session.dispatch import engine_of, submit_noise
+from autoresearch.session.outcome import Outcome, read_outcome
+from autoresearch.session.pending import Pending, pending, pending_path
+from autoresearch.session.recover import tip_of
+from autoresearch.session.state import Record, Session, count_run, now_ms, open_segment
+
+
+def start(session: Session, *, new_segment: bool = False) -> Pending:
+    """Freeze the evaluator and submit the noise job, or return the one in flight for the same files."""
+    if session.baseline is not None and not new_segment and pending(session) is None:
+        raise BadInput("the baseline is measured already", next="autoresearch status")
+    manifest = evaluator.survey(session.project, session.config)
+    commit = tip_of(session) if session.header is not None else resolve(session.project.root, "HEAD")
+    if commit is None:
+        raise BadInput("this repository has no commit yet", fix="git add -A && git commit -m start")
+    now = pending(session)
+    if now is not None and (now.commit, now.digest) == (commit, manifest.digest):
+        return now
+    if now is not None:
+        engine_of(session).cancel(now.job)
+    branch = resolve(session.project.root, f"refs/heads/{session.branch}")
+    if session.header is None and branch not in (None, commit):
+        raise BadInput(
+            f"branch {session.branch} exists with other commits, but there is no ledger",
+            fix="Choose another name in autoresearch.yaml, or delete that branch",
+        )
+    evaluator.freeze(session.project, manifest)
+    bare = Session(session.project, session.config)
+    job = submit_noise(bare, manifest, commit)
+    made = Pending(job, commit, manifest.digest, session.header is not None)
+    pending_path(session).write_text(json.dumps(made.__dict__), encoding="utf-8")
+    return made
+
+
+def finish(session: Session, now: Pending) -> Record:
+    """Read the finished noise job, write the header and run line of the baseline; returns the run line."""
+    from autoresearch.noise import assess
+
+    if pending(session) != now and session.baseline is not None:
+        return session.baseline  # another process that waited for the same job has written it down
+    engine = engine_of(session)
+    state = engine.poll([now.job])[now.job]
+    result = engine.fetch(now.job)
+    outcome = read_outcome(result.records)
+    objective = session.config.objective
+    values = [value for _, value in outcome.samples]
+    if outcome.status != "done" or outcome.invalid or len(values) < 4:
+        pending_path(session).unlink(missing_ok=True)
+        why = outcome.error or outcome.invalid or outcome.checks
+        raise EnvironmentMissing(
+            f"the base commit does not pass its own evaluator: {outcome.status}: {one_line(why, 200)}",
+            fix=f"Mend the benchmark, the checks or the code, commit, and repeat. {_last_words(outcome, result)}",
+            next="autoresearch doctor",
+        )
+    manifest = evaluator.survey(session.project, session.config)
+    if manifest.digest != now.digest:
+        raise BadInput(
+            "the evaluator changed while its baseline ran", next="autoresearch baseline --timeout 25"
+        )
+    if state.state != "done":
+        pending_path(session).unlink(missing_ok=True)
+        raise EnvironmentMissing(
+            f"the baseline's job ended as {state.state}", next="autoresearch baseline --timeout 25"
+        )
+    report = assess(
+        values, direction=objective.direction, min_effect_pct=objective.min_effect_pct,
+        max_runs=session.config.test.max_runs or 60,
+    )  # fmt: skip
+    if session.header is None and resolve(session.project.root, f"refs/heads/{session.branch}") is None:
+        workspace.create_branch(session.project, session.branch, now.commit)
+    header = _header(session, manifest, now.commit)
+    run = _run_line(session, now, outcome, report.to_json(), header)
+    from autoresearch.ledger.store import append
+
+    append(session.project.ledger, header)
+    append(session.project.ledger, run)
+    pending_path(session).unlink(missing_ok=True)
+    open_segment(session, header)
+    count_run(session, run)
+    return run
+
+
+def _last_words(outcome: Outcome, result: Any) -> str:
+    for record in reversed(result.records):
+        if record.get("tail"):
+            return "It said: " + one_line(tail(str(record["tail"]), 4, 300), 300)
+    return ""
+
+
+def _header(session: Session, manifest: evaluator.Manifest, commit: str) -> Record:
+    objective = session.config.objective
+    return {
+        "type": "config",
+        "name": session.config.name,
+        "metricName": objective.metric,
+        "metricUnit": objective.unit,
+        "bestDirection": objective.direction,
+        "schema": 1,
+        "base_commit": commit,
+        "branch": session.branch,
+        "goal": session.config.goal,
+        "evaluator": manifest.files,
+        "evaluator_digest": manifest.digest,
+        "settings": manifest.settings,
+        "timestamp": now_ms(),
+    }
+
+
+def _run_line(session: Session, now: Pending, outcome: Outcome, noise: Record, header: Record) -> Record:
+    from statistics import median
+
+    return {
+        "run": session.last_run + 1,
+        "commit": now.commit[:7],
+        "metric": median(value for _, value in outcome.samples),
+        "metrics": outcome.metrics,
+        "status": "keep",
+        "description": "baseline",
+        "timestamp": now_ms(),
+        "segment": session.next_segment,
+        "confidence": None,
+        "asi": {},
+        "experiment": "baseline",
+        "kind": "baseline",
+        "commit_full": now.commit,
+        "values_per_run": outcome.values_per_run,
+        "noise": noise,
+        "samples": [list(pair) for pair in outcome.samples],
+        "warmups": [list(pair) for pair in outcome.warmups],
+        "runs_used": len(outcome.samples),
+        "checks": outcome.checks,
+        "cores": outcome.cores,
+        "job": now.job,
+        "engine": session.config.engine,
+        "machine": outcome.environment.get("machine"),
+        "environment": {k: v for k, v in outcome.environment.items() if k != "type"},
+        "seconds": round(outcome.seconds, 3),
+        "builds": outcome.builds,
+    }

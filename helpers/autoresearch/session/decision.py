@@ -1,0 +1,264 @@
+"""Decides an experiment: the one way to a keep. Verdict -> ledger line -> commit or patch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from autoresearch import workspace
+from autoresearch.errors import BadInput, EnvironmentMissing, Exit, NotYet
+from autoresearch.safetext import one_line
+from autoresearch.session.dispatch import describe_candidate, refusals, rule_of
+from autoresearch.session.opening import verify_evaluator
+from autoresearch.session.outcome import Outcome, read_outcome
+from autoresearch.session.recover import tip_of
+from autoresearch.session.stages import Stage, stage_of
+from autoresearch.session.state import Experiment, Session, count_run, now_ms
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided: the ledger's run line, the exit code, and the next legal step."""
+
+    record: dict[str, Any]
+    code: Exit
+    next: str
+
+
+def decide(
+    session: Session, name: str, *, description: str = "", literature: str = "", abandon: bool = False
+) -> Decision:
+    """Judge an experiment, write its ledger line, and commit it or store its patch.
+
+    Needs an A/B of exactly the present files against the present best commit, unless the experiment crashed, failed
+    its checks, broke the rules, or is given up (`abandon`).
+    """
+    experiment = session.undecided(name)
+    frozen = verify_evaluator(session)
+    tip = tip_of(session)
+    candidate = describe_candidate(session, experiment, frozen)
+    broken = refusals(session, candidate, frozen)
+    text = one_line(description or experiment.opened.get("hypothesis") or name, 500)
+    facts = _facts(session, experiment, candidate, text, literature)
+    if broken:
+        reason = f"refused: {'; '.join(broken[:3])}" + (
+            f" and {len(broken) - 3} more" if len(broken) > 3 else ""
+        )
+        record = facts | {"status": "discard", "error": one_line(reason, 400), "violations": len(broken)}
+        return _finish(session, experiment, candidate, record, Exit.INTEGRITY)
+    if abandon:
+        record = facts | {"status": "discard", "error": "given up before a verdict"}
+        return _finish(session, experiment, candidate, record, Exit.NO)
+    if not candidate.changes:
+        raise BadInput(
+            f"{name} changes nothing",
+            fix="Edit its worktree, or give it up with --abandon",
+            next=f"autoresearch decide {name} --abandon",
+        )
+    stage = stage_of(session, experiment)
+    outcome = _outcome(session, experiment, stage, candidate, tip)
+    record = facts | _measured(stage, outcome)
+    if outcome.status in ("crash", "checks_failed"):
+        return _finish(session, experiment, candidate, record | {"status": outcome.status}, Exit.NO)
+    if outcome.invalid or outcome.verdict is None or outcome.verdict.verdict != "keep":
+        reason = f"invalid: {outcome.invalid}" if outcome.invalid else ""
+        return _finish(
+            session, experiment, candidate, record | {"status": "discard", "error": reason}, Exit.NO
+        )
+    return _keep(session, experiment, candidate, record, tip)
+
+
+def preview(session: Session, experiment: Experiment) -> dict[str, Any]:
+    """What the newest job of an experiment says, without deciding: for `ab`."""
+    stage = stage_of(session, experiment)
+    if stage.record is None or not stage.records:
+        return {"verdict": "discard", "reason": stage.name, "line": f"{stage.name}: {stage.detail}"}
+    outcome = read_outcome(stage.records, rule_of(session, stage.record, stage.records))
+    if outcome.verdict is None:
+        reason = outcome.status if outcome.status != "done" else "invalid"
+        text = outcome.invalid or outcome.error or outcome.checks
+        return {"verdict": "discard", "reason": reason, "reason_text": text, "line": f"{reason}: {text}"}
+    fields = ("verdict", "reason", "reason_text", "effect_pct", "ci_low_pct", "ci_high_pct", "e_value", "e_needed",
+              "runs_used", "blocks", "layout", "sigma_short_pct", "mde_pct")  # fmt: skip
+    told = outcome.verdict.to_json()
+    seed = {"seed": stage.record.get("seed"), "alpha": stage.record.get("alpha"), "t": stage.record.get("t")}
+    return {**{key: told.get(key) for key in fields}, **seed, "line": outcome.verdict.line()}
+
+
+def _facts(
+    session: Session, experiment: Experiment, candidate: workspace.Candidate, text: str, literature: str
+) -> dict[str, Any]:
+    """The fields that do not depend on the measurement, the peers' first and in their order."""
+    source = one_line(literature or str(experiment.opened.get("source") or ""), 300)
+    return {
+        "run": session.last_run + 1,
+        "commit": candidate.commit[:7],
+        "metric": 0,
+        "metrics": {},
+        "status": "discard",
+        "description": text,
+        "timestamp": now_ms(),
+        "segment": max(session.segment, 0),
+        "confidence": None,
+        "asi": {"hypothesis": experiment.opened.get("hypothesis") or text},
+        "literature_source": source if is_reference(source) else None,
+        "experiment": experiment.id,
+        "kind": "experiment",
+        "commit_full": candidate.commit,
+        "parent": candidate.parent,
+        "opened_at": candidate.parent,
+        "runs_used": 0,
+        "idea": experiment.idea,
+        "source": source,
+        "hypothesis": experiment.opened.get("hypothesis"),
+        "predicted_pct": experiment.opened.get("predicted_pct"),
+        "diff_sha256": candidate.diff_sha256,
+        "files": [one_line(change.path, 200) for change in candidate.changes[:50]],
+        "lines_added": candidate.lines_added,
+        "lines_removed": candidate.lines_removed,
+        "jobs": len(experiment.jobs),
+        "engine": session.config.engine,
+    }
+
+
+def is_reference(source: str) -> bool:
+    """Whether a source can be looked up (`arxiv:2101.00001`, a DOI, a URL), unlike `profile` or `agent`."""
+    return ":" in source or "/" in source
+
+
+def _outcome(
+    session: Session, experiment: Experiment, stage: Stage, candidate: workspace.Candidate, tip: str
+) -> Outcome:
+    """The outcome of the newest job, if it measured what is to be decided; otherwise `NotYet`."""
+    name = experiment.id
+    if stage.name == "running":
+        raise NotYet(f"{name} is still running ({stage.detail})", next="autoresearch wait --timeout 25")
+    if stage.record is None or stage.name in ("open", "lost"):
+        raise NotYet(f"{name} has no finished job ({stage.detail})", next=f"autoresearch run {name}")
+    if stage.record.get("diff_sha256") != candidate.diff_sha256:
+        raise NotYet(f"the files of {name} changed since its last job", next=f"autoresearch run {name}")
+    is_ab = stage.record.get("type") == "test"
+    outcome = read_outcome(stage.records, rule_of(session, stage.record, stage.records) if is_ab else None)
+    if outcome.base_failed:
+        raise EnvironmentMissing(
+            f"the base failed in the A/B of {name}: {outcome.error}",
+            fix="The machine or the base is broken, not the candidate. Mend it and measure again",
+            next="autoresearch doctor",
+        )
+    if outcome.status in ("crash", "checks_failed"):
+        return outcome
+    if not is_ab and not outcome.invalid:
+        raise NotYet(
+            f"{name} has no A/B yet; a screening run never decides a keep", next=f"autoresearch ab {name}"
+        )
+    if is_ab and stage.record.get("base") != tip:
+        raise NotYet(
+            f"the best commit moved since the A/B of {name}",
+            fix="Measure it again",
+            next=f"autoresearch ab {name}",
+        )
+    return outcome
+
+
+def _measured(stage: Stage, outcome: Outcome) -> dict[str, Any]:
+    verdict = outcome.verdict.to_json() if outcome.verdict is not None else None
+    test = stage.record or {}
+    if verdict is not None:
+        verdict |= {"t": test.get("t"), "alpha": test.get("alpha"), "seed": test.get("seed")}
+    # `parent` is what the effect is relative to: for an A/B its base, which may be newer than where the copy began.
+    base = {"parent": test["base"]} if test.get("base") else {}
+    return base | {
+        "metric": outcome.metric if outcome.metric is not None else 0,
+        "metrics": outcome.metrics,
+        "base_metric": outcome.base_metric,
+        "verdict": verdict,
+        "samples": [list(pair) for pair in outcome.samples],
+        "runs_used": len(outcome.samples),
+        "checks": outcome.checks,
+        "error": outcome.error,
+        "job": stage.job,
+        "machine": outcome.environment.get("machine"),
+        "environment": {k: v for k, v in outcome.environment.items() if k != "type"},
+        "seconds": round(outcome.seconds, 3),
+        "builds": outcome.builds,
+    }
+
+
+def _keep(
+    session: Session, experiment: Experiment, candidate: workspace.Candidate, record: dict[str, Any], tip: str
+) -> Decision:
+    tree = workspace.onto(session.project, candidate, tip)
+    commit = workspace.commit_winner(session.project, tree, tip, commit_message(session, record))
+    # Before the ledger line, so that the same command works once the user has mended it.
+    workspace.require_free(session.project, session.branch)
+    record |= {"status": "keep", "commit": commit[:7], "commit_full": commit, "parent": tip}
+    _append(session, record)
+    workspace.advance(session.project, session.branch, commit, tip)
+    return _close(session, experiment, record, Exit.DONE)
+
+
+def _finish(
+    session: Session,
+    experiment: Experiment,
+    candidate: workspace.Candidate,
+    record: dict[str, Any],
+    code: Exit,
+) -> Decision:
+    """Write a line that is no keep; the diff stays in git's experiment ref and as a patch."""
+    patch = session.project.patches / f"{experiment.id}.patch"
+    patch.parent.mkdir(parents=True, exist_ok=True)
+    patch.write_bytes(workspace.diff(session.project.root, candidate.parent, candidate.tree))
+    record["patch"] = str(patch.relative_to(session.project.root))
+    _append(session, record)
+    return _close(session, experiment, record, code)
+
+
+def _close(session: Session, experiment: Experiment, record: dict[str, Any], code: Exit) -> Decision:
+    count_run(session, record)
+    workspace.close_worktree(session.project, experiment.id)
+    if experiment.idea:
+        from autoresearch.search.ideas_file import mark
+
+        effect = (record.get("verdict") or {}).get("effect_pct")
+        mark(
+            session.project.ideas,
+            experiment.idea,
+            record["status"],
+            measured_pct=None if effect is None else round(effect, 1),
+            note=experiment.id,
+        )
+    return Decision(record, code, "autoresearch status")
+
+
+def commit_message(session: Session, record: dict[str, Any]) -> str:
+    """Subject, the measured effect, the reason, and trailers that `git log` and tools can read."""
+    verdict = record["verdict"]
+    metric = session.config.objective
+    low, high = verdict.get("ci_low_pct"), verdict.get("ci_high_pct")
+    interval = f" [{low:+.1f}, {high:+.1f}]" if low is not None and high is not None else ""
+    effect = verdict.get("effect_pct")
+    gain = f"{effect:+.1f} %{interval}" if effect is not None else "better"
+    unit = f" {metric.unit}" if metric.unit else ""
+    subject = one_line(record["description"], 68)
+    lines = [
+        subject,
+        "",
+        f"{metric.metric}: {gain} better than its parent, in {verdict.get('runs_used')} interleaved runs",
+        f"({record.get('base_metric'):g} -> {record['metric']:g}{unit}, medians of the same A/B).",
+        "",
+        f"Why: {one_line(str(record.get('hypothesis') or ''), 400)}",
+        "",
+        f"Autoresearch-Experiment: {record['experiment']}",
+        f"Autoresearch-Run: {record['run']}",
+        f"Autoresearch-Effect: {gain}",
+        f"Autoresearch-Seed: {verdict.get('seed')}",
+    ]
+    if record.get("literature_source"):
+        lines.append(f"Literature-Source: {one_line(record['literature_source'], 300)}")
+    return "\n".join(lines) + "\n"
+
+
+def _append(session: Session, record: dict[str, Any]) -> None:
+    from autoresearch.ledger.store import append
+
+    append(session.project.ledger, record)

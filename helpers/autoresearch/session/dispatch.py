@@ -1,0 +1,269 @@
+"""Turns an experiment into a job: candidate -> trees -> bundle -> engine, and one line in the ledger."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autoresearch import evaluator, workspace
+from autoresearch.errors import EnvironmentMissing, IntegrityFault, NotYet
+from autoresearch.git import git
+from autoresearch.project import Project
+from autoresearch.resources import shipped
+from autoresearch.safetext import one_line
+from autoresearch.session.recover import tip_of
+from autoresearch.session.state import Experiment, Session, now_ms
+from autoresearch.verdict import Rule, epoch_start, next_alpha
+
+if TYPE_CHECKING:
+    from autoresearch.engines import Engine
+
+
+def engine_of(session: Session) -> Engine:
+    """The engine that `autoresearch.yaml` names."""
+    config = session.config
+    if config.engine != "local":
+        raise EnvironmentMissing(f"engine {config.engine} is not in this version", fix="Set engine: local")
+    from autoresearch.engines.local import LocalEngine
+
+    return LocalEngine(session.project.state, slots=config.slots, cores_per_slot=config.cores_per_slot)
+
+
+def describe_candidate(
+    session: Session, experiment: Experiment, frozen: evaluator.Manifest
+) -> workspace.Candidate:
+    """Read the experiment's worktree as git objects."""
+    prefix = workspace.prefix(session.project)
+    placed = evaluator.overlay_digests(frozen, prefix)
+    return workspace.snapshot(session.project, experiment.id, experiment.parent, placed)
+
+
+def refusals(session: Session, candidate: workspace.Candidate, frozen: evaluator.Manifest) -> list[str]:
+    """Why the candidate may not be measured; empty when it may."""
+    root = session.project.root
+    links = {
+        c.path: git(root, "cat-file", "blob", c.blob) for c in candidate.changes if c.new_mode == "120000"
+    }
+    prefix = workspace.prefix(session.project)
+    return evaluator.violations(candidate.changes, session.config, frozen, prefix, links)
+
+
+def submit_screening(session: Session, experiment: Experiment, frozen: evaluator.Manifest) -> str:
+    """Submit build, one benchmark run and the checks of the candidate; returns the job's id."""
+    candidate = admit(session, experiment, frozen)
+    running = running_or_done(session, experiment, candidate, "job")
+    if running is not None:
+        return running
+    spec = _spec(session, frozen, experiment.id, "single") | {"runs": 1}
+    job = _submit(session, spec, {"b": candidate.tree}, frozen)
+    _record(session, experiment, {"type": "job", "mode": "single", "job": job, **_ids(candidate)})
+    return job
+
+
+def submit_ab(session: Session, experiment: Experiment, frozen: evaluator.Manifest) -> str:
+    """Submit the clean A/B of the candidate against the best commit; books its share of the error budget.
+
+    An A/B of the same files on the same commit, running or done, is not repeated: its job is returned.
+    """
+    candidate = admit(session, experiment, frozen)
+    known = running_or_done(session, experiment, candidate, "test")
+    if known is not None:
+        return known
+    tip = tip_of(session)
+    try:
+        tree = workspace.onto(session.project, candidate, tip)
+    except workspace.Conflict as exc:
+        raise NotYet(
+            f"{experiment.id} does not apply to the best commit {tip[:12]}: {one_line(str(exc), 200)}",
+            fix="Open a new experiment from the best commit and redo the edit there, then give this one up",
+            next=f"autoresearch decide {experiment.id} --abandon",
+        ) from None
+    test = session.config.test
+    number = session.tests + 1
+    keeps = _keeps_this_epoch(session, number)
+    alpha = next_alpha(number, keeps, test.fdr)
+    seed = secrets.randbits(32)
+    spec = _spec(session, frozen, experiment.id, "ab") | {
+        "test": {"alpha": alpha, "preset": test.preset, "max_runs": test.max_runs, "seed": seed},
+        "layout": test.layout,
+    }
+    job = _submit(session, spec, {"a": tip, "b": tree}, frozen)
+    record = {
+        "type": "test", "mode": "ab", "job": job, "t": number, "alpha": alpha, "keeps": keeps,
+        "preset": test.preset, "max_runs": test.max_runs, "seed": seed, "base": tip, **_ids(candidate),
+    }  # fmt: skip
+    _record(session, experiment, record)
+    session.tests = number
+    return job
+
+
+def running_or_done(
+    session: Session, experiment: Experiment, candidate: workspace.Candidate, kind: str
+) -> str | None:
+    """The newest job, if it answers what is asked: the same files, for an A/B also the same best commit.
+
+    A job of other files that still runs is ended: nobody waits for its answer.
+    """
+    newest = experiment.jobs[-1] if experiment.jobs else None
+    if newest is None:
+        return None
+    job = str(newest["job"])
+    engine = engine_of(session)
+    state = engine.poll([job])[job]
+    same = newest.get("type") == kind and newest.get("diff_sha256") == candidate.diff_sha256
+    if kind == "test":
+        same = same and newest.get("base") == tip_of(session)
+    if not state.final and not same:
+        engine.cancel(job)
+    # A finished screening may be repeated (a flaky check, say); a finished A/B may not: it is a new test.
+    return job if same and (not state.final or (kind == "test" and state.state == "done")) else None
+
+
+def submit_noise(session: Session, frozen: evaluator.Manifest, commit: str) -> str:
+    """Submit the checks and the A/A runs of the base; returns the job's id. Works before there is a ledger."""
+    spec = _spec(session, frozen, "baseline", "noise", values_per_run=None)
+    spec["runs"] = session.config.noise_runs
+    return _submit(session, spec, {"a": commit}, frozen)
+
+
+def admit(session: Session, experiment: Experiment, frozen: evaluator.Manifest) -> workspace.Candidate:
+    """The candidate, if its diff is in scope; `IntegrityFault` names what is not."""
+    candidate = describe_candidate(session, experiment, frozen)
+    broken = refusals(session, candidate, frozen)
+    if broken:
+        shown = "; ".join(one_line(text, 120) for text in broken[:3])
+        raise IntegrityFault(
+            f"{experiment.id} may not be measured: {shown}"
+            + (f" and {len(broken) - 3} more" if broken[3:] else ""),
+            fix=f"Undo those edits in {session.project.worktree(experiment.id).relative_to(session.project.root)}",
+            next=f"autoresearch run {experiment.id}",
+        )
+    return candidate
+
+
+def rule_of(session: Session, test: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> Rule:
+    """The rule an A/B was submitted with, from its ledger line; the layout comes from the trial's records."""
+    from autoresearch.trial.runner import FIXED_LAYOUT_MARGIN_PCT
+
+    objective = session.config.objective
+    layout = next((str(r.get("layout")) for r in records if r.get("type") == "decision"), "fixed")
+    margin = FIXED_LAYOUT_MARGIN_PCT if layout == "fixed" else 0.0
+    return Rule.preset(
+        str(test.get("preset") or "default"), alpha=float(test["alpha"]), max_runs=test.get("max_runs"),
+        min_effect_pct=objective.min_effect_pct, direction=objective.direction, margin_pct=margin, layout=layout,
+    )  # fmt: skip
+
+
+def _keeps_this_epoch(session: Session, number: int) -> int:
+    start = epoch_start(number)
+    return sum(1 for r in session.kept if int((r.get("verdict") or {}).get("t") or 0) >= start)
+
+
+def _ids(candidate: workspace.Candidate) -> dict[str, Any]:
+    return {"candidate": candidate.commit, "tree": candidate.tree, "diff_sha256": candidate.diff_sha256}
+
+
+def _record(session: Session, experiment: Experiment, record: dict[str, Any]) -> None:
+    from autoresearch.ledger.store import append
+
+    line = {"type": record["type"], "experiment": experiment.id, **record, "timestamp": now_ms()}
+    append(session.project.ledger, line)
+    experiment.jobs.append(line)
+
+
+def _spec(
+    session: Session,
+    frozen: evaluator.Manifest,
+    experiment: str,
+    mode: str,
+    *,
+    values_per_run: int | None = 1,
+) -> dict[str, Any]:
+    """The trial's spec, as `helpers/autoresearch/trial` documents it."""
+    config = session.config
+    objective, limits = config.objective, config.timeouts
+    if session.baseline is not None:
+        values_per_run = int(session.baseline.get("values_per_run") or 1)
+    have = frozen.files
+    return {
+        "protocol": 1,
+        "experiment": experiment,
+        "mode": mode,
+        "metric": {
+            "name": objective.metric,
+            "direction": objective.direction,
+            "min_effect_pct": objective.min_effect_pct,
+            "values_per_run": values_per_run,
+        },
+        "deps": f"bash {evaluator.DEPS}" if evaluator.DEPS in have else None,
+        "build": config.build,
+        "benchmark": f"bash {evaluator.BENCHMARK}",
+        "checks": f"bash {evaluator.CHECKS}" if evaluator.CHECKS in have else None,
+        "timeouts": {
+            "setup": limits.setup, "build": limits.build, "benchmark": limits.benchmark, "checks": limits.checks,
+        },
+        "layout": config.test.layout,
+        "subdir": workspace.prefix(session.project),
+    }  # fmt: skip
+
+
+def _submit(
+    session: Session, spec: dict[str, Any], trees: Mapping[str, str], frozen: evaluator.Manifest
+) -> str:
+    """Export the trees, lay the pinned evaluator over them, and hand the bundle to the engine."""
+    project = session.project
+    evaluator.check_pin(project, frozen)
+    pin, prefix = evaluator.pin_dir(project, frozen), workspace.prefix(project)
+    scratch = Path(tempfile.mkdtemp(prefix="bundle-", dir=project.state))
+    try:
+        places = {}
+        for side, tree in trees.items():
+            places[side] = scratch / side
+            workspace.export(project, tree, places[side])
+            evaluator.overlay(pin, frozen, places[side], prefix)
+        return _hand_over(session, project, spec, places)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _hand_over(session: Session, project: Project, spec: dict[str, Any], places: Mapping[str, Path]) -> str:
+    """Bundle the trial and submit it as the project's own experiment.yaml."""
+    from autoresearch.engines.bundle import build_bundle
+    from autoresearch.engines.task import load_task
+
+    task = load_task(project.task)
+    if "EXP_SHA256" not in task.envs:
+        if spec["mode"] == "single":
+            # A task of the user's own, without our trial: it runs in the candidate's tree, as it would by `sky`.
+            return engine_of(session).submit(
+                task, experiment=str(spec["experiment"]), mode="single", workdir=places["b"],
+                envs={"EXP_ID": str(spec["experiment"])}, timeout=_limit(spec),
+            )  # fmt: skip
+        # Only our own task measures two trees side by side; the user's setup is kept.
+        task = replace(load_task(shipped("experiment.yaml")), setup=task.setup)
+    outbox = places[next(iter(places))].parent / "outbox"
+    bundle = build_bundle(outbox, spec, base=places.get("a"), candidate=places.get("b"))
+    envs = {"EXP_ID": str(spec["experiment"]), "EXP_SHA256": bundle.sha256}
+    return engine_of(session).submit(
+        task,
+        experiment=str(spec["experiment"]),
+        mode=str(spec["mode"]),
+        workdir=outbox,
+        envs=envs,
+        timeout=_limit(spec),
+    )
+
+
+def _limit(spec: Mapping[str, Any]) -> float:
+    """Seconds that a whole job may take once it runs: every stage at its own limit, and an hour to spare."""
+    limits = spec["timeouts"]
+    runs = int(spec.get("runs") or (spec.get("test") or {}).get("max_runs") or 120) + 4
+    return float(
+        2 * (limits["setup"] + limits["build"]) + limits["checks"]
+        + runs * (limits["benchmark"] + limits["build"]) + 3600
+    )  # fmt: skip

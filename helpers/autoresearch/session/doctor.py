@@ -1,0 +1,248 @@
+"""Looks at machine, project and benchmark before the first measurement, and names what is missing."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from autoresearch import evaluator, workspace
+from autoresearch.config import Config
+from autoresearch.errors import AutoresearchError
+from autoresearch.git import GitError, git, identity, resolve, version
+from autoresearch.metrics import parse
+from autoresearch.project import Project
+from autoresearch.safetext import one_line, tail
+
+Level = Literal["ok", "warn", "fail"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor: what was looked at, what was found, and how to mend it."""
+
+    level: Level
+    what: str
+    found: str
+    fix: str = ""
+
+
+def examine(
+    project: Project,
+    config: Config,
+    *,
+    dry_run: bool = True,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Iterator[Finding]:
+    """All findings, cheapest first; the benchmark is run twice only when nothing before has failed."""
+    failed = False
+    for check in (_machine, _repository, _evaluator, _task):
+        progress(check.__name__.strip("_"))
+        for finding in check(project, config):
+            failed = failed or finding.level == "fail"
+            yield finding
+    if dry_run and not failed:
+        progress("benchmark, twice")
+        yield from _benchmark(project, config)
+
+
+def _machine(project: Project, config: Config) -> Iterator[Finding]:
+    python = ".".join(map(str, sys.version_info[:3]))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    yield Finding("ok", "machine", f"{cores} cores, Python {python}")
+    have = version()
+    if have < (2, 32):
+        yield Finding("fail", "git", f"git {have[0]}.{have[1]} is too old", "Install git 2.32 or newer")
+    free = shutil.disk_usage(project.root).free / 2**30
+    if free < 1:
+        yield Finding("fail", "disk", f"{free:.1f} GiB free", "Free some space: worktrees and logs need it")
+    if importlib.util.find_spec("matplotlib") is None:
+        yield Finding(
+            "warn", "chart", "matplotlib is missing: no chart", "Install the extra: autoresearch-skill[chart]"
+        )
+    if importlib.util.find_spec("arxiv") is None:
+        yield Finding(
+            "warn", "papers", "arxiv is missing: no papers", "Install the extra: autoresearch-skill[papers]"
+        )
+    if config.engine == "skypilot":
+        yield Finding("fail", "engine", "engine skypilot is not in this version", "Set engine: local")
+
+
+def _repository(project: Project, config: Config) -> Iterator[Finding]:
+    head = resolve(project.root, "HEAD")
+    if head is None:
+        yield Finding("fail", "repository", "there is no commit yet", "git add -A && git commit -m start")
+        return
+    yield Finding("ok", "repository", f"at {head[:12]}")
+    dirty = workspace.dirty_files(project)
+    if dirty:
+        shown = ", ".join(one_line(p, 60) for p in dirty[:3])
+        yield Finding(
+            "warn", "uncommitted", f"{len(dirty)} changed files are not measured ({shown})",
+            "The session starts from the last commit; commit them if they belong to it. They are never touched",
+        )  # fmt: skip
+    if identity(project.root):
+        yield Finding(
+            "warn",
+            "identity",
+            "git has no user.name and user.email",
+            "Winners are committed as 'autoresearch'",
+        )
+    yield from _scope(project, config)
+
+
+def _scope(project: Project, config: Config) -> Iterator[Finding]:
+    from pathspec import GitIgnoreSpec
+
+    tracked = git(project.root, "ls-files", "-z").split("\0")
+    scope, off = GitIgnoreSpec.from_lines(config.scope), GitIgnoreSpec.from_lines(config.off_limits)
+    inside = [p for p in tracked if p and scope.match_file(p) and not off.match_file(p)]
+    if not inside:
+        yield Finding(
+            "fail", "scope", f"{config.scope} matches no tracked file", "Mend scope in autoresearch.yaml"
+        )
+    else:
+        yield Finding("ok", "scope", f"{len(inside)} files may change")
+
+
+def _evaluator(project: Project, config: Config) -> Iterator[Finding]:
+    try:
+        manifest = evaluator.survey(project, config)
+    except AutoresearchError as exc:
+        yield Finding("fail", "evaluator", exc.message, exc.fix)
+        return
+    yield Finding("ok", "evaluator", ", ".join(list(manifest.files)[:5]))
+    if evaluator.CHECKS not in manifest.files:
+        yield Finding(
+            "warn",
+            "checks",
+            f"no {evaluator.CHECKS}: nothing guards correctness",
+            "Write one; exit 0 means correct",
+        )
+    yield from lint(evaluator.BENCHMARK, (project.root / evaluator.BENCHMARK).read_text("utf-8", "replace"))
+
+
+def lint(name: str, text: str) -> Iterator[Finding]:
+    """The usual mistakes of a benchmark script."""
+    code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    if not re.search(r"set\s+-[a-z]*e[a-z]*", code) or "pipefail" not in code:
+        yield Finding(
+            "warn", name, "no 'set -euo pipefail': a failing step may go unseen", "Put it on line 2"
+        )
+    if re.search(
+        r"\b(npm|pnpm|yarn)\s+(run\s+)?(test|dev)\b.*--watch|\bjest\b.*--watch|\bvitest\b(?!.*\brun\b)", code
+    ):
+        yield Finding("warn", name, "an interactive test runner would wait for ever", "Use its run-once form")
+    if re.search(r"\b(curl|wget|pip install|npm (ci|install)|apt-get)\b", code):
+        yield Finding(
+            "warn", name, "installs or downloads inside the benchmark", "Move that to setup_deps.sh"
+        )
+    if re.search(r"\b(cargo build|make|cmake|go build|npm run build|gcc|g\+\+|clang)\b", code):
+        yield Finding(
+            "warn", name, "builds inside the benchmark", "Move the build to build: in autoresearch.yaml"
+        )
+    if re.search(r"\|\|\s*true\b", code):
+        yield Finding("warn", name, "'|| true' hides a failure", "Let the script fail")
+
+
+def _task(project: Project, config: Config) -> Iterator[Finding]:
+    from autoresearch.engines.task import load_task
+
+    try:
+        load_task(project.task)
+    except AutoresearchError as exc:
+        yield Finding("fail", "experiment.yaml", exc.message, exc.fix)
+    else:
+        yield Finding("ok", "experiment.yaml", "valid")
+
+
+def _benchmark(project: Project, config: Config) -> Iterator[Finding]:
+    """Build, check and benchmark the base commit in a throw-away copy, the benchmark twice."""
+    from autoresearch.trial.procs import run
+
+    manifest = evaluator.survey(project, config)
+    head = resolve(project.root, "HEAD") or ""
+    metric, limits = config.objective.metric, config.timeouts
+    with tempfile.TemporaryDirectory(prefix="autoresearch-doctor-") as scratch:
+        tree = Path(scratch) / "work"
+        try:
+            workspace.export(project, head, tree)
+        except GitError as exc:
+            yield Finding("fail", "checkout", one_line(str(exc), 200))
+            return
+        prefix = workspace.prefix(project)
+        evaluator.overlay(project.root, manifest, tree, prefix)
+        stages = (
+            [("setup", f"bash {evaluator.DEPS}", limits.setup)] if evaluator.DEPS in manifest.files else []
+        )
+        stages += [("build", config.build, limits.build)] if config.build else []
+        stages += [("benchmark", f"bash {evaluator.BENCHMARK}", limits.benchmark)] * 2
+        stages += (
+            [("checks", f"bash {evaluator.CHECKS}", limits.checks)]
+            if evaluator.CHECKS in manifest.files
+            else []
+        )
+        values, seconds = [], 0.0
+        for stage, text, limit in stages:
+            done = run(text, env=os.environ, cwd=str(tree / prefix), timeout=limit)
+            if not done.ok:
+                said = one_line(tail(done.output, 5, 300), 300)
+                yield Finding("fail", stage, f"{done.failure()}: {said}", f"Run it by hand: {text}")
+                return
+            if stage == "benchmark":
+                seconds = done.seconds
+                parsed = parse(done.output)
+                if metric not in parsed.metrics:
+                    hint = (
+                        one_line("; ".join(parsed.warnings[:2]), 200)
+                        or f"it printed {sorted(parsed.metrics)[:5]}"
+                    )
+                    yield Finding(
+                        "fail", stage, f"no line 'METRIC {metric}=…': {hint}", "Print it, at a line's start"
+                    )
+                    return
+                values.append(parsed.metrics[metric])
+                yield from _cores(config, done.cpu_seconds, seconds) if len(values) == 2 else ()
+            else:
+                yield Finding("ok", stage, f"passed in {done.seconds:.1f} s")
+        yield from _cross_check(config, values, seconds)
+
+
+def _cores(config: Config, cpu: float | None, seconds: float) -> Iterator[Finding]:
+    busy = (cpu or 0.0) / seconds if seconds > 0.05 else 0.0
+    if config.cores_per_slot != "all" and busy > 1.3 * config.cores_per_slot:
+        yield Finding(
+            "warn", "cores", f"the benchmark keeps {busy:.1f} cores busy, but a slot has {config.cores_per_slot}",
+            f"Set cores_per_slot: {round(busy)} (or all) in autoresearch.yaml",
+        )  # fmt: skip
+
+
+def _cross_check(config: Config, values: list[float], seconds: float) -> Iterator[Finding]:
+    """Compare the printed number with the clock on the wall."""
+    first, second = values
+    unit, name = config.objective.unit, config.objective.metric
+    gap = 100 * abs(first - second) / abs(first) if first else 0.0
+    yield Finding(
+        "ok",
+        "benchmark",
+        f"{name} = {first:.6g}, {second:.6g} {unit} ({gap:.1f} % apart), {seconds:.1f} s a run",
+    )
+    scale = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}.get(unit)
+    if scale is not None and second * scale > 1.2 * seconds:
+        yield Finding(
+            "warn", "unit", f"{name} says {second * scale:.3g} s, but the whole run took {seconds:.3g} s",
+            "The unit is wrong, or the result was cached",
+        )  # fmt: skip
+    if first == second and scale is not None:
+        yield Finding("warn", "timer", "two timings are identical to the last digit", "Is the result cached?")
+    if seconds < 0.05:
+        yield Finding(
+            "warn", "length", f"a run takes {1000 * seconds:.0f} ms", "Repeat the work inside: aim at 0.2-5 s"
+        )

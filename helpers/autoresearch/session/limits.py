@@ -1,0 +1,35 @@
+"""How near the session is to its stop rules."""
+
+from __future__ import annotations
+
+from autoresearch.errors import Stopped
+from autoresearch.session.state import Session, now_ms
+from autoresearch.session.stop import StopView, look
+
+
+def stop_view(session: Session) -> StopView:
+    """How near each stop rule is."""
+    config = session.config
+    hours = (now_ms() - session.started_ms) / 3.6e6 if session.started_ms else 0.0
+    return look(
+        config.stop, dry=session.dry, decided=session.decided, hours=hours,
+        best=best_value(session), direction=config.objective.direction,
+    )  # fmt: skip
+
+
+def best_value(session: Session) -> float | None:
+    """Metric of the last keep, else of the baseline, as it was measured then."""
+    last = session.kept[-1] if session.kept else session.baseline
+    value = last.get("metric") if last else None
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def refuse_if_stopped(session: Session) -> None:
+    """Raise `Stopped` when a stop rule has been reached."""
+    view = stop_view(session)
+    if view.stop:
+        raise Stopped(
+            f"the session is over: {view.reason}",
+            fix="Read the report; to go on, raise the rule under stop: in autoresearch.yaml",
+            next="autoresearch report",
+        )

@@ -1,0 +1,99 @@
+"""Where each undecided experiment stands, and the next legal step. Derived from the ledger and the jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from autoresearch.session.state import Experiment, Record, Session
+
+POLL = "--timeout 25"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One of: open (nothing ran), running, lost (job killed or cancelled), screened (a run passed, no A/B yet),
+    failed (crash or checks_failed), measured (A/B done), stale (A/B done, but the best commit moved since).
+
+    `record` is the ledger's line of the newest job, `records` what its trial printed.
+    """
+
+    name: str
+    detail: str
+    next: str
+    job: str | None = None
+    record: Record | None = None
+    records: list[Mapping[str, Any]] = field(default_factory=list)
+
+
+def stage_of(session: Session, experiment: Experiment) -> Stage:
+    """The stage of one experiment; asks the engine about its newest job only."""
+    from autoresearch.session.dispatch import engine_of
+    from autoresearch.session.recover import tip_of
+
+    exp = experiment.id
+    if not experiment.jobs:
+        return Stage("open", "nothing ran yet", f"autoresearch run {exp}")
+    record = experiment.jobs[-1]
+    job = str(record.get("job"))
+    engine = engine_of(session)
+    state = engine.poll([job])[job]
+    if not state.final:
+        return Stage("running", state.phase or state.state, f"autoresearch wait {POLL}", job, record)
+    again = f"autoresearch {'ab' if record.get('type') == 'test' else 'run'} {exp}"
+    if state.state in ("lost", "cancelled"):
+        return Stage(
+            "lost", f"its job was {'killed' if state.state == 'lost' else 'cancelled'}", again, job, record
+        )
+    result = engine.fetch(job)
+    end: Mapping[str, Any] = next((r for r in reversed(result.records) if r.get("type") == "end"), {})
+    status = str(end.get("status") or result.status or "crash")
+    records: list[Mapping[str, Any]] = list(result.records)
+    if not end:
+        # A task without our trial (a user's own experiment.yaml), or one that died before its first word.
+        error = result.error or f"the job ended with {state.phase or state.state} and no result"
+        records.append({"type": "end", "status": status, "error": "" if status == "done" else error})
+    if status != "done":
+        detail = f"{status}: {end.get('error') or result.error or ''}".rstrip(": ")
+        return Stage("failed", detail, f"autoresearch logs {exp}", job, record, records)
+    problem = next((str(r["problem"]) for r in records if r.get("type") == "sample" and r.get("problem")), "")
+    if problem:
+        return Stage("failed", f"invalid: {problem}", f"autoresearch logs {exp}", job, record, records)
+    if record.get("type") != "test":
+        return Stage(
+            "screened",
+            "build, benchmark and checks passed",
+            f"autoresearch ab {exp} {POLL}",
+            job,
+            record,
+            records,
+        )
+    if record.get("base") != tip_of(session):
+        return Stage(
+            "stale",
+            "the best commit moved since its A/B",
+            f"autoresearch ab {exp} {POLL}",
+            job,
+            record,
+            records,
+        )
+    return Stage("measured", "A/B done", f"autoresearch decide {exp}", job, record, records)
+
+
+# Which stage to serve first: what costs nothing and frees the queue, before what takes time.
+_ORDER = ("measured", "screened", "stale", "failed", "lost", "running", "open")
+
+
+def next_step(stages: Mapping[str, Stage]) -> str | None:
+    """The next legal command among the undecided experiments, or None when there are none."""
+    for name in _ORDER:
+        for stage in stages.values():
+            if stage.name == name:
+                return stage.next
+    return None
+
+
+def undecided(session: Session) -> dict[str, Stage]:
+    """Stages of all experiments without a result, oldest first."""
+    return {e.id: stage_of(session, e) for e in session.experiments.values() if e.result is None}

@@ -1,0 +1,238 @@
+"""The session as its ledger tells it, and the lock that makes one command at a time change it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autoresearch.config import CONFIG_NAME, Config, load_config
+from autoresearch.errors import BadInput, EnvironmentMissing
+from autoresearch.project import Project
+
+Record = dict[str, Any]
+
+
+@dataclass
+class Experiment:
+    """One experiment: the record of `new`, the jobs submitted for it, and its run line once decided."""
+
+    id: str
+    opened: Record
+    jobs: list[Record] = field(default_factory=list)
+    result: Record | None = None
+
+    @property
+    def parent(self) -> str:
+        return str(self.opened["parent"])
+
+    @property
+    def idea(self) -> str | None:
+        value = self.opened.get("idea")
+        return str(value) if value else None
+
+
+@dataclass
+class Session:
+    """What is true now. `header` is the last config line; counts are of its segment unless said otherwise."""
+
+    project: Project
+    config: Config
+    header: Record | None = None
+    baseline: Record | None = None
+    segment: int = -1
+    last_run: int = 0
+    tests: int = 0
+    keeps: int = 0
+    dry: int = 0
+    runs_used: int = 0
+    seconds: float = 0.0
+    started_ms: int = 0
+    by_status: dict[str, int] = field(default_factory=dict)
+    experiments: dict[str, Experiment] = field(default_factory=dict)
+    kept: list[Record] = field(default_factory=list)
+
+    @property
+    def branch(self) -> str:
+        return str(self.header["branch"]) if self.header else f"autoresearch/{self.config.name}"
+
+    @property
+    def next_segment(self) -> int:
+        """The number that the next header's segment gets."""
+        return max(self.segment, 0) if self.baseline is None else self.segment + 1
+
+    @property
+    def decided(self) -> int:
+        """Experiments with a result in this segment."""
+        return sum(self.by_status.values())
+
+    def experiment(self, name: str) -> Experiment:
+        """An experiment by id; `BadInput` names the nearest one."""
+        if name in self.experiments:
+            return self.experiments[name]
+        import difflib
+
+        near = difflib.get_close_matches(name, self.experiments, 1)
+        hint = f"Did you mean {near[0]}?" if near else "Open it first"
+        raise BadInput(f"no experiment {name!r}", fix=hint, next="autoresearch new EXP --hypothesis TEXT")
+
+    def undecided(self, name: str) -> Experiment:
+        """Like `experiment`, but refuses one that has its verdict."""
+        found = self.experiment(name)
+        if found.result is not None:
+            status, run = found.result.get("status"), found.result.get("run")
+            raise BadInput(
+                f"{name} was decided: {status} (run {run})",
+                fix="A verdict is final. Open a new experiment",
+                next="autoresearch status",
+            )
+        return found
+
+    def started(self) -> Record:
+        """The header; `BadInput` when there is no baseline yet."""
+        if self.header is None or self.baseline is None:
+            raise BadInput(
+                "the session has no baseline", fix="Measure it first", next="autoresearch baseline"
+            )
+        return self.header
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The nearest directory, from `start` upwards, that holds a session; `BadInput` where there is none.
+
+    Inside an experiment's worktree the session is the one that opened it, so commands work from there too.
+    """
+    here = (start or Path.cwd()).resolve()
+    for place in (here, *here.parents):
+        if place.name == "worktrees" and place.parent.name == ".autoresearch":
+            return place.parent.parent
+    for place in (here, *here.parents):
+        if any((place / name).exists() for name in (CONFIG_NAME, "autoresearch.jsonl", ".auto/log.jsonl")):
+            return place
+    raise BadInput(
+        f"no {CONFIG_NAME} in {here} or above it",
+        fix="Start a session in the project's top directory",
+        next="autoresearch init --help",
+    )
+
+
+def replay(project: Project, config: Config, records: Iterator[Record]) -> Session:
+    """Fold ledger records into a session. Memory grows with the experiments, not with their samples."""
+    session = Session(project, config)
+    for record in records:
+        kind = record.get("type")
+        if kind == "config":
+            open_segment(session, record)
+        elif kind == "experiment":
+            session.experiments[str(record.get("experiment"))] = Experiment(
+                str(record.get("experiment")), record
+            )
+        elif kind in ("job", "test"):
+            _count_job(session, record)
+        elif isinstance(record.get("run"), int) and not isinstance(record.get("run"), bool):
+            count_run(session, record)
+    return session
+
+
+def open_segment(session: Session, record: Record) -> None:
+    """Start counting anew under a header. As in the peers' files, two headers without a run between are one."""
+    session.segment = session.next_segment
+    session.header = record
+    session.baseline = None
+    session.tests = session.keeps = session.dry = 0
+    session.by_status = {}
+    session.kept = []
+    session.started_ms = session.started_ms or int(record.get("timestamp") or 0)
+
+
+def _count_job(session: Session, record: Record) -> None:
+    if record.get("type") == "test":
+        session.tests = max(session.tests, int(record.get("t") or 0))
+    experiment = session.experiments.get(str(record.get("experiment")))
+    if experiment is not None:
+        experiment.jobs.append(record)
+
+
+def count_run(session: Session, record: Record) -> None:
+    """Add one run line to the session's counts."""
+    session.last_run = max(session.last_run, record["run"])
+    session.seconds += float(record.get("seconds") or 0)
+    verdict = record.get("verdict") or {}
+    session.runs_used += int(verdict.get("runs_used") or record.get("runs_used") or 0)
+    if record.get("kind") == "baseline" or session.baseline is None:
+        session.baseline = record
+        return
+    status = str(record.get("status"))
+    session.by_status[status] = session.by_status.get(status, 0) + 1
+    session.dry = 0 if status == "keep" else session.dry + 1
+    if status == "keep":
+        session.keeps += 1
+        session.kept.append(record)
+    experiment = session.experiments.get(str(record.get("experiment")))
+    if experiment is not None:
+        experiment.result = record
+
+
+def load(root: Path) -> Session:
+    """Read a project's session; works before the baseline too."""
+    project = Project(root)
+    config = load_config(root)
+    if not project.ledger.exists():
+        return replay(project, config, iter(()))
+    from autoresearch.ledger.store import records
+
+    return replay(project, config, records(project.ledger))
+
+
+@contextlib.contextmanager
+def locked(project: Project, patience: float = 60.0) -> Iterator[None]:
+    """Hold the session's lock; it dies with its holder. Waits up to `patience` seconds for another command."""
+    import fcntl
+
+    ensure_state(project)
+    deadline = time.monotonic() + patience
+    with project.lock.open("a") as handle:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise EnvironmentMissing(
+                        f"another autoresearch command has held {project.lock} for {patience:.0f} s",
+                        fix="Wait for it to end, or end it, and repeat",
+                    ) from None
+                time.sleep(0.05)
+        yield
+
+
+@contextlib.contextmanager
+def open_session(start: Path | None = None) -> Iterator[Session]:
+    """The session under its lock, with anything that a killed command left half done finished first."""
+    root = find_root(start)
+    with locked(Project(root)):
+        session = load(root)
+        if session.header is not None:
+            from autoresearch.session.recover import finish_half_done
+
+            finish_half_done(session)
+        yield session
+
+
+def ensure_state(project: Project) -> None:
+    """Create `.autoresearch/`, which ignores itself: the user's .gitignore stays as it is."""
+    try:
+        project.state.mkdir(exist_ok=True)
+        ignore = project.state / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("# Made by autoresearch; everything here can be rebuilt or is private.\n*\n")
+    except OSError as exc:
+        raise EnvironmentMissing(f"cannot write to {project.state}: {exc.strerror}") from None
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch, the ledger's time stamp."""
+    return int(time.time() * 1000)

@@ -1,0 +1,252 @@
+"""Isolated copies, candidate diffs and the commit of a winner. The user's own work tree is never written to.
+
+A candidate is read from its worktree through a private index, so nothing that the agent staged, committed or
+ignored there matters: only the difference between its files and its parent commit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch.errors import BadInput, IntegrityFault
+from autoresearch.git import GitError, git, identity, resolve, run_git, toplevel
+from autoresearch.project import Project
+
+EXPERIMENT_REFS = "refs/autoresearch/exp"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One changed path of a candidate, relative to the repository's top; modes are git's six octal digits."""
+
+    path: str
+    kind: str  # A added, D deleted, M modified, T type changed
+    old_mode: str
+    new_mode: str
+    blob: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What an experiment's worktree holds, as git objects."""
+
+    experiment: str
+    parent: str
+    commit: str
+    tree: str
+    changes: tuple[Change, ...]
+    diff_sha256: str
+    lines_added: int
+    lines_removed: int
+
+
+class Conflict(Exception):
+    """The candidate does not apply to the current best commit."""
+
+
+@contextlib.contextmanager
+def _private_index(seed: Path | None = None) -> Iterator[dict[str, str]]:
+    with tempfile.TemporaryDirectory(prefix="autoresearch-index-") as where:
+        index = Path(where) / "index"
+        if seed is not None and seed.exists():
+            # A copy keeps git's file stamps, so that only changed files are hashed again. Its own time stamp must
+            # stay too: by it git knows which entries are too young to be trusted ("racy git").
+            shutil.copy2(seed, index)
+        yield {"GIT_INDEX_FILE": str(index)}
+
+
+def prefix(project: Project) -> str:
+    """The project's directory inside its repository, with a final slash; empty at the top."""
+    inside = project.root.resolve().relative_to(toplevel(project.root).resolve()).as_posix()
+    return "" if inside == "." else inside + "/"
+
+
+def dirty_files(project: Project) -> list[str]:
+    """Tracked files with uncommitted changes; they are not part of the base commit."""
+    raw = run_git(project.root, ["status", "--porcelain", "-z", "--untracked-files=no", "--no-renames"])
+    return [entry[3:].decode("utf-8", "replace") for entry in raw.split(b"\0") if entry]
+
+
+def checked_out_at(project: Project, branch: str) -> Path | None:
+    """The work tree where `branch` is checked out, if any."""
+    where = None
+    for line in git(project.root, "worktree", "list", "--porcelain").splitlines():
+        if line.startswith("worktree "):
+            where = Path(line[len("worktree ") :])
+        elif line == f"branch refs/heads/{branch}":
+            return where
+    return None
+
+
+def open_worktree(project: Project, experiment: str, commit: str) -> Path:
+    """Create the isolated copy of an experiment at `commit`; its project directory is returned."""
+    where = project.worktree(experiment)
+    if where.exists():
+        raise BadInput(
+            f"{experiment} already has a worktree", fix="Choose another id", next="autoresearch status"
+        )
+    where.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        git(project.root, "worktree", "prune")
+        git(project.root, "worktree", "add", "--quiet", "--detach", str(where), commit)
+    except GitError as exc:
+        raise BadInput(f"cannot open a worktree for {experiment}: {exc}") from None
+    return where / prefix(project)
+
+
+def close_worktree(project: Project, experiment: str) -> None:
+    """Remove an experiment's copy; its candidate stays in git under refs/autoresearch/exp/."""
+    where = project.worktree(experiment)
+    with contextlib.suppress(GitError):
+        git(project.root, "worktree", "remove", "--force", "--force", str(where))
+    shutil.rmtree(where, ignore_errors=True)
+    git(project.root, "worktree", "prune")
+
+
+def _changes(where: Path, old: str, new: str) -> tuple[Change, ...]:
+    raw = run_git(where, ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", old, new])
+    fields = raw.split(b"\0")
+    found = []
+    for meta, path in zip(fields[0::2], fields[1::2], strict=False):
+        old_mode, new_mode, _, blob, kind = meta.decode("ascii").lstrip(":").split(" ")
+        found.append(Change(path.decode("utf-8", "surrogateescape"), kind[0], old_mode, new_mode, blob))
+    return tuple(found)
+
+
+def diff(where: Path, old: str, new: str) -> bytes:
+    """The binary patch from commit or tree `old` to `new`, applied by `git apply`."""
+    return run_git(
+        where, ["diff-tree", "-r", "-p", "--binary", "--full-index", "--no-renames", "--no-ext-diff",
+                "--no-textconv", "--no-color", old, new]
+    )  # fmt: skip
+
+
+def snapshot(project: Project, experiment: str, parent: str, overlaid: dict[str, str]) -> Candidate:
+    """Read a candidate from its worktree as git objects.
+
+    `overlaid` maps files that we put into the worktree (path from the repository's top) to their sha256: left as
+    they are they do not count as changes; edited, they show up in `changes` and the evaluator refuses them.
+    """
+    where = project.worktree(experiment)
+    if not (where / ".git").exists():
+        raise BadInput(f"{experiment} has no worktree", next=f"autoresearch new {experiment}")
+    own_index = Path(git(where, "rev-parse", "--git-path", "index"))
+    with _private_index(own_index if own_index.is_absolute() else where / own_index) as env:
+        try:
+            git(where, "add", "--all", "--", ".", env=env)
+        except GitError as exc:
+            raise BadInput(f"cannot read the files of {experiment}: {exc}") from None
+        ours = [p for p, digest in overlaid.items() if _sha256(where / p) == digest]
+        _restore_paths(where, parent, ours, env)
+        tree = git(where, "write-tree", env=env)
+    commit = _commit(project, tree, parent, f"autoresearch candidate {experiment}")
+    git(project.root, "update-ref", f"{EXPERIMENT_REFS}/{experiment}", commit)
+    patch = diff(where, parent, tree)
+    added, removed = _line_counts(where, parent, tree)
+    return Candidate(
+        experiment, parent, commit, tree, _changes(where, parent, tree),
+        hashlib.sha256(patch).hexdigest(), added, removed,
+    )  # fmt: skip
+
+
+def _restore_paths(where: Path, parent: str, paths: list[str], env: dict[str, str]) -> None:
+    """Set index entries back to what `parent` has there, dropping those it has not."""
+    for path in paths:
+        entry = git(where, "ls-tree", parent, "--", path)
+        if entry:
+            mode, _, blob = entry.split("\t")[0].split(" ")
+            git(where, "update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", env=env)
+        else:
+            git(where, "update-index", "--force-remove", "--", path, env=env)
+
+
+def _sha256(path: Path) -> str | None:
+    if path.is_symlink() or not path.is_file():
+        return None
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _line_counts(where: Path, old: str, new: str) -> tuple[int, int]:
+    added = removed = 0
+    for line in git(where, "diff-tree", "-r", "--numstat", "--no-renames", old, new).splitlines():
+        plus, minus, *_ = line.split("\t")
+        added += int(plus) if plus.isdigit() else 0
+        removed += int(minus) if minus.isdigit() else 0
+    return added, removed
+
+
+def _commit(project: Project, tree: str, parent: str, message: str) -> str:
+    return git(
+        project.root, "commit-tree", tree, "-p", parent, "-F", "-",
+        env=identity(project.root), stdin=message.encode("utf-8", "replace"),
+    )  # fmt: skip
+
+
+def onto(project: Project, candidate: Candidate, tip: str) -> str:
+    """The tree of the candidate's change applied to `tip`; raises `Conflict` where it does not fit.
+
+    The change is the difference to the newest common ancestor of `tip` and the candidate, so a candidate that
+    was opened from an older best commit, or from another experiment, is measured as what it would add to the tip.
+    """
+    base = git(project.root, "merge-base", tip, candidate.commit)
+    if base == tip:
+        return candidate.tree
+    patch = diff(project.root, base, candidate.tree)
+    with _private_index() as env:
+        git(project.root, "read-tree", tip, env=env)
+        if patch:
+            try:
+                run_git(
+                    toplevel(project.root),
+                    ["apply", "--cached", "--3way", "--whitespace=nowarn", "-"], env=env, stdin=patch,
+                )  # fmt: skip
+            except GitError as exc:
+                raise Conflict(str(exc)) from None
+        return git(project.root, "write-tree", env=env)
+
+
+def export(project: Project, tree: str, to: Path) -> None:
+    """Write a tree's files below `to`. Not `git archive`, which obeys export-ignore and export-subst."""
+    to.mkdir(parents=True, exist_ok=True)
+    with _private_index() as env:
+        git(project.root, "read-tree", tree, env=env)
+        git(toplevel(project.root), "checkout-index", "--all", "--force", f"--prefix={to}/", env=env)
+
+
+def commit_winner(project: Project, tree: str, tip: str, message: str) -> str:
+    """Make the commit object of a winner on top of `tip`. The branch moves with `advance`."""
+    return _commit(project, tree, tip, message)
+
+
+def require_free(project: Project, branch: str) -> None:
+    """Refuse to move a branch that is checked out: its files would suddenly look changed."""
+    here = checked_out_at(project, branch)
+    if here is not None:
+        raise IntegrityFault(
+            f"branch {branch} is checked out in {here}, and moving it would make those files look changed",
+            fix=f"Check out another branch there (git -C {here} switch -), then repeat the command",
+        )
+
+
+def advance(project: Project, branch: str, new: str, old: str) -> None:
+    """Move the session branch from `old` to `new`; refused if it is checked out or was moved by somebody else."""
+    require_free(project, branch)
+    try:
+        git(project.root, "update-ref", f"refs/heads/{branch}", new, old)
+    except GitError as exc:
+        raise IntegrityFault(f"branch {branch} was moved by somebody else: {exc}") from None
+
+
+def create_branch(project: Project, branch: str, commit: str) -> None:
+    """Create the session branch; an existing one is refused."""
+    if resolve(project.root, f"refs/heads/{branch}") is not None:
+        raise BadInput(
+            f"branch {branch} already exists", fix="Choose another name in autoresearch.yaml, or delete it"
+        )
+    git(project.root, "update-ref", f"refs/heads/{branch}", commit, "0" * 40)

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# The benchmark. Prints the number that decides; frozen at `autoresearch baseline`. Runs in the project's directory,
+# after the build (build: in autoresearch.yaml), many times, base and candidate in turns.
+#
+# Keep to this:
+#   1. Print  METRIC name=value  at the start of a line, once, as a plain decimal (no unit, no thousands separator).
+#      Further METRIC lines with other names are recorded, and do not decide.
+#   2. Time only the hot part: start the clock after loading and preparing, stop it before printing.
+#   3. Let a run take 0.2 to 5 s: repeat the work inside. One warm-up round before the clock, if caches matter.
+#   4. Same input every time: fixed files, fixed seed. Make large inputs here or in setup_deps.sh, outside the clock.
+#   5. Do the work every time: no result from a file, a cache or a server that outlives the run. No network.
+#   6. Use the result (print a checksum), so that a compiler cannot drop the work.
+#   7. Fail loudly: exit non-zero when a step fails.
+set -euo pipefail
+
+# Example, for a program that takes its own time:
+#   ./build/bench --input bench/data.bin --rounds 20 | sed -n 's/^elapsed_seconds: */METRIC time_s=/p'
+# Example, for Python:
+#   PYTHONPATH=src python3 bench/hot.py          # prints METRIC time_s=0.731
+
+echo "autoresearch.sh is still the template: write the benchmark, then run autoresearch doctor." >&2
+exit 2
