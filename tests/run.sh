@@ -1,0 +1,67 @@
+# Sourced by setup.sh --test: what CI runs, and the slower suites by name. Uses setup.sh's functions.
+# shellcheck shell=bash
+
+run_suite() { # SUITE
+  local suite=$1 venv file
+  cd "$SCRIPT_DIR" || exit
+  case "$suite" in
+    all | bench) ;;
+    slurm | attacks | faults | clients)
+      [ -d "tests/$suite" ] || die 2 "SUITE NOT THERE YET: tests/$suite does not exist, so nothing was tested."
+      ;;
+    *) die 2 "no suite is called $suite: choose slurm, attacks, faults, clients or bench." ;;
+  esac
+  need_git
+  find_python
+  venv="$SCRIPT_DIR/.venv"
+  test_environment "$venv"
+  PATH="$venv/bin:$PATH"
+  export PATH
+  case "$suite" in
+    all)
+      sky_for_tests "$venv/skypilot"
+      step ruff
+      ruff check .
+      ruff format --check .
+      step mypy
+      mypy
+      step pytest
+      pytest -n auto --dist loadfile
+      ;;
+    bench)
+      for file in benchmarks/*.py; do
+        step "$file"
+        if grep -q -e --quick "$file"; then python "$file" --quick; else python "$file"; fi
+      done
+      ;;
+    *)
+      step "pytest tests/$suite"
+      pytest "tests/$suite"
+      ;;
+  esac
+}
+
+test_environment() { # DIR: exactly the locked packages, and this checkout
+  local key
+  key=$(cat requirements-dev.lock pyproject.toml | cksum | tr ' ' '-')
+  if [ -f "$1/locked-$key" ]; then return; fi
+  step "environment: $1, from requirements-dev.lock"
+  make_venv "$1"
+  pip_install "$1" --require-hashes -r requirements-dev.lock
+  pip_install "$1" --no-deps --editable .
+  rm -f "$1"/locked-*
+  touch "$1/locked-$key"
+}
+
+sky_for_tests() { # DIR: SkyPilot validates experiment.yaml; its packages stay apart from ours
+  if [ ! -f "$1/ready" ]; then
+    step "environment: $1, with SkyPilot (about a minute, once)"
+    if make_venv "$1" && pip_install "$1" 'skypilot[slurm]>=0.14,<0.16'; then
+      touch "$1/ready"
+    else
+      printf 'setup.sh: SKYPILOT COULD NOT BE INSTALLED: the tests that need it will be skipped.\n' >&2
+      return
+    fi
+  fi
+  export AUTORESEARCH_SKY_PYTHON="$1/bin/python"
+}
