@@ -7,10 +7,8 @@ import multiprocessing
 import re
 import socket
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,65 +18,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from arxiv_server import DATA, PDF, FakeArxiv
 from autoresearch.cli import main
 from autoresearch.errors import BadInput, EnvironmentMissing
 from autoresearch.search import ideas_file
 from autoresearch.search.arxiv_client import Arxiv, base_url
 from autoresearch.search.ideas import Idea
 from autoresearch.search.papers import Paper, note, parse_id
-
-DATA = Path(__file__).parent / "data" / "arxiv"
-PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
-
-
-class FakeArxiv:
-    """A loopback server with recorded feeds; `faults` are answers (status, body) given first, in order."""
-
-    def __init__(self) -> None:
-        self.requests: list[str] = []
-        self.feeds = {
-            "": (DATA / "search.atom").read_bytes(),
-            "quant-ph/0201082": (DATA / "old_style.atom").read_bytes(),
-            "2202.12139": (DATA / "search.atom").read_bytes(),
-        }
-        self.faults: list[tuple[int, bytes]] = []
-        self.pdf = PDF
-        self.claimed_length: int | None = None
-        fake = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                fake.requests.append(self.path)
-                status, body = fake.answer(self.path)
-                self.send_response(status)
-                length = fake.claimed_length if self.path.startswith("/pdf/") else None
-                self.send_header("Content-Length", str(length or len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                """Silent."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
-        self.thread.start()
-
-    def answer(self, path: str) -> tuple[int, bytes]:
-        if self.faults:
-            return self.faults.pop(0)
-        parts = urlsplit(path)
-        if parts.path.startswith("/pdf/"):
-            return 200, self.pdf
-        if parts.path != "/api/query":
-            return 404, b"no such page"
-        wanted = parse_qs(parts.query).get("id_list", [""])[0]
-        return 200, self.feeds.get(re.sub(r"v\d+$", "", wanted), (DATA / "empty.atom").read_bytes())
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
 
 
 @pytest.fixture

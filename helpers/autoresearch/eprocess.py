@@ -16,7 +16,7 @@ of one build's memory layout, and a benchmark that knows which side it runs.
 
 from __future__ import annotations
 
-# ruff: noqa: B905, UP006, UP035, UP045 - Python 3.8 has no zip(strict=) and no list[float] at run time
+# ruff: noqa: B905 - Python 3.8 has no zip(strict=) and no list[float] at run time
 import math
 import random
 from typing import List, Optional, Sequence, Tuple

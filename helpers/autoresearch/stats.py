@@ -132,7 +132,7 @@ def runs_for(effect: float, sigma: float) -> Optional[int]:
 
     None when no number of runs would do (effect <= 0) or none that anyone would wait for (> 100,000).
     """
-    if effect <= 0.0 or sigma > 100.0 * effect:
+    if not (0.0 < effect < math.inf and sigma <= 100.0 * effect):
         return None
     exact = MDE_RUNS * (MDE_FACTOR * sigma / effect) ** 2
     return None if exact > 100_000 else max(12, 4 * math.ceil(exact / 4.0 - 1e-9))

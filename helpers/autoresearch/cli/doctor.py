@@ -29,15 +29,15 @@ def command(ctx: click.Context, no_run: bool, as_json: bool) -> None:
       autoresearch doctor
     """
     from autoresearch.config import load_config
+    from autoresearch.files import ensure_directory
     from autoresearch.project import Project
     from autoresearch.session import find_root
     from autoresearch.session.doctor import examine
-    from autoresearch.session.state import ensure_state
 
     root = find_root()
     project = Project(root)
     config = load_config(root)
-    ensure_state(project)
+    ensure_directory(project.state)
     show = not as_json and is_terminal()
     findings = list(
         examine(project, config, dry_run=not no_run, progress=lambda step: say(f"… {step}") if show else None)

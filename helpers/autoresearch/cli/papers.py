@@ -11,10 +11,10 @@ import click
 from autoresearch.cli._fit import fit
 from autoresearch.cli._output import emit, json_option, say, table
 from autoresearch.errors import AutoresearchError, BadInput, EnvironmentMissing
+from autoresearch.files import ensure_directory, write_atomic
 from autoresearch.project import Project
 from autoresearch.safetext import one_line
 from autoresearch.search.arxiv_client import BASE_VARIABLE, DELAY, Arxiv
-from autoresearch.search.files import ensure_directory, write_atomic
 from autoresearch.search.papers import Paper, PaperId, by_line, note, parse_id
 
 DELAY_VARIABLE = "AUTORESEARCH_ARXIV_DELAY"

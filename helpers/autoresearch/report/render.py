@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoresearch.errors import EnvironmentMissing
+from autoresearch.files import write_atomic
 from autoresearch.project import Project
 from autoresearch.report import documents
-from autoresearch.report.files import write
 from autoresearch.report.view import Record, View, build
 
 
@@ -23,7 +23,7 @@ class Rendered:
     warnings: list[str] = field(default_factory=list)
 
     def put(self, path: Path, data: bytes) -> None:
-        if write(path, data):
+        if write_atomic(path, data, follow_links=False):
             self.changed.append(path)
         self.paths.append(path)
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch.errors import AutoresearchError, BadInput, EnvironmentMissing
+from autoresearch.files import ensure_directory, locked, write_atomic
 from autoresearch.safetext import one_line
-from autoresearch.search.files import ensure_directory, locked, write_atomic
 from autoresearch.search.papers import Paper, PaperId, parse_id
 
 BASE = "https://export.arxiv.org"  # the host arXiv sets aside for programs

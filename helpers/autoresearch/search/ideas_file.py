@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from autoresearch.errors import BadInput, EnvironmentMissing
+from autoresearch.files import locked, write_atomic
 from autoresearch.safetext import clean, one_line
-from autoresearch.search.files import locked, write_atomic
 from autoresearch.search.ideas import (
     OPEN,
     STATUSES,

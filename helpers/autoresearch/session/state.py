@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch.config import CONFIG_NAME, Config, load_config
-from autoresearch.errors import BadInput, EnvironmentMissing
+from autoresearch.errors import BadInput
+from autoresearch.files import locked
 from autoresearch.project import Project
 
 Record = dict[str, Any]
@@ -188,49 +189,16 @@ def load(root: Path) -> Session:
 
 
 @contextlib.contextmanager
-def locked(project: Project, patience: float = 60.0) -> Iterator[None]:
-    """Hold the session's lock; it dies with its holder. Waits up to `patience` seconds for another command."""
-    import fcntl
-
-    ensure_state(project)
-    deadline = time.monotonic() + patience
-    with project.lock.open("a") as handle:
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise EnvironmentMissing(
-                        f"another autoresearch command has held {project.lock} for {patience:.0f} s",
-                        fix="Wait for it to end, or end it, and repeat",
-                    ) from None
-                time.sleep(0.05)
-        yield
-
-
-@contextlib.contextmanager
 def open_session(start: Path | None = None) -> Iterator[Session]:
     """The session under its lock, with anything that a killed command left half done finished first."""
     root = find_root(start)
-    with locked(Project(root)):
+    with locked(Project(root).lock):
         session = load(root)
         if session.header is not None:
             from autoresearch.session.recover import finish_half_done
 
             finish_half_done(session)
         yield session
-
-
-def ensure_state(project: Project) -> None:
-    """Create `.autoresearch/`, which ignores itself: the user's .gitignore stays as it is."""
-    try:
-        project.state.mkdir(exist_ok=True)
-        ignore = project.state / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("# Made by autoresearch; everything here can be rebuilt or is private.\n*\n")
-    except OSError as exc:
-        raise EnvironmentMissing(f"cannot write to {project.state}: {exc.strerror}") from None
 
 
 def now_ms() -> int:

@@ -54,27 +54,36 @@ def locked(path: Path, patience: float = 60.0) -> Iterator[IO[str]]:
         yield handle
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Replace the file at `path` in one step, keeping its mode; a symbolic link stays one."""
-    target = Path(os.path.realpath(path))
+def write_atomic(path: Path, data: bytes, *, follow_links: bool = True) -> bool:
+    """Replace the file at `path` in one step, keeping its mode; False when it already holds exactly `data`.
+
+    With `follow_links` a symbolic link stays one and its target is replaced (a person's file); without, the link is
+    replaced (a rendered file never lands outside its directory). `EnvironmentMissing` when the disk refuses.
+    """
+    target = Path(os.path.realpath(path)) if follow_links else path
+    name = None
     try:
-        mode = target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask()
+        plain = target.is_file() and not target.is_symlink()
+        if plain and target.read_bytes() == data:
+            return False
+        target.parent.mkdir(parents=True, exist_ok=True)
+        mode = target.stat().st_mode & 0o7777 if plain else 0o666 & ~_umask()
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-    except OSError as exc:
-        raise EnvironmentMissing(f"cannot write {path}: {exc.strerror}") from None
-    try:
         with os.fdopen(handle, "wb") as out:
             out.write(data)
             out.flush()
             os.fchmod(out.fileno(), mode)
             os.fsync(out.fileno())
-        os.replace(name, target)  # noqa: PTH105 - the pair of mkstemp
+        Path(name).replace(target)
     except BaseException as exc:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)  # noqa: PTH108
+        if name is not None:
+            Path(name).unlink(missing_ok=True)
         if isinstance(exc, OSError):
-            raise EnvironmentMissing(f"cannot write {path}: {exc.strerror}") from None
+            raise EnvironmentMissing(
+                f"cannot write {path}: {exc.strerror or exc}", fix="Free the disk, or mend its permissions"
+            ) from None
         raise
+    return True
 
 
 def _umask() -> int:
