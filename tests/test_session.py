@@ -170,6 +170,23 @@ def test_touching_the_evaluator_is_refused_and_logged(session: Session) -> None:
     assert "autoresearch.sh belongs to the evaluator" in session.run_line("cheat")["error"]
 
 
+def test_a_parent_that_nobody_judged_smuggles_nothing_in(session: Session) -> None:
+    session.baseline()
+    session.open("carrier")
+    where = session.project.worktree("carrier")
+    (where / "sitecustomize.py").write_text("print('METRIC steps=1')\n")
+    git(where, "add", "-A")
+    git(where, "-c", "user.name=x", "-c", "user.email=x@y", "commit", "-qm", "out of scope")
+    smuggler = git(where, "rev-parse", "HEAD")
+    session.open("e2", "--parent", smuggler)
+    session.edit("e2", "1000", "900")
+    for command in (("run", "e2"), ("ab", "e2")):
+        code, data = session(*command)
+        assert code == 5, data
+        assert "sitecustomize.py is outside scope" in data["refused"][0]["error"]
+    assert session("decide", "e2")[0] == 5
+
+
 def test_an_edited_evaluator_stops_everything_until_a_new_segment(session: Session) -> None:
     session.baseline()
     session.open("e1")

@@ -109,7 +109,8 @@ def close_worktree(project: Project, experiment: str) -> None:
     git(project.root, "worktree", "prune")
 
 
-def _changes(where: Path, old: str, new: str) -> tuple[Change, ...]:
+def changes_between(where: Path, old: str, new: str) -> tuple[Change, ...]:
+    """Changed paths from commit or tree `old` to `new`; a rename is a deletion and an addition."""
     raw = run_git(where, ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", old, new])
     fields = raw.split(b"\0")
     found = []
@@ -150,7 +151,7 @@ def snapshot(project: Project, experiment: str, parent: str, overlaid: dict[str,
     patch = diff(where, parent, tree)
     added, removed = _line_counts(where, parent, tree)
     return Candidate(
-        experiment, parent, commit, tree, _changes(where, parent, tree),
+        experiment, parent, commit, tree, changes_between(where, parent, tree),
         hashlib.sha256(patch).hexdigest(), added, removed,
     )  # fmt: skip
 
@@ -188,13 +189,18 @@ def _commit(project: Project, tree: str, parent: str, message: str) -> str:
     )  # fmt: skip
 
 
+def common_base(project: Project, candidate: Candidate, tip: str) -> str:
+    """The newest commit that `tip` and the candidate share: what the candidate would add is relative to it."""
+    return git(project.root, "merge-base", tip, candidate.commit)
+
+
 def onto(project: Project, candidate: Candidate, tip: str) -> str:
     """The tree of the candidate's change applied to `tip`; raises `Conflict` where it does not fit.
 
     The change is the difference to the newest common ancestor of `tip` and the candidate, so a candidate that
     was opened from an older best commit, or from another experiment, is measured as what it would add to the tip.
     """
-    base = git(project.root, "merge-base", tip, candidate.commit)
+    base = common_base(project, candidate, tip)
     if base == tip:
         return candidate.tree
     patch = diff(project.root, base, candidate.tree)

@@ -44,13 +44,17 @@ def describe_candidate(
 
 
 def refusals(session: Session, candidate: workspace.Candidate, frozen: evaluator.Manifest) -> list[str]:
-    """Why the candidate may not be measured; empty when it may."""
+    """Why the candidate may not be measured; empty when it may.
+
+    All that it would add to the best commit is judged, not only what was edited in its worktree: its parent may
+    be a commit that nobody has judged.
+    """
     root = session.project.root
-    links = {
-        c.path: git(root, "cat-file", "blob", c.blob) for c in candidate.changes if c.new_mode == "120000"
-    }
+    base = workspace.common_base(session.project, candidate, tip_of(session))
+    changes = workspace.changes_between(root, base, candidate.tree)
+    links = {c.path: git(root, "cat-file", "blob", c.blob) for c in changes if c.new_mode == "120000"}
     prefix = workspace.prefix(session.project)
-    return evaluator.violations(candidate.changes, session.config, frozen, prefix, links)
+    return evaluator.violations(changes, session.config, frozen, prefix, links)
 
 
 def submit_screening(session: Session, experiment: Experiment, frozen: evaluator.Manifest) -> str:
