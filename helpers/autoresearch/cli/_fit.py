@@ -10,15 +10,21 @@ from autoresearch.cli._output import to_json
 LIMIT = 2000
 
 
-def fit(data: Mapping[str, Any], key: str, limit: int = LIMIT) -> dict[str, Any]:
-    """`data` with as many entries of its list `key` as fit; `left_off` counts the others."""
+def fit(data: Mapping[str, Any], *keys: str, limit: int = LIMIT) -> dict[str, Any]:
+    """`data` with as many entries of its lists or mappings `keys` as fit; `left_off` counts the others.
+
+    The last entries go first, from whichever of them is the longest text at that moment.
+    """
     kept = dict(data)
-    rows = list(kept[key])
-    total = len(rows)
-    while True:
-        kept[key] = rows
-        if len(rows) < total:
-            kept["left_off"] = total - len(rows)
-        if not rows or len(to_json(kept)) < limit:
-            return kept
-        rows = rows[:-1]
+    left_off = 0
+    while len(to_json({**kept, "left_off": left_off})) >= limit:
+        filled = [key for key in keys if kept.get(key)]
+        if not filled:
+            break
+        longest = max(filled, key=lambda key: len(to_json({"": kept[key]})))
+        entries = kept[longest]
+        kept[longest] = (
+            dict(list(entries.items())[:-1]) if isinstance(entries, Mapping) else list(entries)[:-1]
+        )
+        left_off += 1
+    return {**kept, "left_off": left_off} if left_off else kept

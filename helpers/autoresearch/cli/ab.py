@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from autoresearch.cli._fit import fit
 from autoresearch.cli._output import emit, is_terminal, json_option, say
 from autoresearch.errors import BadInput, Exit
 from autoresearch.safetext import one_line
@@ -194,7 +195,7 @@ def _experiments(experiments: tuple[str, ...], timeout: float | None, as_json: b
             name: {k: v.get(k) for k in ("verdict", "effect_pct", "runs_used", "reason")}
             for name, v in short.items()
         }
-    emit(data, "\n".join([*lines, f"next: {follow}"]), as_json=as_json)
+    emit(fit(data, "verdicts", "running", "refused"), "\n".join([*lines, f"next: {follow}"]), as_json=as_json)
     if refused:
         return int(worst(refused))
     return (

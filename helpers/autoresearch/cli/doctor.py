@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from autoresearch.cli._fit import fit
 from autoresearch.cli._output import emit, is_terminal, json_option, say
 from autoresearch.errors import Exit
 from autoresearch.safetext import one_line
@@ -56,8 +57,8 @@ def command(ctx: click.Context, no_run: bool, as_json: bool) -> None:
             {"level": f.level, "what": f.what, "found": one_line(f.found, 160), "fix": one_line(f.fix, 120)}
             for f in sorted(findings, key=lambda f: ("fail", "warn", "ok").index(f.level))
             if f.level != "ok" or len(findings) < 8
-        ][:6],
+        ],
         "next": follow,
     }
-    emit(data, "\n".join(lines), as_json=as_json)
+    emit(fit(data, "findings"), "\n".join(lines), as_json=as_json)
     ctx.exit(int(Exit.ENVIRONMENT) if failed else 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from autoresearch.cli._fit import fit
 from autoresearch.cli._output import emit, json_option, table
 from autoresearch.safetext import one_line
 
@@ -31,10 +32,10 @@ def command(show_all: bool, as_json: bool) -> None:
     data = {
         "jobs": [
             dict(zip(("experiment", "job", "state", "detail", "seconds"), row, strict=True))
-            for row in rows[:12]
+            for row in rows
         ],
         "count": len(rows),
         "next": follow,
     }
     human = table(rows, ("experiment", "job", "state", "phase", "time")) if rows else "nothing runs"
-    emit(data, human, as_json=as_json)
+    emit(fit(data, "jobs"), human, as_json=as_json)

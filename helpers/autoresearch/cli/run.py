@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from autoresearch.cli._fit import fit
 from autoresearch.cli._output import emit, json_option, say
 from autoresearch.safetext import one_line
 
@@ -42,5 +43,9 @@ def command(ctx: click.Context, experiments: tuple[str, ...], as_json: bool) -> 
     for name, exc in refused.items():
         say(f"autoresearch: {name}: {one_line(exc.sentence(), 500)}")
     data = {"submitted": submitted, "refused": describe(refused), "next": follow}
-    emit(data, f"submitted: {', '.join(submitted) or 'nothing'}\nnext: {follow}", as_json=as_json)
+    emit(
+        fit(data, "submitted", "refused"),
+        f"submitted: {', '.join(submitted) or 'nothing'}\nnext: {follow}",
+        as_json=as_json,
+    )
     ctx.exit(int(worst(refused)))

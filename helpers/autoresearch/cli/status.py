@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from autoresearch.cli._fit import fit
 from autoresearch.cli._output import emit, json_option
 
 
@@ -22,5 +23,5 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
     with open_session() as session:
         view = overview(session)
-    emit(view.data, view.text, as_json=as_json)
+    emit(fit(view.data, "recent", "undecided"), view.text, as_json=as_json)
     ctx.exit(int(view.code))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from autoresearch.cli._fit import fit
 from autoresearch.cli._output import emit, json_option, table
 from autoresearch.errors import Exit
 from autoresearch.safetext import one_line
@@ -43,10 +44,14 @@ def command(
     shown = {name: stages[name] for name in names if name in stages}
     data = {
         "done": not running,
-        "running": {name: one_line(states[name].phase, 60) for name in running[:10]},
-        "stages": {name: one_line(f"{s.name}: {s.detail}", 110) for name, s in list(shown.items())[:10]},
+        "running": {name: one_line(states[name].phase, 60) for name in running},
+        "stages": {name: one_line(f"{s.name}: {s.detail}", 110) for name, s in shown.items()},
         "next": follow,
     }
     rows = [(name, s.name, one_line(s.detail, 90)) for name, s in shown.items()]
-    emit(data, "\n".join(filter(None, [table(rows), f"next: {follow}"])), as_json=as_json)
+    emit(
+        fit(data, "stages", "running"),
+        "\n".join(filter(None, [table(rows), f"next: {follow}"])),
+        as_json=as_json,
+    )
     ctx.exit(int(Exit.NO) if running else 0)
