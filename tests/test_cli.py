@@ -143,3 +143,16 @@ def test_ab_of_recorded_samples(autoresearch: Run, tmp_path: Path) -> None:
     assert autoresearch("ab", "--samples", str(file), "--json").returncode == 1
     file.write_text("{")
     assert autoresearch("ab", "--samples", str(file)).returncode == Exit.USAGE
+
+
+def test_outside_git_every_step_is_one_sentence(autoresearch: Run, tmp_path: Path) -> None:
+    root = tmp_path / "nogit"
+    root.mkdir()
+    assert autoresearch("init", "--scope", "src/**", cwd=root).returncode == 0
+    done = autoresearch("doctor", "--no-run", cwd=root)
+    assert done.returncode == Exit.ENVIRONMENT
+    assert "not inside a git work tree" in done.stdout
+    done = autoresearch("baseline", cwd=root)
+    assert done.returncode == Exit.USAGE
+    assert "git init" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from autoresearch.errors import BadInput, EnvironmentMissing
+from autoresearch.errors import AutoresearchError, BadInput, EnvironmentMissing, Exit
 from autoresearch.safetext import one_line
 
 _QUIET = ["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false"]
@@ -29,14 +30,14 @@ _FOREIGN = (
 )
 
 
-class GitError(Exception):
-    """git answered no: `code` is its exit status, the text what it said."""
+class GitError(AutoresearchError):
+    """git answered no; the message holds what it said. Where nobody expects it, it is the environment's fault."""
 
-    def __init__(self, args: Sequence[str], code: int, stderr: str) -> None:
-        said = one_line(stderr, 400) or f"exit status {code}"
+    code = Exit.ENVIRONMENT
+
+    def __init__(self, args: Sequence[str], status: int, stderr: str) -> None:
+        said = one_line(stderr, 400) or f"exit status {status}"
         super().__init__(f"git {' '.join(args[:2])} failed: {said}")
-        self.code = code
-        self.stderr = stderr
 
 
 def run_git(
@@ -87,14 +88,12 @@ def resolve(where: Path, rev: str) -> str | None:
 
 def identity(where: Path) -> dict[str, str]:
     """Environment that gives git a committer: empty where the user has one."""
-    try:
+    with contextlib.suppress(GitError):
         git(where, "var", "GIT_COMMITTER_IDENT")
         git(where, "var", "GIT_AUTHOR_IDENT")
         # git invents user@host when nothing is set; only a configured or exported identity counts.
         if os.environ.get("GIT_COMMITTER_EMAIL") or git(where, "config", "user.email"):
             return {}
-    except GitError:
-        pass
     return dict(_IDENTITY)
 
 

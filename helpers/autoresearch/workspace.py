@@ -69,6 +69,7 @@ def prefix(project: Project) -> str:
 
 def dirty_files(project: Project) -> list[str]:
     """Tracked files with uncommitted changes; they are not part of the base commit."""
+    toplevel(project.root)
     raw = run_git(project.root, ["status", "--porcelain", "-z", "--untracked-files=no", "--no-renames"])
     return [entry[3:].decode("utf-8", "replace") for entry in raw.split(b"\0") if entry]
 

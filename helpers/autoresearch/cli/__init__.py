@@ -103,4 +103,11 @@ def main(argv: list[str] | None = None) -> None:
         # The reader of a pipe has gone (`| head`): nothing more to say, and no traceback.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as exc:
+        from autoresearch.cli._output import report_error
+        from autoresearch.errors import EnvironmentMissing
+
+        where = f" {exc.filename}" if exc.filename else ""
+        failure = EnvironmentMissing(f"the system refused{where}: {exc.strerror or exc}")
+        sys.exit(report_error(failure, as_json="--json" in args))
     sys.exit(code if isinstance(code, int) else 0)

@@ -80,8 +80,9 @@ def command(ctx: click.Context, timeout: float | None, new_segment: bool, as_jso
         "dirty": len(dirty),
         "next": follow,
     }
+    unit = f" {objective.unit}" if objective.unit else ""
     lines = [
-        f"baseline: {objective.metric} = {record['metric']:.6g} {objective.unit}, median of {record['runs_used']}",
+        f"baseline: {objective.metric} = {record['metric']:.6g}{unit}, median of {record['runs_used']}",
         f"noise: {noise.get('class')}; {noise.get('advice')}",
         f"checks: {record['checks']}; branch {session.branch}",
         note,

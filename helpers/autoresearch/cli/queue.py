@@ -31,8 +31,7 @@ def command(show_all: bool, as_json: bool) -> None:
     follow = "autoresearch wait --timeout 25" if any(not job.final for job in jobs) else "autoresearch status"
     data = {
         "jobs": [
-            dict(zip(("experiment", "job", "state", "detail", "seconds"), row, strict=True))
-            for row in rows
+            dict(zip(("experiment", "job", "state", "detail", "seconds"), row, strict=True)) for row in rows
         ],
         "count": len(rows),
         "next": follow,

@@ -16,7 +16,7 @@ from typing import Literal
 from autoresearch import evaluator, workspace
 from autoresearch.config import Config
 from autoresearch.errors import AutoresearchError
-from autoresearch.git import GitError, git, identity, resolve, version
+from autoresearch.git import GitError, git, identity, resolve, toplevel, version
 from autoresearch.metrics import parse
 from autoresearch.project import Project
 from autoresearch.safetext import one_line, tail
@@ -76,6 +76,11 @@ def _machine(project: Project, config: Config) -> Iterator[Finding]:
 
 
 def _repository(project: Project, config: Config) -> Iterator[Finding]:
+    try:
+        toplevel(project.root)
+    except AutoresearchError as exc:
+        yield Finding("fail", "repository", exc.message, exc.fix)
+        return
     head = resolve(project.root, "HEAD")
     if head is None:
         yield Finding("fail", "repository", "there is no commit yet", "git add -A && git commit -m start")
