@@ -1,0 +1,56 @@
+"""The project's own experiment.yaml decides how a screening runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from autoresearch.project import Project
+from conftest import Run
+from test_session import Session
+
+
+@pytest.fixture
+def session(project: Project, autoresearch: Run) -> Session:
+    return Session(project, autoresearch)
+
+
+def test_a_users_own_task_file_is_executed_as_it_stands(session: Session) -> None:
+    """A classic SkyPilot task without our trial screens; the A/B still uses our own, with the user's setup."""
+    session.project.task.write_text(
+        "name: classic\nresources: {cpus: 2+}\nworkdir: .\nenvs: {EXP_ID: null, ROUNDS: 3}\n"
+        "setup: echo ready > setup.txt\n"
+        "run: |\n"
+        "  cat setup.txt; echo rounds=$ROUNDS exp=$EXP_ID\n"
+        "  bash autoresearch.sh\n"
+        "  if bash autoresearch.checks.sh; then\n"
+        "    echo 'EXPERIMENT_STATUS: done'; echo 'CHECKS_STATUS: passed'\n"
+        "  else\n"
+        "    echo 'EXPERIMENT_STATUS: checks_failed'; echo 'CHECKS_STATUS: failed (exit 1)'\n"
+        "  fi\n"
+    )
+    session.baseline()
+    session.open("good")
+    session.open("bad")
+    session.edit("good", "1000", "900")
+    session.edit("bad", "42", "41")
+    session("run", "good", "bad")
+    stages = session.until_done("wait", "--timeout", "20")[1]["stages"]
+    assert stages["good"].startswith("screened")
+    assert stages["bad"].startswith("failed: checks_failed")
+    job = next(r["job"] for r in session.lines() if r.get("experiment") == "good" and r.get("type") == "job")
+    log = (session.project.jobs / job / "log.txt").read_text()
+    assert "ready\nrounds=3 exp=good\nMETRIC steps=900" in log
+    assert session.measure("good")[1]["verdict"] == "keep"
+    assert session("decide", "good")[1]["status"] == "keep"
+    assert session("decide", "bad")[1]["status"] == "checks_failed"
+
+
+def test_a_broken_task_file_is_named_before_anything_runs(session: Session) -> None:
+    session.baseline()
+    session.open("e1")
+    session.edit("e1", "1000", "900")
+    session.project.task.write_text("name: x\nrnu: echo\n")
+    code, data = session("run", "e1")
+    assert code == 2
+    assert "rnu" in data["refused"][0]["error"]
+    assert session("queue")[1]["count"] == 0
