@@ -132,3 +132,13 @@ def test_orders_are_drawn_uniformly() -> None:
         counts[draw_order(rng)] += 1
     assert sorted(counts) == sorted({"".join(p) for p in itertools.permutations("AABB")})
     assert all(880 <= count <= 1120 for count in counts.values())  # 1000, four standard errors
+
+
+def test_readings_exactly_at_the_shift_are_no_evidence() -> None:
+    """ln 0.99 and its rounding errors are not a gain: E stays where equal slots leave it."""
+    shift = -math.log1p(-1.0 / 100.0)
+    process = EProcess(shift)
+    for number in range(8):
+        base = 1.0 + 0.1 * number
+        process.add("ABBA", [math.log(base), math.log(0.99 * base), math.log(0.99 * base), math.log(base)])
+    assert process.log_up <= 1e-9

@@ -39,6 +39,10 @@ def draw_order(rng: random.Random) -> str:
     return ORDERS[rng.randrange(6)]
 
 
+# Decimal digits of the slot values (logs, or values over their scale) that are believed.
+GRID_DIGITS = 12
+
+
 class EProcess:
     """Evidence that the candidate's gain exceeds `shift` (`up`) and that it falls short of it (`down`).
 
@@ -54,7 +58,8 @@ class EProcess:
     def add(self, order: str, y: Sequence[float]) -> None:
         """Multiply in one block."""
         m = len(y)
-        z = [v + self.shift if side == "B" else v for side, v in zip(order, y)]
+        # On a grid, label-blind: readings that repeat exactly at the shift must not be judged by rounding errors.
+        z = [round(v + self.shift if side == "B" else v, GRID_DIGITS) for side, v in zip(order, y)]
         ordered = sorted(z)
         centre = (ordered[m // 2 - 1] + ordered[m // 2]) / 2.0
         w = [v - centre for v in z]
