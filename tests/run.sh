@@ -26,13 +26,20 @@ run_suite() { # SUITE
       step mypy
       mypy
       step pytest
-      pytest -n auto --dist loadfile
+      pytest -n auto --dist loadfile -m "not slow"
+      step "pytest, the slow tests: they measure or install, so nothing else runs beside them"
+      pytest -m slow
       ;;
     bench)
       for file in benchmarks/*.py; do
         step "$file"
         if grep -q -e --quick "$file"; then python "$file" --quick; else python "$file"; fi
       done
+      ;;
+    clients)
+      clients_for_tests
+      step "pytest tests/clients"
+      pytest tests/clients --durations=0
       ;;
     *)
       step "pytest tests/$suite"
@@ -51,6 +58,22 @@ test_environment() { # DIR: exactly the locked packages, and this checkout
   pip_install "$1" --no-deps --editable .
   rm -f "$1"/locked-*
   touch "$1/locked-$key"
+}
+
+clients_for_tests() { # real agent clients from npm, kept in the cache until their versions change
+  local key
+  if [ -n "${AGENT_CLIENTS:-}" ]; then return; fi
+  have npm || die 3 "npm is missing: install Node 20 or newer (Debian, Ubuntu: apt install npm)."
+  need_home
+  key=$(cksum <tests/clients/install_clients.sh | tr ' ' '-')
+  AGENT_CLIENTS="$CACHE/clients-$key"
+  if [ ! -f "$AGENT_CLIENTS/ready" ]; then
+    step "clients: Pi, Claude Code and Codex into $AGENT_CLIENTS (two minutes, once)"
+    rm -rf "$CACHE"/clients-*
+    bash tests/clients/install_clients.sh "$AGENT_CLIENTS"
+    touch "$AGENT_CLIENTS/ready"
+  fi
+  export AGENT_CLIENTS
 }
 
 sky_for_tests() { # DIR: SkyPilot validates experiment.yaml; its packages stay apart from ours

@@ -302,3 +302,41 @@ def test_a_machine_that_fails_is_not_the_candidates_fault(tmp_path: Path) -> Non
         "machine",
         True,
     )
+
+
+@pytest.mark.parametrize(
+    ("candidate", "least", "blocks"),
+    [
+        (50000, {"min_blocks": 4}, 4),
+        (50000, {"min_blocks_discard": 4}, 1),
+        (100000, {"min_blocks_discard": 3}, 3),
+    ],
+)
+def test_blocks_beyond_the_decision(
+    tmp_path: Path, candidate: int, least: dict[str, int], blocks: int
+) -> None:
+    a = make_tree(tmp_path / "a", "echo METRIC time_s=100000")
+    b = make_tree(tmp_path / "b", f"echo METRIC time_s={candidate}")
+    ran = run_trial(tmp_path / "t", spec(test={"seed": 3, "alpha": 0.02, **least}), a, b)
+    assert len(ran.counted) == 4 * blocks
+    assert ran.of("decision")[0]["verdict"] == ("keep" if candidate == 50000 else "discard")
+
+
+@pytest.mark.parametrize(("second", "blocks"), [("50", 1), ("$AUTORESEARCH_LAYOUT_SEED", 3)])
+def test_counts_need_no_further_blocks(tmp_path: Path, second: str, blocks: int) -> None:
+    a, b = (
+        make_tree(tmp_path / side, f"echo METRIC time_s={value}; echo METRIC mem={second}")
+        for side, value in (("a", 100000), ("b", 50000))
+    )
+    metric = {**spec()["metric"], "guarded": ["mem"]}
+    ran = run_trial(tmp_path / "t", spec(metric=metric, test={"seed": 3, "min_blocks": 3}), a, b)
+    assert len(ran.counted) == 4 * blocks
+
+
+def test_a_guarded_metric_may_not_contradict_itself(tmp_path: Path) -> None:
+    a = make_tree(tmp_path / "a", "echo METRIC mem=5; echo METRIC mem=5; echo METRIC time_s=1")
+    b = make_tree(tmp_path / "b", "echo METRIC mem=1; echo METRIC mem=5; echo METRIC time_s=1")
+    metric = {**spec()["metric"], "guarded": ["mem"]}
+    ran = run_trial(tmp_path / "t", spec(metric=metric), a, b)
+    assert (ran.end["status"], ran.of("decision")[0]["reason"]) == ("done", "invalid")
+    assert ran.end["reason"] == "conflicting METRIC mem: 2 values"

@@ -31,6 +31,33 @@ class Objective(Section, frozen=True):
     direction: Direction = "lower"
     unit: str = ""
     min_effect_pct: Annotated[float, Meta(ge=0, lt=100)] = 1.0
+    ceiling_pct: Positive | None = None
+    bound: float | None = None
+
+
+class Constraint(Section, frozen=True):
+    """A second metric that may not get worse than this; `limit_pct` is relative to the base."""
+
+    metric: MetricName
+    direction: Direction = "lower"
+    limit_pct: Annotated[float, Meta(ge=0, lt=100)] | None = None
+    max: float | None = None
+    min: float | None = None
+
+
+class Rescue(Section, frozen=True):
+    """A second metric whose proven gain keeps a candidate that is neutral in the objective."""
+
+    metric: MetricName
+    direction: Direction = "lower"
+    min_effect_pct: Annotated[float, Meta(ge=0, lt=100)] = 1.0
+
+
+class Complexity(Section, frozen=True):
+    """What lines cost: beyond `free_lines` more than before, the effect that a keep needs grows."""
+
+    free_lines: Annotated[int, Meta(ge=0)] = 0
+    pct_per_100_lines: Annotated[float, Meta(ge=0)] = 0.0
 
 
 class Timeouts(Section, frozen=True):
@@ -49,6 +76,7 @@ class RuleSettings(Section, frozen=True):
     max_runs: Annotated[int, Meta(ge=8, le=2000)] | None = None
     fdr: Annotated[float, Meta(gt=0, le=1)] = 0.20
     layout: Literal["auto", "fresh", "fixed"] = "auto"
+    keep_blocks: Annotated[int, Meta(ge=1, le=500)] | None = None
 
 
 class StopRules(Section, frozen=True):
@@ -60,6 +88,8 @@ class StopRules(Section, frozen=True):
     max_experiments: Annotated[int, Meta(ge=1)] | None = None
     hours: Positive | None = None
     target: float | None = None
+    runs: Annotated[int, Meta(ge=1)] | None = None
+    min_gain_per_hour_pct: Positive | None = None
 
 
 class Config(Section, frozen=True):
@@ -67,6 +97,9 @@ class Config(Section, frozen=True):
 
     name: Name
     objective: Objective
+    constraints: list[Constraint] = field(default_factory=list)
+    rescue: list[Rescue] = field(default_factory=list)
+    complexity: Complexity = field(default_factory=Complexity)
     goal: str = ""
     scope: list[str] = field(default_factory=list)
     off_limits: list[str] = field(default_factory=list)
@@ -102,7 +135,24 @@ def parse_config(text: str, where: str = CONFIG_NAME) -> Config:
             f"{where}: scope is empty, so no change could ever be kept",
             fix='List the files that may change, such as scope: ["src/**"]',
         )
+    _check_metrics(config, where)
     return config
+
+
+def _check_metrics(config: Config, where: str) -> None:
+    for limit in config.constraints:
+        if limit.limit_pct is None and limit.max is None and limit.min is None:
+            raise BadInput(
+                f"{where}: the constraint on {limit.metric} has no limit", fix="Give limit_pct, max or min"
+            )
+    for kind, names in (
+        ("constraints", [c.metric for c in config.constraints]),
+        ("rescue", [r.metric for r in config.rescue]),
+    ):
+        if config.objective.metric in names:
+            raise BadInput(f"{where}: {kind} names {config.objective.metric}, which is the objective")
+        if len(set(names)) < len(names):
+            raise BadInput(f"{where}: {kind} names a metric twice")
 
 
 def load_config(root: Path) -> Config:

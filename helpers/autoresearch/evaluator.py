@@ -44,7 +44,12 @@ def frozen_settings(config: Config) -> dict[str, Any]:
 
     keep = ("objective", "scope", "off_limits", "evaluator", "build", "timeouts")
     data: dict[str, Any] = msgspec.to_builtins(config)
-    return {key: data[key] for key in keep}
+    frozen = {key: data[key] for key in keep}
+    # What is not used leaves no trace, so that a session begun before these keys existed goes on.
+    frozen["objective"] = {key: value for key, value in frozen["objective"].items() if value is not None}
+    default = msgspec.to_builtins(Config(config.name, config.objective))
+    used = [key for key in ("constraints", "rescue", "complexity") if data[key] != default[key]]
+    return frozen | {key: data[key] for key in used}
 
 
 def survey(project: Project, config: Config) -> Manifest:
@@ -118,7 +123,11 @@ def verify(project: Project, config: Config, frozen: Manifest) -> None:
         return
     names = sorted(
         {name for name in {*now.files, *frozen.files} if now.files.get(name) != frozen.files.get(name)}
-        | {f"autoresearch.yaml: {k}" for k in frozen.settings if now.settings.get(k) != frozen.settings[k]}
+        | {
+            f"autoresearch.yaml: {k}"
+            for k in {*now.settings, *frozen.settings}
+            if now.settings.get(k) != frozen.settings.get(k)
+        }
     )
     pin = pin_dir(project, frozen)
     raise IntegrityFault(

@@ -28,7 +28,7 @@ def command(show_all: bool, as_json: bool) -> None:
         (job.experiment, job.job, job.state, one_line(job.phase or job.detail, 60), f"{job.seconds:.0f} s")
         for job in jobs
     ]
-    follow = "autoresearch wait --timeout 25" if any(not job.final for job in jobs) else "autoresearch status"
+    follow = _next([job.experiment for job in jobs if not job.final])
     data = {
         "jobs": [
             dict(zip(("experiment", "job", "state", "detail", "seconds"), row, strict=True)) for row in rows
@@ -38,3 +38,14 @@ def command(show_all: bool, as_json: bool) -> None:
     }
     human = table(rows, ("experiment", "job", "state", "phase", "time")) if rows else "nothing runs"
     emit(fit(data, "jobs"), human, as_json=as_json)
+
+
+def _next(running: list[str]) -> str:
+    """What waits for these: the baseline and the audit are followed by the commands that began them."""
+    if not running:
+        return "autoresearch status"
+    if all(name == "baseline" for name in running):
+        return "autoresearch baseline --timeout 25"
+    if all(name.startswith("audit") for name in running):
+        return "autoresearch finalize --audit --timeout 25"
+    return "autoresearch wait --timeout 25"

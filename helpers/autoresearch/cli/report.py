@@ -12,6 +12,7 @@ from autoresearch.errors import BadInput
 
 if TYPE_CHECKING:
     from autoresearch.report import Rendered
+    from autoresearch.report.view import Segment
 
 ROWS = 20
 
@@ -76,12 +77,23 @@ def _data(done: Rendered) -> dict[str, object]:
         "segments": len(view.segments),
         "claimed_pct": round(view.current.claimed, 3),
         "verified_side_by_side": view.current.verified,
-        "reverified": False,
+        "reverified": _reverified(view.current),
         "paths": [plain(path, 160) for path in done.paths],
         "changed": len(done.changed),
         "warnings": [plain(warning, 100) for warning in done.warnings[:3]],
         "next": "autoresearch status",
     }
+
+
+def _reverified(segment: Segment) -> dict[str, object] | bool:
+    """The last audit in numbers; False where there is none."""
+    audit = segment.audit
+    if audit is None:
+        return False
+    ends = None if audit.low is None or audit.high is None else [audit.low, audit.high]
+    return {
+        "effect_pct": audit.effect, "ci_pct": ends, "verified": audit.verified, "older": audit.later > 0
+    }  # fmt: skip
 
 
 def _human(done: Rendered) -> str:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from autoresearch.errors import EnvironmentMissing
 from autoresearch.report.escape import plain
-from autoresearch.report.view import Experiment, Segment, View, percent
+from autoresearch.report.fields import percent
+from autoresearch.report.view import REVERTED, Experiment, Segment, View
 from autoresearch.report.words import plural, tally
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _plot(figure: Figure, axes: Axes, view: View) -> None:
     _frame(figure, axes, view)
     axes.axhline(0, color=FAINT, linewidth=0.8, zorder=1)
     _keeps(axes, segment)
-    _discards(axes, [e for e in shown if e.status in ("discard", "unknown")])
+    _discards(axes, [e for e in shown if e.status in ("discard", "unknown", REVERTED)])
     _failures(axes, shown)
     _best(axes, segment)
     if not shown:
@@ -258,13 +259,28 @@ def _best(axes: Axes, segment: Segment) -> None:
     captions: tuple[tuple[str, int, dict[str, Any]], ...] = (
         (percent(ys[-1]).replace("-", "−"), 0, {"color": GREEN, "fontsize": 13, "fontweight": "bold"}),
         ("sum of claims," if segment.verified else "best claim,", -15, {"color": GREY, "fontsize": 8}),
-        ("not yet re-verified" if segment.verified else "not verified", -26, {"color": GREY, "fontsize": 8}),
+        *_verified(segment),
     )
     for words, drop, style in captions:
         axes.annotate(
             words, (right, ys[-1]), xytext=(8, drop), textcoords="offset points", va="center",
             annotation_clip=False, **style,
         )  # fmt: skip
+
+
+def _verified(segment: Segment) -> tuple[tuple[str, int, dict[str, Any]], ...]:
+    """What of the claims was measured again; the smaller lines under the last caption."""
+    small, audit = {"color": GREY, "fontsize": 8}, segment.audit
+    if audit is None or audit.effect is None:
+        word = "not yet re-verified" if segment.verified and audit is None else "not verified"
+        return ((word, -26, small),)
+    strong = {"color": GREEN if audit.verified else RED, "fontsize": 8, "fontweight": "bold"}
+    lines = [(f"verified {percent(audit.effect)}".replace("-", "−"), -26, strong)]
+    if audit.low is not None and audit.high is not None:
+        lines.append((f"[{audit.low:+.1f}, {audit.high:+.1f}]".replace("-", "−"), -37, small))
+    if audit.later:
+        lines.append(("before the last keeps", -26 - 11 * len(lines), small))
+    return tuple(lines)
 
 
 def _keeps(axes: Axes, segment: Segment) -> None:

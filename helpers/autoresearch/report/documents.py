@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable, Mapping
 
 from autoresearch.ledger.records import number
-from autoresearch.report import markers
+from autoresearch.report import markers, tradeoffs
+from autoresearch.report.audited import Audit
 from autoresearch.report.escape import markdown
-from autoresearch.report.view import Experiment, Segment, View, percent
+from autoresearch.report.fields import percent
+from autoresearch.report.view import Experiment, Segment, View
 from autoresearch.report.words import amount, duration, moment, plural, summary, tally
 
 # An agent reads the whole document when it resumes; older rows stay in the ledger.
@@ -40,12 +42,16 @@ def new_document(template: str, view: View) -> str:
 
 def parts(view: View) -> dict[str, tuple[str, str]]:
     """Rendered parts of `autoresearch.md`: name -> (heading, body)."""
-    return {
+    found = {
         "baseline": ("Baseline", _baseline(view.current)),
         "noise": ("Noise", _noise(view.current)),
         "literature": ("Literature", _literature(view)),
         "log": ("Experiment log", _log(view)),
     }
+    # Only where a session has ever declared second metrics; once there, the part follows the current segment.
+    if any(tradeoffs.gains(e) for segment in view.segments for e in segment.experiments):
+        found["trade-offs"] = ("Trade-offs", tradeoffs.section(view.current))
+    return found
 
 
 def _baseline(segment: Segment) -> str:
@@ -186,11 +192,39 @@ def _total(segment: Segment) -> str:
             f"Another tool's log claims {percent(segment.claimed)} in {plural(len(segment.keeps), 'keep')} "
             f"({spent}). These are single readings of different hours; nothing here has been verified side by side."
         )
+    if segment.audit is not None:
+        return _audited(segment, segment.audit, spent)
     return (
         f"The sum of the claims is {percent(segment.claimed)} ({spent}); a fresh comparison of the tip with "
         "the original baseline is what counts. A sum of kept effects is always somewhat too good: what was lucky "
         "was kept, too."
     )
+
+
+def _audited(segment: Segment, audit: Audit, spent: str) -> str:
+    """The session's gain as re-measured, next to what was claimed for it."""
+    claimed = percent(segment.claimed if audit.claimed is None else audit.claimed)
+    if audit.effect is None:
+        text = f"Not verified: the best commit did not run in its audit (sum of claims {claimed}; {spent})."
+    else:
+        less = "" if audit.shrunken is None else f", {percent(audit.shrunken)} expected without their luck"
+        text = (
+            f"Verified {audit.effect_text()} (sum of claims {claimed}{less}; {spent}): a fresh comparison of the best "
+            f"commit with the original baseline, {plural(audit.runs, 'run')} of fixed number."
+        )
+        if not audit.verified:
+            text += " **That is less than was claimed.**"
+    if audit.heldout is not None:
+        text += f" The held-out benchmark shows {percent(audit.heldout)}."
+    if audit.refuted:
+        text += f" Refuted: {_cut([markdown(name, 64) for name in audit.refuted], FILES)}."
+    if audit.later:
+        changed = plural(audit.later, "keep or drop") if audit.later == 1 else f"{audit.later} keeps or drops"
+        text += (
+            f" The audit is older than the best commit: {changed} came after it, and the sum of claims is now "
+            f"{percent(segment.claimed)}."
+        )
+    return text
 
 
 def _win(win: Experiment, count: int, level: str) -> list[str]:
@@ -211,6 +245,8 @@ def _win(win: Experiment, count: int, level: str) -> list[str]:
         effect += " (95 % interval, against its own base)"
     lines.append(f"- Effect: {effect}, {plural(win.runs, 'run')}")
     lines.append(f"- Commit: {_commit(win.run.commit)}, experiment {markdown(win.id, 64)}")
+    if win.verdict.get("reason") == "rescued":
+        lines.append(f"- Kept for another metric: {markdown(win.reason, 400)}")
     if win.source:
         lines.append(f"- Source: {markdown(win.source, 300)}")
     return lines

@@ -11,13 +11,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from autoresearch.ledger.records import STATUSES, UNKNOWN, Config, Reader, Run, number
+from autoresearch.report.audited import After, Audit
+from autoresearch.report.fields import Record, effect_of, mapping_of, percent, text_of
 
-Record = Mapping[str, Any]
+__all__ = ("REVERTED", "Experiment", "Record", "Segment", "View", "build", "percent")
+
 # Verdicts that end without an interval; elsewhere a missing one means that more blocks are needed.
 _EXACT = ("deterministic", "identical", "invalid")
+# A keep that `finalize --drop` has taken back. No status of the ledger: the run line says keep for ever.
+REVERTED = "reverted"
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,11 @@ class Experiment:
     high: float | None = None
     best: float = 0.0
     overruled: bool = False  # kept although no verdict says so
+    reverted: str = ""  # why a keep was taken back
 
     def text(self, key: str) -> str:
         """A text field of the record; empty when absent."""
-        return _text(self.run.raw, key)
+        return text_of(self.run.raw, key)
 
     @property
     def id(self) -> str:
@@ -51,8 +56,8 @@ class Experiment:
 
     @property
     def status(self) -> str:
-        """One of the four status words, or `unknown` in another tool's log."""
-        return self.run.status
+        """One of the four status words, `reverted` for a keep taken back, or `unknown` in another tool's log."""
+        return REVERTED if self.reverted else self.run.status
 
     @property
     def description(self) -> str:
@@ -65,18 +70,21 @@ class Experiment:
 
     @property
     def hypothesis(self) -> str:
-        return self.text("hypothesis") or _text(_mapping(self.run.raw.get("asi")), "hypothesis")
+        return self.text("hypothesis") or text_of(mapping_of(self.run.raw.get("asi")), "hypothesis")
 
     @property
     def verdict(self) -> Record:
-        return _mapping(self.run.raw.get("verdict"))
+        return mapping_of(self.run.raw.get("verdict"))
 
     @property
     def reason(self) -> str:
         """Why it ended as it did, in words: the error, the failed check, or the verdict's sentence."""
         checks = self.text("checks") if self.status == "checks_failed" else ""
         return (
-            self.text("error") or (f"checks {checks}" if checks else "") or _text(self.verdict, "reason_text")
+            self.reverted
+            or self.text("error")
+            or (f"checks {checks}" if checks else "")
+            or text_of(self.verdict, "reason_text")
         )
 
     @property
@@ -116,10 +124,11 @@ class Segment:
     experiments: tuple[Experiment, ...]  # in ledger order, without the baseline
     baseline_runs: int = 0
     baseline_seconds: float = 0.0
+    audit: Audit | None = None
 
     @property
     def goal(self) -> str:
-        return _text(self.header.raw, "goal") or self.header.name
+        return text_of(self.header.raw, "goal") or self.header.name
 
     @property
     def metric(self) -> str:
@@ -139,7 +148,7 @@ class Segment:
 
     @property
     def claimed(self) -> float:
-        """Percent that the keeps claim together; not yet re-verified against the baseline."""
+        """Percent that the standing keeps claim together; `audit` has what of it was re-verified."""
         return self.experiments[-1].best if self.experiments else 0.0
 
     @property
@@ -183,29 +192,28 @@ class View:
         return sum(s.seconds for s in self.segments)
 
 
-def percent(value: float) -> str:
-    """Signed, with one decimal; a smaller value keeps two digits, so that it does not read as nothing."""
-    return f"{value:+.1f} %" if not value or abs(value) >= 0.095 else f"{value:+.2g} %"
-
-
 def build(records: Iterable[Record]) -> View:
     """Fold ledger records, in file order, into a view; one `Reader` for our ledgers and others'."""
     reader = Reader()
     header = Config("", "", "", None, 0, {})
     runs: list[Run] = []
+    after = After()
     segments: list[Segment] = []
     for record in records:
         taken = reader.take(record)
         if isinstance(taken, Config):
             if runs:
-                segments.append(_segment(len(segments), header, runs))
-            header, runs = taken, []
+                segments.append(_segment(len(segments), header, runs, after))
+            header, runs, after = taken, [], After()
         elif taken is not None:
             runs.append(replace(taken, raw=_slim(record)))
+            after.changes += taken.status == "keep"
+        else:
+            after.take(record)
     if not header.raw:
         header = replace(header, metric_name=reader.metric_name, direction=reader.direction)
     if runs or not segments:
-        segments.append(_segment(len(segments), header, runs))
+        segments.append(_segment(len(segments), header, runs, after))
     return View(tuple(segments))
 
 
@@ -230,35 +238,36 @@ def _slim(record: Record) -> Record:
     return {key: record[key] for key in _SHOWN if key in record} | {"runs_used": _runs(record)}
 
 
-def _segment(index: int, header: Config, runs: list[Run]) -> Segment:
+def _segment(index: int, header: Config, runs: list[Run], after: After) -> Segment:
     ours = "schema" in header.raw and "bestDirection" in header.raw
     if ours or any(isinstance(run.raw.get("verdict"), Mapping) for run in runs):
-        return _chained(index, header, runs)
+        return _chained(index, header, runs, after)
     return _claimed(index, header, runs)
 
 
-def _chained(index: int, header: Config, runs: list[Run]) -> Segment:
-    """Ours: levels are products of effects measured side by side."""
+def _chained(index: int, header: Config, runs: list[Run], after: After) -> Segment:
+    """Ours: levels are products of effects measured side by side, of the keeps that still stand."""
     baseline: Experiment | None = None
-    spent_runs, spent_seconds, best = 0, 0.0, 1.0
+    spent_runs, spent_seconds, best = after.runs, after.seconds, 1.0
     levels: dict[str, float] = {}
     found: list[Experiment] = []
     for run in runs:
-        if run.raw.get("kind") == "baseline" or (baseline is None and not _text(run.raw, "experiment")):
+        if run.raw.get("kind") == "baseline" or (baseline is None and not text_of(run.raw, "experiment")):
             entry = Experiment(0, run, run.metric, position=0.0)
             spent_runs, spent_seconds = spent_runs + entry.runs, spent_seconds + entry.seconds
             baseline = baseline or entry
             levels.setdefault(entry.text("commit_full"), 1.0)
             continue
-        verdict = _mapping(run.raw.get("verdict"))
-        effect, low, high = (_effect(verdict.get(f"{key}_pct")) for key in ("effect", "ci_low", "ci_high"))
-        kept = run.status == "keep"
+        verdict = mapping_of(run.raw.get("verdict"))
+        effect, low, high = (effect_of(verdict.get(f"{key}_pct")) for key in ("effect", "ci_low", "ci_high"))
+        reverted = after.reverted.get(text_of(run.raw, "experiment"), "") if run.status == "keep" else ""
+        kept = run.status == "keep" and not reverted
         # A keep is applied to the best commit; anything else stands where its own base stood.
-        base = best if kept else levels.get(_text(run.raw, "parent"), best)
+        base = best if kept else levels.get(text_of(run.raw, "parent"), best)
         if kept and effect is not None:
             best *= 1 - effect / 100
-        if kept:
-            levels[_text(run.raw, "commit_full")] = best
+        if run.status == "keep":
+            levels[text_of(run.raw, "commit_full")] = best
         found.append(
             Experiment(
                 len(found) + 1,
@@ -272,9 +281,10 @@ def _chained(index: int, header: Config, runs: list[Run]) -> Segment:
                 high=_gain(base, high),
                 best=100 * (1 - best),
                 overruled=kept and verdict.get("verdict") != "keep",
+                reverted=reverted,
             )
         )
-    return Segment(index, header, True, baseline, tuple(found), spent_runs, spent_seconds)
+    return Segment(index, header, True, baseline, tuple(found), spent_runs, spent_seconds, after.newest())
 
 
 def _claimed(index: int, header: Config, runs: list[Run]) -> Segment:
@@ -290,7 +300,7 @@ def _claimed(index: int, header: Config, runs: list[Run]) -> Segment:
             continue
         position = None
         if baseline is not None and baseline.metric and value is not None:
-            position = _effect(sign * 100 * (value - baseline.metric) / abs(baseline.metric), most=1e6)
+            position = effect_of(sign * 100 * (value - baseline.metric) / abs(baseline.metric), most=1e6)
         if position is not None and run.status == "keep":
             best = max(best, position)
         found.append(Experiment(len(found) + 1, run, value, position=position, best=best))
@@ -300,7 +310,7 @@ def _claimed(index: int, header: Config, runs: list[Run]) -> Segment:
 
 def _runs(record: Record) -> int:
     """Benchmark runs that an experiment cost: as its verdict counts them, else its samples, else one."""
-    for place in (_mapping(record.get("verdict")), record):
+    for place in (mapping_of(record.get("verdict")), record):
         counted = number(place.get("runs_used"))
         if counted is not None:
             return max(0, int(counted))
@@ -308,24 +318,10 @@ def _runs(record: Record) -> int:
     return len(samples) if isinstance(samples, list) else 1
 
 
-def _effect(value: object, most: float = 100.0) -> float | None:
-    """An effect is 100 (1 - exp(-T)) %, so below 100; what is beyond a million is no measurement."""
-    found = number(value)
-    return found if found is not None and -1e6 <= found < most else None
-
-
 def _gain(base: float, effect: float | None) -> float | None:
     return None if effect is None else 100 * (1 - base * (1 - effect / 100))
 
 
 def _ordered(found: Counter[str]) -> dict[str, int]:
-    return {status: found[status] for status in (*STATUSES, UNKNOWN) if status in STATUSES or found[status]}
-
-
-def _mapping(value: object) -> Record:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(record: Record, key: str) -> str:
-    value = record.get(key)
-    return value if isinstance(value, str) else ""
+    words = (*STATUSES, REVERTED, UNKNOWN)
+    return {status: found[status] for status in words if status in STATUSES or found[status]}

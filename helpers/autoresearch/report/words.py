@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 
-from autoresearch.report.view import Segment, percent
+from autoresearch.report.fields import percent
+from autoresearch.report.view import Segment
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _STATUS_WORDS = {"keep": "kept", "discard": "discarded", "crash": "crashed", "checks_failed": "failed checks"}
@@ -53,7 +54,13 @@ def claim(segment: Segment) -> str:
     """The honest total of one segment."""
     if not segment.verified:
         return f"best claim {percent(segment.claimed)} against the first run (single readings, not verified)"
-    return f"sum of claims {percent(segment.claimed)}, not yet re-verified"
+    audit = segment.audit
+    if audit is None:
+        return f"sum of claims {percent(segment.claimed)}, not yet re-verified"
+    if audit.later:
+        since = plural(audit.later, "change")
+        return f"sum of claims {percent(segment.claimed)}; verified {audit.effect_text()}, {since} ago"
+    return f"verified {audit.effect_text()} (sum of claims {percent(segment.claimed)})"
 
 
 def summary(segment: Segment) -> str:

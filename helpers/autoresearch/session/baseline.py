@@ -14,6 +14,7 @@ from autoresearch.session.outcome import Outcome, read_outcome
 from autoresearch.session.pending import Pending, pending, pending_path
 from autoresearch.session.recover import tip_of
 from autoresearch.session.state import Record, Session, count_run, now_ms, open_segment
+from autoresearch.session.tradeoffs import second_metrics
 
 
 def start(session: Session, *, new_segment: bool = False) -> Pending:
@@ -62,6 +63,14 @@ def finish(session: Session, now: Pending) -> Record:
             f"the base commit does not pass its own evaluator: {outcome.status}: {one_line(why, 200)}",
             fix=f"Mend the benchmark, the checks or the code, commit, and repeat. {_last_words(outcome, result)}",
             next="autoresearch doctor",
+        )
+    missing = [name for name in second_metrics(session.config) if name not in outcome.metrics]
+    if missing:
+        pending_path(session).unlink(missing_ok=True)
+        raise BadInput(
+            f"autoresearch.sh prints no METRIC {missing[0]}, which constraints or rescue in autoresearch.yaml name",
+            fix="Print it in every run, or take it out of autoresearch.yaml",
+            next="autoresearch baseline --timeout 25",
         )
     manifest = evaluator.survey(session.project, session.config)
     if manifest.digest != now.digest:

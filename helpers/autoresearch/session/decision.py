@@ -14,6 +14,7 @@ from autoresearch.session.outcome import Outcome, read_outcome
 from autoresearch.session.recover import tip_of
 from autoresearch.session.stages import Stage, stage_of
 from autoresearch.session.state import Experiment, Session, count_run, now_ms
+from autoresearch.session.tradeoffs import weigh
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ def preview(session: Session, experiment: Experiment) -> dict[str, Any]:
     stage = stage_of(session, experiment)
     if stage.record is None or not stage.records:
         return {"verdict": "discard", "reason": stage.name, "line": f"{stage.name}: {stage.detail}"}
-    outcome = read_outcome(stage.records, rule_of(session, stage.record, stage.records))
+    rule = rule_of(session, stage.record, stage.records)
+    lines = int(stage.record.get("lines_added") or 0) - int(stage.record.get("lines_removed") or 0)
+    outcome = weigh(session.config, read_outcome(stage.records, rule), rule, lines)
     if outcome.verdict is None:
         reason = outcome.status if outcome.status != "done" else "invalid"
         text = outcome.invalid or outcome.error or outcome.checks
@@ -138,7 +141,8 @@ def _outcome(
     if stage.record.get("diff_sha256") != candidate.diff_sha256:
         raise NotYet(f"the files of {name} changed since its last job", next=f"autoresearch run {name}")
     is_ab = stage.record.get("type") == "test"
-    outcome = read_outcome(stage.records, rule_of(session, stage.record, stage.records) if is_ab else None)
+    rule = rule_of(session, stage.record, stage.records) if is_ab else None
+    outcome = read_outcome(stage.records, rule)
     if outcome.base_failed:
         raise EnvironmentMissing(
             f"the base failed in the A/B of {name}: {outcome.error}",
@@ -157,7 +161,9 @@ def _outcome(
             fix="Measure it again",
             next=f"autoresearch ab {name}",
         )
-    return outcome
+    if rule is None:
+        return outcome
+    return weigh(session.config, outcome, rule, candidate.lines_added - candidate.lines_removed)
 
 
 def _measured(stage: Stage, outcome: Outcome) -> dict[str, Any]:
@@ -165,6 +171,8 @@ def _measured(stage: Stage, outcome: Outcome) -> dict[str, Any]:
     test = stage.record or {}
     if verdict is not None:
         verdict |= {"t": test.get("t"), "alpha": test.get("alpha"), "seed": test.get("seed")}
+        if outcome.gains:
+            verdict |= {"gains": outcome.gains, "limits": list(outcome.findings)}
     # `parent` is what the effect is relative to: for an A/B its base, which may be newer than where the copy began.
     base = {"parent": test["base"]} if test.get("base") else {}
     return base | {
@@ -240,12 +248,15 @@ def commit_message(session: Session, record: dict[str, Any]) -> str:
     gain = f"{effect:+.1f} %{interval}" if effect is not None else "better"
     unit = f" {metric.unit}" if metric.unit else ""
     subject = one_line(record["description"], 68)
+    rescued = verdict.get("reason") == "rescued"
+    compared = "compared with" if rescued else "better than"
     lines = [
         subject,
         "",
-        f"{metric.metric}: {gain} better than its parent, in {verdict.get('runs_used')} interleaved runs",
+        f"{metric.metric}: {gain} {compared} its parent, in {verdict.get('runs_used')} interleaved runs",
         f"({record.get('base_metric'):g} -> {record['metric']:g}{unit}, medians of the same A/B).",
         "",
+        *([one_line(f"Kept for another metric: {verdict['reason_text']}", 400), ""] if rescued else []),
         f"Why: {one_line(str(record.get('hypothesis') or ''), 400)}",
         "",
         f"Autoresearch-Experiment: {record['experiment']}",

@@ -18,6 +18,7 @@ from autoresearch.resources import shipped
 from autoresearch.safetext import one_line
 from autoresearch.session.recover import tip_of
 from autoresearch.session.state import Experiment, Session, now_ms
+from autoresearch.session.tradeoffs import second_metrics, split, trial_settings
 from autoresearch.verdict import Rule, epoch_start, next_alpha
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def submit_screening(session: Session, experiment: Experiment, frozen: evaluator
     running = running_or_done(session, experiment, candidate, "job")
     if running is not None:
         return running
-    spec = _spec(session, frozen, experiment.id, "single") | {"runs": 1}
+    spec = trial_spec(session, frozen, experiment.id, "single") | {"runs": 1}
     job = _submit(session, spec, {"b": candidate.tree}, frozen)
     _record(session, experiment, {"type": "job", "mode": "single", "job": job, **_ids(candidate)})
     return job
@@ -92,13 +93,19 @@ def submit_ab(session: Session, experiment: Experiment, frozen: evaluator.Manife
     keeps = _keeps_this_epoch(session, number)
     alpha = next_alpha(number, keeps, test.fdr)
     seed = secrets.randbits(32)
-    spec = _spec(session, frozen, experiment.id, "ab") | {
-        "test": {"alpha": alpha, "preset": test.preset, "max_runs": test.max_runs, "seed": seed},
+    spec = trial_spec(session, frozen, experiment.id, "ab") | {
+        "test": {
+            "preset": test.preset,
+            "max_runs": test.max_runs,
+            "seed": seed,
+            **trial_settings(session.config, alpha),
+        },
         "layout": test.layout,
     }
     job = _submit(session, spec, {"a": tip, "b": tree}, frozen)
     record = {
-        "type": "test", "mode": "ab", "job": job, "t": number, "alpha": alpha, "keeps": keeps,
+        "type": "test", "mode": "ab", "job": job, "t": number, "alpha": alpha, "split": split(session.config),
+        "keeps": keeps,
         "preset": test.preset, "max_runs": test.max_runs, "seed": seed, "base": tip, **_ids(candidate),
     }  # fmt: skip
     _record(session, experiment, record)
@@ -130,7 +137,7 @@ def running_or_done(
 
 def submit_noise(session: Session, frozen: evaluator.Manifest, commit: str) -> str:
     """Submit the checks and the A/A runs of the base; returns the job's id. Works before there is a ledger."""
-    spec = _spec(session, frozen, "baseline", "noise", values_per_run=None)
+    spec = trial_spec(session, frozen, "baseline", "noise", values_per_run=None)
     spec["runs"] = session.config.noise_runs
     return _submit(session, spec, {"a": commit}, frozen)
 
@@ -158,7 +165,8 @@ def rule_of(session: Session, test: Mapping[str, Any], records: Sequence[Mapping
     layout = next((str(r.get("layout")) for r in records if r.get("type") == "decision"), "fixed")
     margin = FIXED_LAYOUT_MARGIN_PCT if layout == "fixed" else 0.0
     return Rule.preset(
-        str(test.get("preset") or "default"), alpha=float(test["alpha"]), max_runs=test.get("max_runs"),
+        str(test.get("preset") or "default"), alpha=float(test["alpha"]) / int(test.get("split") or 1),
+        max_runs=test.get("max_runs"),
         min_effect_pct=objective.min_effect_pct, direction=objective.direction, margin_pct=margin, layout=layout,
     )  # fmt: skip
 
@@ -169,7 +177,10 @@ def _keeps_this_epoch(session: Session, number: int) -> int:
 
 
 def _ids(candidate: workspace.Candidate) -> dict[str, Any]:
-    return {"candidate": candidate.commit, "tree": candidate.tree, "diff_sha256": candidate.diff_sha256}
+    return {
+        "candidate": candidate.commit, "tree": candidate.tree, "diff_sha256": candidate.diff_sha256,
+        "lines_added": candidate.lines_added, "lines_removed": candidate.lines_removed,
+    }  # fmt: skip
 
 
 def _record(session: Session, experiment: Experiment, record: dict[str, Any]) -> None:
@@ -180,7 +191,7 @@ def _record(session: Session, experiment: Experiment, record: dict[str, Any]) ->
     experiment.jobs.append(line)
 
 
-def _spec(
+def trial_spec(
     session: Session,
     frozen: evaluator.Manifest,
     experiment: str,
@@ -203,6 +214,7 @@ def _spec(
             "direction": objective.direction,
             "min_effect_pct": objective.min_effect_pct,
             "values_per_run": values_per_run,
+            "guarded": second_metrics(config),
         },
         "deps": f"bash {evaluator.DEPS}" if evaluator.DEPS in have else None,
         "build": config.build,
@@ -230,12 +242,12 @@ def _submit(
             places[side] = scratch / side
             workspace.export(project, tree, places[side])
             evaluator.overlay(pin, frozen, places[side], prefix)
-        return _hand_over(session, project, spec, places)
+        return hand_over(session, project, spec, places)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _hand_over(session: Session, project: Project, spec: dict[str, Any], places: Mapping[str, Path]) -> str:
+def hand_over(session: Session, project: Project, spec: dict[str, Any], places: Mapping[str, Path]) -> str:
     """Bundle the trial and submit it as the project's own experiment.yaml."""
     from autoresearch.engines.bundle import build_bundle
     from autoresearch.engines.task import load_task

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from autoresearch.errors import Stopped
 from autoresearch.session.state import Session, now_ms
-from autoresearch.session.stop import StopView, look
+from autoresearch.session.stop import StopView, look, rate
 
 
 def stop_view(session: Session) -> StopView:
@@ -14,7 +14,21 @@ def stop_view(session: Session) -> StopView:
     return look(
         config.stop, dry=session.dry, decided=session.decided, hours=hours,
         best=best_value(session), direction=config.objective.direction,
+        runs=session.runs_used, gain_per_hour=rate(_gains_and_costs(session)),
     )  # fmt: skip
+
+
+def _gains_and_costs(session: Session) -> list[tuple[float, float]]:
+    """(effect of what is still kept, else 0; seconds of measuring) of this segment's experiments, oldest first."""
+    kept = {record["run"] for record in session.kept}
+    segment = max(session.segment, 0)
+    results = [e.result for e in session.experiments.values() if e.result is not None]
+    found = []
+    for record in sorted(results, key=lambda r: int(r["run"])):
+        if record.get("segment") == segment:
+            effect = (record.get("verdict") or {}).get("effect_pct") if record["run"] in kept else 0.0
+            found.append((float(effect or 0.0), float(record.get("seconds") or 0.0)))
+    return found
 
 
 def best_value(session: Session) -> float | None:

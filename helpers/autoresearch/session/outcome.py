@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
 from autoresearch.safetext import one_line
-from autoresearch.verdict import Rule, Verdict, judge
+from autoresearch.verdict import Rule, SequentialTest, Verdict
 
 Record = Mapping[str, Any]
+Block = tuple[str, list[float]]
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class Outcome:
     """What a trial showed. `verdict` is None unless an A/B was measured to its end.
 
     `base_failed` means that the base, not the candidate, did not work: nothing can be said of the candidate.
+    `blocks` are an A/B's complete ones, (order, all metrics of each run in time order); `gains` and `findings` are
+    what `tradeoffs.weigh` adds about the metrics beside the objective.
     """
 
     status: str  # done | crash | checks_failed
@@ -37,6 +40,15 @@ class Outcome:
     environment: dict[str, Any] = field(default_factory=dict)
     values_per_run: int = 1
     cores: float | None = None
+    blocks: tuple[tuple[str, tuple[Mapping[str, float], ...]], ...] = ()
+    gains: dict[str, float] = field(default_factory=dict)
+    findings: tuple[dict[str, Any], ...] = ()
+
+    def series(self, metric: str) -> list[Block] | None:
+        """The blocks of one metric, (order, values); None when a run did not print it."""
+        if any(metric not in run for _, runs in self.blocks for run in runs):
+            return None
+        return [(order, [float(run[metric]) for run in runs]) for order, runs in self.blocks]
 
 
 def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome:
@@ -54,8 +66,9 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
     invalid = next((str(r["problem"]) for r in samples if r.get("problem")), "")
     status = str(end.get("status"))
     verdict = None
+    blocks = _blocks(counted)
     if rule is not None and status == "done" and not invalid:
-        verdict = judge(rule, _blocks(counted))
+        verdict = _judge(rule, _values_of(blocks))
     candidate = _values(counted, "B")
     return Outcome(
         status=status if status in ("done", "crash", "checks_failed") else "crash",
@@ -66,7 +79,7 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
         invalid=one_line(invalid, 200),
         metric=median(candidate) if candidate else None,
         base_metric=median(base) if (base := _values(counted, "A")) else None,
-        metrics=_secondary(counted, "B"),
+        metrics=_secondary(counted, "B") or _secondary(counted, "A"),
         samples=tuple((str(r["side"]), float(r["value"])) for r in counted if r.get("value") is not None),
         warmups=tuple(
             (str(r["side"]), float(r["value"]))
@@ -79,6 +92,10 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
         environment=dict(next((r for r in lines if r.get("type") == "environment"), {})),
         values_per_run=int(next((r.get("values") or 1 for r in counted), 1)),
         cores=_cores(counted),
+        blocks=tuple(
+            (order, tuple({str(k): float(v) for k, v in (r.get("metrics") or {}).items()} for r in rows))
+            for order, rows in blocks
+        ),
     )
 
 
@@ -86,21 +103,49 @@ def _values(samples: Sequence[Record], side: str) -> list[float]:
     return [float(r["value"]) for r in samples if r.get("side") == side and r.get("value") is not None]
 
 
-def _blocks(counted: Sequence[Record]) -> list[tuple[str, list[float]]]:
-    """Complete blocks in time order as (order, values), such as ("ABBA", [v1, v2, v3, v4])."""
+def _blocks(counted: Sequence[Record]) -> list[tuple[str, list[Record]]]:
+    """Complete blocks in time order as (order, records), such as ("ABBA", [r1, r2, r3, r4])."""
     grouped: dict[int, list[Record]] = {}
     for record in counted:
-        grouped.setdefault(int(record["block"]), []).append(record)
+        if record.get("block") is not None:
+            grouped.setdefault(int(record["block"]), []).append(record)
     blocks = []
     for _, rows in sorted(grouped.items()):
         rows = sorted(rows, key=lambda r: int(r["slot"]))
         if len(rows) == 4 and all(r.get("value") is not None for r in rows):
-            blocks.append(("".join(str(r["side"]) for r in rows), [float(r["value"]) for r in rows]))
+            blocks.append(("".join(str(r["side"]) for r in rows), rows))
     return blocks
 
 
+def _values_of(blocks: Sequence[tuple[str, Sequence[Record]]]) -> list[Block]:
+    return [(order, [float(r["value"]) for r in rows]) for order, rows in blocks]
+
+
+def _judge(rule: Rule, blocks: Sequence[Block]) -> Verdict:
+    """The rule's first decision; the estimate and its interval from all blocks, if the trial went on after it.
+
+    A keep is withdrawn when the later blocks refute it, which cannot raise the error rate.
+    """
+    test, first = SequentialTest(rule), None
+    for order, values in blocks:
+        found = test.add_block(order, values)
+        first = first or found
+    if first is None or first.blocks == test.blocks:
+        return first or test.verdict()
+    whole = test.verdict()
+    if first.verdict == "keep" and whole.reason in ("below_min", "identical"):
+        return whole
+    return replace(
+        whole,
+        verdict=first.verdict,
+        reason=first.reason,
+        reason_text=first.reason_text,
+        e_value=first.e_value,
+    )
+
+
 def _secondary(counted: Sequence[Record], side: str) -> dict[str, float]:
-    """Median of every metric the candidate printed."""
+    """Median of every metric that a side printed."""
     seen: dict[str, list[float]] = {}
     for record in counted:
         if record.get("side") == side:

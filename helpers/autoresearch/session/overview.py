@@ -7,6 +7,7 @@ from typing import Any
 
 from autoresearch.errors import Exit
 from autoresearch.safetext import one_line
+from autoresearch.session.claims import naive
 from autoresearch.session.limits import best_value, stop_view
 from autoresearch.session.pending import pending
 from autoresearch.session.recover import tip_of
@@ -14,6 +15,8 @@ from autoresearch.session.stages import POLL, Stage, next_step, undecided
 from autoresearch.session.state import Record, Session
 
 MOST = 6  # experiments listed; the rest is counted
+AUDIT = f"autoresearch finalize --audit {POLL}"
+AUDIT_EVERY = 10  # keeps; by then the sum of claims has drifted visibly from the truth
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,9 @@ def overview(session: Session) -> Overview:
     objective = session.config.objective
     stages = undecided(session)
     stop = stop_view(session)
-    follow = next_step(stages) or ("autoresearch report" if stop.stop else "autoresearch ideas next")
+    audit_first = bool(session.kept) and session.unaudited > 0
+    at_end = AUDIT if audit_first else "autoresearch report"
+    follow = next_step(stages) or (at_end if stop.stop else "autoresearch ideas next")
     noise = session.baseline.get("noise") or {}
     data: dict[str, Any] = {
         "session": session.config.name,
@@ -43,6 +48,7 @@ def overview(session: Session) -> Overview:
         "baseline": session.baseline.get("metric"),
         "best": best_value(session),
         "claimed_gain_pct": claimed_gain(session),
+        "verified_gain": verified_gain(session),
         "counts": session.by_status,
         "undecided": {name: one_line(f"{s.name}: {s.detail}", 70) for name, s in list(stages.items())[:MOST]},
         "undecided_more": max(0, len(stages) - MOST),
@@ -50,7 +56,7 @@ def overview(session: Session) -> Overview:
         "noise": {key: noise.get(key) for key in ("class", "sigma_short_pct", "mde_pct")},
         "cost": {"runs": session.runs_used, "seconds": round(session.seconds)},
         "stop": {"now": stop.stop, "reason": one_line(stop.reason, 160), "near": stop.rules},
-        "advice": stop.advice,
+        "advice": " ".join(filter(None, [stop.advice, _audit_advice(session, stopped=stop.stop)])),
         "next": follow,
     }
     return Overview(data, _text(session, data, stages), Exit.STOPPED if stop.stop else Exit.DONE)
@@ -66,13 +72,31 @@ def _before(session: Session) -> Overview:
 
 def claimed_gain(session: Session) -> float | None:
     """Product of the kept effects in percent: a sum of claims, each measured against its own parent."""
-    factor = 1.0
-    for record in session.kept:
-        effect = (record.get("verdict") or {}).get("effect_pct")
-        if effect is None:
-            return None
-        factor *= 1 - effect / 100
-    return round(100 * (1 - factor), 2)
+    return naive(session.kept)
+
+
+def verified_gain(session: Session) -> Record | None:
+    """What the last audit measured of the session as a whole; `older` when the best commit has moved since."""
+    audit = session.audit
+    if audit is None:
+        return None
+    low, high = audit.get("ci_low_pct"), audit.get("ci_high_pct")
+    return {
+        "effect_pct": audit.get("effect_pct"),
+        "ci_pct": None if low is None or high is None else [low, high],
+        "verified": audit.get("verified"),
+        "older": session.unaudited > 0,
+    }
+
+
+def _audit_advice(session: Session, *, stopped: bool) -> str:
+    if not session.kept or not session.unaudited:
+        return ""
+    if stopped:
+        return f"What is kept is not re-verified: {AUDIT}"
+    if session.unaudited >= AUDIT_EVERY:
+        return f"{session.unaudited} keeps or drops since the last audit: {AUDIT}"
+    return ""
 
 
 def _recent(session: Session) -> list[Record]:
@@ -94,6 +118,7 @@ def _text(session: Session, data: dict[str, Any], stages: dict[str, Stage]) -> s
         f"session   {session.config.name}: {data['goal']}".rstrip(": "),
         f"metric    {data['metric']}, baseline {data['baseline']:.6g} {objective.unit}".rstrip(),
         f"best      {data['branch']} at {data['tip']}" + (f", claims {gain:+.1f} %" if session.kept else ""),
+        *_verified_line(data["verified_gain"]),
         f"decided   {counts}; {session.runs_used} runs",
         f"stop      {', '.join(f'{k} {v}' for k, v in data['stop']['near'].items())}",
     ]
@@ -105,3 +130,14 @@ def _text(session: Session, data: dict[str, Any], stages: dict[str, Stage]) -> s
     lines += [f"  {line}" for line in data["recent"]]
     lines.append(f"next: {data['next']}")
     return "\n".join(lines)
+
+
+def _verified_line(found: Record | None) -> list[str]:
+    if found is None:
+        return []
+    if found["effect_pct"] is None:
+        return ["verified  no: the audited commit did not measure"]
+    ends = "" if found["ci_pct"] is None else " [{:+.1f}, {:+.1f}]".format(*found["ci_pct"])
+    word = "" if found["verified"] else ", short of the claims"
+    age = "; older than the best commit" if found["older"] else ""
+    return [f"verified  {found['effect_pct']:+.1f} %{ends} against the baseline{word}{age}"]

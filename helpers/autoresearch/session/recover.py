@@ -8,12 +8,12 @@ from autoresearch.session.state import Session
 
 
 def finish_half_done(session: Session) -> None:
-    """Move the session branch to the last keep of the ledger, if `decide` was killed before it could."""
+    """Move the session branch to the last keep or revert of the ledger, if a command was killed before it could."""
     header = session.started() if session.baseline else session.header
     if header is None:
         return
     root, branch = session.project.root, session.branch
-    truth = str(session.kept[-1]["commit_full"]) if session.kept else str(header["base_commit"])
+    truth = session.head or str(header["base_commit"])
     tip = resolve(root, f"refs/heads/{branch}")
     if tip == truth or (tip is not None and _is_ancestor(session, truth, tip)):
         return
@@ -30,7 +30,7 @@ def finish_half_done(session: Session) -> None:
         workspace.advance(session.project, branch, truth, tip)
     else:
         raise IntegrityFault(
-            f"branch {branch} ({tip[:12]}) and the ledger's last keep ({truth[:12]}) have parted",
+            f"branch {branch} ({tip[:12]}) and the ledger's last commit ({truth[:12]}) have parted",
             fix=f"Move the branch back with git branch -f {branch} {truth[:12]}",
         )
 

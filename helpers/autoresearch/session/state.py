@@ -38,7 +38,11 @@ class Experiment:
 
 @dataclass
 class Session:
-    """What is true now. `header` is the last config line; counts are of its segment unless said otherwise."""
+    """What is true now. `header` is the last config line; counts are of its segment unless said otherwise.
+
+    `kept` and `keeps` leave out what was backed out since (`reverted`: those run lines). `head` is the commit of the
+    last keep or revert, `audit` the last audit's line, `unaudited` the keeps and reverts since then.
+    """
 
     project: Project
     config: Config
@@ -55,6 +59,10 @@ class Session:
     by_status: dict[str, int] = field(default_factory=dict)
     experiments: dict[str, Experiment] = field(default_factory=dict)
     kept: list[Record] = field(default_factory=list)
+    reverted: list[Record] = field(default_factory=list)
+    head: str | None = None
+    audit: Record | None = None
+    unaudited: int = 0
 
     @property
     def branch(self) -> str:
@@ -133,6 +141,10 @@ def replay(project: Project, config: Config, records: Iterator[Record]) -> Sessi
             )
         elif kind in ("job", "test"):
             _count_job(session, record)
+        elif kind == "audit" and record.get("tip"):
+            count_audit(session, record)
+        elif kind == "revert" and record.get("experiment") and record.get("commit"):
+            count_revert(session, record)
         elif isinstance(record.get("run"), int) and not isinstance(record.get("run"), bool):
             count_run(session, record)
     return session
@@ -145,7 +157,9 @@ def open_segment(session: Session, record: Record) -> None:
     session.baseline = None
     session.tests = session.keeps = session.dry = 0
     session.by_status = {}
-    session.kept = []
+    session.kept, session.reverted = [], []
+    session.head = session.audit = None
+    session.unaudited = 0
     session.started_ms = session.started_ms or int(record.get("timestamp") or 0)
 
 
@@ -172,9 +186,32 @@ def count_run(session: Session, record: Record) -> None:
     if status == "keep":
         session.keeps += 1
         session.kept.append(record)
+        session.head = str(record.get("commit_full") or "") or session.head
+        session.unaudited += 1
     experiment = session.experiments.get(str(record.get("experiment")))
     if experiment is not None:
         experiment.result = record
+
+
+def count_audit(session: Session, record: Record) -> None:
+    """Take an audit's line: it speaks for everything kept before it."""
+    session.audit, session.unaudited = record, 0
+    session.runs_used += int(record.get("cost_runs") or 0)
+    session.seconds += float(record.get("seconds") or 0)
+
+
+def count_revert(session: Session, record: Record) -> None:
+    """Take a keep back out of the counts. Its discovery stays decided, so `decided` does not change."""
+    gone = next((r for r in session.kept if r.get("experiment") == record.get("experiment")), None)
+    if gone is None:
+        return
+    session.kept.remove(gone)
+    session.reverted.append(gone)
+    session.keeps -= 1
+    session.by_status["keep"] -= 1
+    session.by_status["reverted"] = session.by_status.get("reverted", 0) + 1
+    session.head = str(record["commit"])
+    session.unaudited += 1
 
 
 def load(root: Path) -> Session:

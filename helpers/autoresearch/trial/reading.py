@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Mapping, NamedTuple
+from typing import Mapping, NamedTuple, Sequence
 
 from autoresearch import metrics, stats
 from autoresearch.trial.procs import Finished
@@ -19,10 +19,11 @@ class Reading(NamedTuple):
     conflict: bool
 
 
-def read(finished: Finished, metric: str, values_per_run: int | None) -> Reading:
+def read(finished: Finished, metric: str, values_per_run: int | None, guarded: Sequence[str] = ()) -> Reading:
     """Judge one run. `values_per_run` is how often the metric must be printed; None accepts any count.
 
     One value printed several times alike counts as one. More than one value: the run's value is their median.
+    A metric in `guarded` may have one value only.
     """
     if not finished.ok:
         return _no("benchmark " + _ending(finished))
@@ -40,6 +41,10 @@ def read(finished: Finished, metric: str, values_per_run: int | None) -> Reading
     if len(found) != expected:
         problem = "conflicting METRIC %s: %d values, expected %d" % (metric, len(found), expected)
         return Reading(None, others, len(found), problem, True)
+    for name in guarded:
+        if len(set(parsed.samples.get(name, []))) > 1:
+            problem = "conflicting METRIC %s: %d values" % (name, len(parsed.samples[name]))
+            return Reading(None, others, len(found), problem, True)
     value = stats.median(found)
     return Reading(value, {**others, metric: value}, len(found), None, False)
 

@@ -118,13 +118,29 @@ class Trial:
             rule = replace(self.rule, layout=layout, margin_pct=margin)
             test = verdict.SequentialTest(rule)
             decided = None
-            while decided is None and 4 * (test.blocks + 1) <= rule.max_runs:
+            most, whole = self.spec.fixed_blocks or rule.max_runs // 4, self.spec.fixed_blocks is not None
+            # A size or a count that repeats exactly is known after one block, in an estimate too.
+            while test.blocks < most and (
+                decided is None
+                or (whole and not test.exact())
+                or test.blocks < self._least_blocks(decided, test.exact())
+            ):
                 order = verdict.draw_order(self.order_rng)
                 begin = 4 * test.blocks
                 values = [self._measure(side, begin + i, test.blocks) for i, side in enumerate(order)]
-                decided = test.add_block(order, values)
+                found = test.add_block(order, values)
+                decided = found if whole else decided or found
             decided = decided or test.verdict()
         self._decision(decided)
+
+    def _least_blocks(self, decided: verdict.Verdict, exact: bool) -> int:
+        """Blocks that this decision waits for; none when all that is judged repeats exactly, as counts do."""
+        if exact and self.spec.guarded and all(self._repeats(name) for name in self.spec.guarded):
+            return 0
+        return self.spec.min_blocks if decided.verdict == "keep" else self.spec.min_blocks_discard
+
+    def _repeats(self, name: str) -> bool:
+        return all(len({got.metrics.get(name) for s, got in self.samples if s == side}) == 1 for side in "AB")
 
     # --- steps
 
@@ -211,7 +227,7 @@ class Trial:
     def _measure(self, side: str, slot: int | None, block: int | None) -> float:
         """One run of the benchmark, recorded; a warm-up when it has no slot. `Failed` without a value."""
         done = self._benchmark(side, warmup=slot is None)
-        got = reading.read(done, self.spec.metric, self.values_per_run)
+        got = reading.read(done, self.spec.metric, self.values_per_run, self.spec.guarded)
         self.out.record(
             "sample", slot=slot, block=block, side=side, value=got.value, metrics=dict(got.metrics),
             values=got.values, seconds=round(done.seconds, 4), cpu_seconds=round(done.cpu_seconds, 4),

@@ -39,6 +39,13 @@ class Spec(NamedTuple):
     subdir: str
     env: Mapping[str, str]
     env_pass: tuple[str, ...]
+    # An A/B that is an estimate, not a decision: this many blocks, whatever the rule says meanwhile.
+    fixed_blocks: int | None = None
+    # Second metrics that decide something: as the metric itself, they may not contradict themselves within a run.
+    guarded: tuple[str, ...] = ()
+    # An A/B goes on to so many blocks after a keep, or a discard, for what else is judged by its readings.
+    min_blocks: int = 0
+    min_blocks_discard: int = 0
 
 
 def parse_spec(text: str) -> Spec:
@@ -78,6 +85,12 @@ def parse_spec(text: str) -> Spec:
         subdir=subdir,
         env={str(k): str(v) for k, v in _mapping(data, "env").items()},
         env_pass=tuple(str(name) for name in data.get("env_pass") or ()),
+        fixed_blocks=None
+        if test.get("fixed_blocks") is None
+        else _positive(test["fixed_blocks"], "test.fixed_blocks"),
+        guarded=tuple(str(name) for name in metric.get("guarded") or ()),
+        min_blocks=_positive(test.get("min_blocks") or 1, "test.min_blocks"),
+        min_blocks_discard=_positive(test.get("min_blocks_discard") or 1, "test.min_blocks_discard"),
     )
 
 

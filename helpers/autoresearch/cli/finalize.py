@@ -1,0 +1,184 @@
+"""`autoresearch finalize`: re-verify the session as a whole, and back out what does not hold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from autoresearch.cli._output import emit, json_option
+from autoresearch.errors import BadInput, Exit
+from autoresearch.safetext import one_line
+
+MOST = 5  # keeps listed in an answer; the ledger has all
+
+
+@click.command(
+    epilog="Exit codes: 0 verified (at least 70 % of the claims, and a gain is proven) or dropped, 1 not yet (repeat "
+    "the command) or refuted, 2 wrong use, 3 the original baseline fails or a job was killed, 5 integrity."
+)
+@click.option("--audit", "audit", is_flag=True, help="Measure the best commit against the original baseline.")
+@click.option("--drop", metavar="EXP", help="Take a kept change back: a revert commit on the session branch.")
+@click.option("--reason", default="", help="With --drop: why, in one line. Default: what the audit found.")
+@click.option(
+    "--runs", type=click.IntRange(12, 400), default=40, show_default=True, help="Runs, a multiple of four."
+)
+@click.option(
+    "--ablate", type=click.IntRange(0, 50), default=3, show_default=True,
+    help="Where the claims do not hold: measure the best commit without each of the N weakest keeps.",
+)  # fmt: skip
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), help="Return after this many seconds; repeat to go on."
+)
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context, audit: bool, drop: str | None, reason: str, runs: int, ablate: int,
+    timeout: float | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Re-verify the whole session: the best commit against the original baseline, both built clean.
+
+    The length is fixed beforehand, so the result is an honest estimate of the session's gain, unlike the sum of the
+    kept effects. A file autoresearch.heldout.sh, if there is one, is a second benchmark that no experiment has seen.
+
+    \b
+    Example:
+      autoresearch finalize --audit --timeout 25
+      autoresearch finalize --drop e7
+    """
+    if audit == (drop is not None):
+        raise BadInput("give one of: --audit, --drop EXP", next="autoresearch finalize --help")
+    if runs % 4:
+        raise BadInput(f"--runs {runs} is no multiple of four", fix="A block has four runs: two of each side")
+    if drop is not None:
+        _drop(drop, reason, as_json)
+        return
+    ctx.exit(_audit(runs, ablate, timeout, as_json))
+
+
+def _drop(name: str, reason: str, as_json: bool) -> None:
+    from autoresearch.cli.decide import render
+    from autoresearch.session import open_session
+    from autoresearch.session.audit import AGAIN
+    from autoresearch.session.overview import claimed_gain
+    from autoresearch.session.reverting import drop
+
+    with open_session() as session:
+        record = drop(session, name, reason)
+        note = render(session.project)
+        data = {
+            "dropped": name,
+            "commit": record["commit"][:12],
+            "reason": record["reason"],
+            "keeps": session.keeps,
+            "claimed_gain_pct": claimed_gain(session),
+            "next": AGAIN if session.kept else "autoresearch status",
+        }
+    if note:
+        data["note"] = note
+    line = (
+        f"dropped {name} by revert commit {data['commit']}: {record['reason']}; {data['keeps']} keeps remain"
+    )
+    emit(data, "\n".join(filter(None, [line, note, f"next: {data['next']}"])), as_json=as_json)
+
+
+def _audit(runs: int, ablate: int, timeout: float | None, as_json: bool) -> int:
+    from autoresearch.cli._waiting import wait_for
+    from autoresearch.cli.decide import render
+    from autoresearch.session import open_session
+    from autoresearch.session.audit import AGAIN, step
+    from autoresearch.session.dispatch import engine_of
+    from autoresearch.session.limits import stop_view
+
+    again = AGAIN + (f" --runs {runs}" if runs != 40 else "") + (f" --ablate {ablate}" if ablate != 3 else "")
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        with open_session() as session:
+            now = step(session, runs=runs, ablate=ablate)
+            if now.record is not None:
+                note = render(session.project)
+                stopped = stop_view(session).stop
+                break
+            engine = engine_of(session)
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        states = wait_for(engine, now.jobs, left, quiet=as_json)
+        running = {name: one_line(s.phase or s.state, 60) for name, s in states.items() if not s.final}
+        if running:
+            shown = dict(list(running.items())[:MOST])
+            words = ", ".join(f"{name}: {detail}" for name, detail in shown.items())
+            emit({"done": False, "running": shown, "next": again}, f"{words}\nnext: {again}", as_json=as_json)
+            return int(Exit.NO)
+    record = now.record
+    refuted = record["refuted"]
+    if refuted:
+        follow = f"autoresearch finalize --drop {refuted[0]}"
+    else:
+        follow = "autoresearch report" if stopped else "autoresearch status"
+    data = summary(record) | {"next": follow}
+    if note:
+        data["note"] = note
+    emit(data, "\n".join([*human(record), *filter(None, [note]), f"next: {follow}"]), as_json=as_json)
+    return int(Exit.DONE if record["verified"] else Exit.NO)
+
+
+_FIGURES = ("effect_pct", "ci_low_pct", "ci_high_pct", "runs_used")
+
+
+def summary(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of an audit line that an agent needs; always far below 2 kB."""
+    heldout = record["heldout"]
+    found = record["ablation"]
+    return {
+        "done": True,
+        "verified": record["verified"],
+        **{name: record[name] for name in _FIGURES},
+        "claimed_pct": record["claimed_pct"],
+        "shrunken_pct": record["shrunken_pct"],
+        "ratio": record["ratio"],
+        "checks": record["checks"],
+        "layout": record["layout"],
+        "heldout": None if heldout is None else {
+            **{name: heldout[name] for name in _FIGURES}, "proven": heldout["proven"],
+            "error": one_line(heldout["error"], 100),
+        },
+        "ablation": [
+            {"experiment": f["experiment"], "result": f["result"], "effect_pct": f.get("effect_pct"),
+             "claimed_pct": f["claimed_pct"]} for f in found[:MOST]
+        ],
+        "left_off": max(0, len(found) - MOST),
+        "refuted": record["refuted"][:MOST],
+        "base": record["base"][:12],
+        "tip": record["tip"][:12],
+        "error": one_line(record["error"], 200),
+    }  # fmt: skip
+
+
+def human(record: Mapping[str, Any]) -> list[str]:
+    """The audit for a person: one line, and one for each part that needs a word."""
+    claimed = f"{record['claimed_pct']:+.1f} %" if record["claimed_pct"] is not None else "unknown"
+    if record["effect_pct"] is None:
+        lines = [f"REFUTED: the best commit does not measure: {one_line(record['error'], 200)}"]
+    else:
+        word = "VERIFIED" if record["verified"] else "REFUTED"
+        share = "" if record["ratio"] is None else f"; {100 * record['ratio']:.0f} % of it holds"
+        lines = [f"{word} {interval(record)}, {record['runs_used']} runs (sum of claims {claimed}{share})"]
+    if record["shrunken_pct"] is not None:
+        lines.append(f"expected from the claims without their luck: {record['shrunken_pct']:+.1f} %")
+    heldout = record["heldout"]
+    if heldout is not None:
+        said = one_line(heldout["error"], 100) if heldout["effect_pct"] is None else interval(heldout)
+        lines.append(f"held-out benchmark: {said}")
+    for found in record["ablation"]:
+        of_claim = "" if found["claimed_pct"] is None else f" (claimed {found['claimed_pct']:+.1f} %)"
+        said = found.get("detail") or f"brings {interval(found)}{of_claim}"
+        lines.append(f"  {found['experiment']}  {found['result']}: {one_line(said, 200)}")
+    return lines
+
+
+def interval(figures: Mapping[str, Any]) -> str:
+    """Such as `+4.9 % [+1.6, +8.3]`."""
+    text = f"{figures['effect_pct']:+.1f} %"
+    low, high = figures["ci_low_pct"], figures["ci_high_pct"]
+    return text if low is None or high is None else f"{text} [{low:+.1f}, {high:+.1f}]"

@@ -1,0 +1,392 @@
+"""The audit: is the stack of keeps worth what it claims? The tip against the original baseline, measured anew.
+
+Detached like the baseline: what was submitted stands in `.autoresearch/audit.json` until the ledger has the answer.
+The number of blocks is fixed beforehand: an estimate that stops when it looks good flatters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autoresearch import evaluator, workspace
+from autoresearch.errors import BadInput, EnvironmentMissing, IntegrityFault, NotYet
+from autoresearch.files import write_atomic
+from autoresearch.git import git
+from autoresearch.safetext import one_line
+from autoresearch.session import claims
+from autoresearch.session.dispatch import engine_of, hand_over, trial_spec
+from autoresearch.session.opening import verify_evaluator
+from autoresearch.session.outcome import Outcome, read_outcome
+from autoresearch.session.recover import tip_of
+from autoresearch.session.reverting import without
+from autoresearch.session.state import Record, Session, count_audit, now_ms
+from autoresearch.verdict import Rule, SequentialTest, Verdict
+
+AGAIN = "autoresearch finalize --audit --timeout 25"
+HELDOUT = "autoresearch.heldout.sh"
+RUNS, ABLATE = 40, 3
+# One end of the 95 % interval: "proven" and "the interval lies above 0" are the same statement.
+ALPHA = 1.0 / 40.0
+TOTAL = "audit"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What an audit measures. Two equal ones need one measurement."""
+
+    base: str
+    tip: str
+    evaluator: str
+    runs: int
+    heldout: str | None
+
+
+@dataclass
+class Measurement:
+    """One A/B: `base` and `candidate` are commits or trees. `conflict` says why there is no job."""
+
+    name: str
+    base: str
+    candidate: str
+    seed: int
+    job: str | None = None
+    conflict: str = ""
+
+
+@dataclass
+class Work:
+    """An audit in flight: the tip against the base first, then, where the claims are in doubt, keep by keep."""
+
+    ask: Ask
+    ablate: int
+    total: Measurement
+    heldout: Measurement | None = None
+    ablation: list[Measurement] = field(default_factory=list)
+    planned: bool = False
+
+    def parts(self) -> list[Measurement]:
+        return [self.total, *([self.heldout] if self.heldout else []), *self.ablation]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Either `jobs` that still run ({name: job}), or the audit's ledger line."""
+
+    jobs: dict[str, str]
+    record: Record | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one A/B of fixed length showed."""
+
+    outcome: Outcome
+    verdict: Verdict | None
+
+    @property
+    def proven(self) -> bool:
+        """A gain above 0 (above the margin where the layout was fixed)."""
+        found = self.verdict
+        if found is None:
+            return False
+        exact = found.ci_low_pct is not None and found.ci_low_pct == found.ci_high_pct
+        if exact:
+            return (found.effect_pct or 0.0) > 0.0
+        return found.e_value is not None and found.e_value >= found.e_needed
+
+    @property
+    def nothing(self) -> bool:
+        """It cannot be better by the smallest gain worth keeping (chance of a wrong word: the rule's beta)."""
+        return (
+            self.verdict is not None and not self.proven and self.verdict.reason in ("below_min", "identical")
+        )
+
+    def fields(self) -> Record:
+        """The figures of a ledger line."""
+        told = self.verdict.to_json() if self.verdict is not None else {}
+        names = ("effect_pct", "ci_low_pct", "ci_high_pct", "e_value", "e_needed")
+        return {name: told.get(name) for name in names} | {"runs_used": len(self.outcome.samples)}
+
+    @property
+    def error(self) -> str:
+        found = self.outcome
+        return (
+            "" if self.verdict is not None else found.error or found.invalid or found.checks or found.status
+        )
+
+
+def step(session: Session, *, runs: int = RUNS, ablate: int = ABLATE) -> Step:
+    """Submit what is missing, or conclude what has ended; call it again until it has a record.
+
+    An audit of the same commits, evaluator and length that stands in the ledger is returned, not measured again.
+    """
+    header = session.started()
+    frozen = verify_evaluator(session)
+    ask = Ask(str(header["base_commit"]), tip_of(session), frozen.digest, runs, _heldout_digest(session))
+    work = _in_flight(session)
+    if work is not None and session.audit is not None and session.audit.get("job") == work.total.job:
+        _path(session).unlink(missing_ok=True)  # killed after the ledger line, before this
+        work = None
+    if not session.kept:
+        raise NotYet("nothing is kept, so there is nothing to audit", next="autoresearch status")
+    if session.audit is not None and _answers(session.audit, ask, ablate):
+        return Step({}, session.audit)
+    engine = engine_of(session)
+    if work is not None and work.ask != ask:
+        for part in work.parts():
+            if part.job and not engine.poll([part.job])[part.job].final:
+                engine.cancel(part.job)
+        work = None
+    work = work or _begin(ask, ablate)
+    while True:
+        running = _drive(session, frozen, work)
+        if running:
+            return Step(running)
+        if not work.planned:
+            _plan(session, work)
+            continue
+        record = _conclude(session, work)
+        from autoresearch.ledger.store import append
+
+        append(session.project.ledger, record)
+        count_audit(session, record)
+        _path(session).unlink(missing_ok=True)
+        return Step({}, record)
+
+
+def _begin(ask: Ask, ablate: int) -> Work:
+    total = Measurement(TOTAL, ask.base, ask.tip, secrets.randbits(32))
+    heldout = Measurement("heldout", ask.base, ask.tip, secrets.randbits(32)) if ask.heldout else None
+    return Work(ask, ablate, total, heldout)
+
+
+def _drive(session: Session, frozen: evaluator.Manifest, work: Work) -> dict[str, str]:
+    """Submit the parts that have no job; the jobs that still run. A lost job is submitted anew by the next call."""
+    for part in work.parts():
+        if part.job is None and not part.conflict:
+            part.job = _submit(session, frozen, part, work.ask.runs, heldout=part is work.heldout)
+            _save(session, work)
+    jobs = {part.name: part.job for part in work.parts() if part.job}
+    states = engine_of(session).poll(list(jobs.values()))
+    lost = [part for part in work.parts() if part.job and states[part.job].state in ("lost", "cancelled")]
+    if lost:
+        for part in lost:
+            part.job = None
+        _save(session, work)
+        raise EnvironmentMissing(
+            f"the job of {lost[0].name} was killed",
+            fix="Repeat the command: it is measured again",
+            next=AGAIN,
+        )
+    return {name: job for name, job in jobs.items() if not states[job].final}
+
+
+def _submit(
+    session: Session, frozen: evaluator.Manifest, part: Measurement, runs: int, *, heldout: bool
+) -> str:
+    """Both trees fresh from git with the pinned evaluator over them, as for any A/B, but of fixed length."""
+    project, test = session.project, session.config.test
+    spec = trial_spec(session, frozen, part.name, "ab") | {
+        "test": {
+            "alpha": ALPHA, "preset": test.preset, "max_runs": runs, "fixed_blocks": runs // 4, "seed": part.seed,
+        },
+    }  # fmt: skip
+    if heldout:
+        metric = {**spec["metric"], "values_per_run": None}
+        spec |= {"benchmark": f"bash {HELDOUT}", "checks": None, "metric": metric}
+    evaluator.check_pin(project, frozen)
+    pin, prefix = evaluator.pin_dir(project, frozen), workspace.prefix(project)
+    scratch = Path(tempfile.mkdtemp(prefix="bundle-", dir=project.state))
+    try:
+        places = {}
+        for side, tree in (("a", part.base), ("b", part.candidate)):
+            places[side] = scratch / side
+            workspace.export(project, tree, places[side])
+            evaluator.overlay(pin, frozen, places[side], prefix)
+            if heldout:
+                _place_heldout(project.root / HELDOUT, places[side] / prefix / HELDOUT)
+        return hand_over(session, project, spec, places)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _place_heldout(source: Path, to: Path) -> None:
+    if to.is_symlink() or to.is_dir():
+        raise IntegrityFault(f"{HELDOUT} is a link or a directory in the measured tree")
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source, to)
+
+
+def _read(session: Session, part: Measurement, runs: int) -> Reading:
+    """All blocks of one A/B, whatever the rule would have said on the way."""
+    result = engine_of(session).fetch(str(part.job))
+    outcome = read_outcome(result.records)
+    if outcome.status != "done" or outcome.invalid or len(outcome.samples) < 4:
+        return Reading(outcome, None)
+    from autoresearch.trial.runner import FIXED_LAYOUT_MARGIN_PCT
+
+    objective = session.config.objective
+    margin = FIXED_LAYOUT_MARGIN_PCT if outcome.layout == "fixed" else 0.0
+    rule = Rule.preset(
+        session.config.test.preset, alpha=ALPHA, max_runs=runs, min_effect_pct=objective.min_effect_pct,
+        direction=objective.direction, margin_pct=margin, layout=outcome.layout,
+    )  # fmt: skip
+    return Reading(outcome, estimate(rule, outcome.samples))
+
+
+def estimate(rule: Rule, samples: Sequence[tuple[str, float]]) -> Verdict:
+    """The verdict after all blocks of four (side, value), in time order."""
+    test = SequentialTest(rule)
+    for begin in range(0, len(samples) - 3, 4):
+        block = samples[begin : begin + 4]
+        test.step("".join(side for side, _ in block), [value for _, value in block])
+    return test.verdict()
+
+
+def _total(session: Session, work: Work) -> Reading:
+    total = _read(session, work.total, work.ask.runs)
+    if total.outcome.base_failed:
+        _path(session).unlink(missing_ok=True)
+        raise EnvironmentMissing(
+            f"the original baseline {work.ask.base[:12]} failed in the audit: {total.outcome.error}",
+            fix="The machine or the evaluator is broken, not the session. Mend it, then repeat",
+            next="autoresearch doctor",
+        )
+    return total
+
+
+def _doubted(total: Reading, claimed: float | None) -> bool:
+    if total.verdict is None:
+        return False  # it does not run: taking out single keeps would compare with a tip that does not run
+    share = claims.ratio(total.verdict.effect_pct, claimed)
+    short = share is not None and share < claims.LEAST_RATIO
+    return short or not total.proven or claims.excludes(total.verdict.ci_high_pct, claimed)
+
+
+def _plan(session: Session, work: Work) -> None:
+    """Leave-one-out, weakest evidence first, where the total is short of its claims."""
+    if _doubted(_total(session, work), claims.naive(session.kept)):
+        base_tree = git(session.project.root, "rev-parse", f"{work.ask.base}^{{tree}}")
+        for keep in claims.weakest_first(session.kept)[: work.ablate]:
+            part = Measurement(f"audit-{keep['experiment']}", "", work.ask.tip, secrets.randbits(32))
+            try:
+                part.base = without(session, keep, work.ask.tip)
+            except workspace.Conflict as exc:
+                part.conflict = one_line(str(exc), 200)
+            if part.base == base_tree:
+                # Nothing else is kept: the total has measured just this.
+                part.job, part.seed = work.total.job, work.total.seed
+            work.ablation.append(part)
+    work.planned = True
+    _save(session, work)
+
+
+def _conclude(session: Session, work: Work) -> Record:
+    """The audit's ledger line."""
+    ask, total = work.ask, _total(session, work)
+    by_name = {f"audit-{keep['experiment']}": keep for keep in session.kept}
+    found = [_finding(session, part, by_name[part.name], ask.runs) for part in work.ablation]
+    heldout = _read(session, work.heldout, ask.runs) if work.heldout is not None else None
+    claimed = claims.naive(session.kept)
+    figures = total.fields()
+    share = claims.ratio(figures["effect_pct"], claimed)
+    outcomes = {p.job: _read(session, p, ask.runs).outcome for p in work.parts() if p.job}
+    return {
+        "type": "audit", "base": ask.base, "tip": ask.tip, **figures,
+        "claimed_pct": claimed,
+        "shrunken_pct": claims.shrunken(session.kept, _tested(session)),
+        "ratio": share,
+        "verified": total.proven and (share is None or share >= claims.LEAST_RATIO),
+        "doubted": _doubted(total, claimed),
+        "error": one_line(total.error, 300),
+        "checks": total.outcome.checks,
+        "layout": total.outcome.layout,
+        "heldout": None if heldout is None else {
+            "sha256": ask.heldout, **heldout.fields(), "proven": heldout.proven,
+            "error": one_line(heldout.error, 300),
+        },
+        "ablation": found,
+        "refuted": [f["experiment"] for f in found if f["result"] == "refuted"],
+        "commits": [keep["commit_full"] for keep in session.kept],
+        "settings": {"runs": ask.runs, "ablate": work.ablate, "evaluator": ask.evaluator},
+        "seed": work.total.seed,
+        "samples": [list(pair) for pair in total.outcome.samples],
+        "cost_runs": sum(len(o.samples) for o in outcomes.values()),
+        "seconds": round(sum(o.seconds for o in outcomes.values()), 3),
+        "job": work.total.job,
+        "engine": session.config.engine,
+        "machine": total.outcome.environment.get("machine"),
+        "timestamp": now_ms(),
+    }  # fmt: skip
+
+
+def _finding(session: Session, part: Measurement, keep: Mapping[str, Any], runs: int) -> Record:
+    """What the tip gains by one keep: counts, refuted, unclear, or inseparable from the others."""
+    claimed = (keep.get("verdict") or {}).get("effect_pct")
+    known = {"experiment": keep["experiment"], "commit": keep["commit_full"], "claimed_pct": claimed}
+    if part.conflict:
+        return {**known, "result": "inseparable", "detail": f"cannot be removed alone: {part.conflict}"}
+    reading = _read(session, part, runs)
+    if reading.verdict is None:
+        where = "without it" if reading.outcome.base_failed else "as it is"
+        text = f"cannot be removed alone: the tip {where} fails: {one_line(reading.error, 150)}"
+        return {**known, "result": "inseparable", "detail": text}
+    result = "counts" if reading.proven else "refuted" if reading.nothing else "unclear"
+    return {**known, "result": result, **reading.fields(), "seed": part.seed, "job": part.job}
+
+
+def _tested(session: Session) -> list[Record]:
+    """Run lines of this segment's experiments that an A/B has judged."""
+    results = [e.result for e in session.experiments.values() if e.result is not None]
+    return [r for r in results if r.get("verdict") and r.get("segment") == max(session.segment, 0)]
+
+
+def _answers(audit: Mapping[str, Any], ask: Ask, ablate: int) -> bool:
+    settings, heldout = audit.get("settings") or {}, audit.get("heldout") or {}
+    known = Ask(
+        str(audit.get("base")), str(audit.get("tip")), str(settings.get("evaluator")), int(settings.get("runs") or 0),
+        heldout.get("sha256"),
+    )  # fmt: skip
+    return known == ask and (not audit.get("doubted") or int(settings.get("ablate") or 0) >= ablate)
+
+
+def _heldout_digest(session: Session) -> str | None:
+    path = session.project.root / HELDOUT
+    if not path.exists():
+        return None
+    if path.is_symlink() or not path.is_file():
+        raise BadInput(f"{HELDOUT} is not a plain file", fix="Replace it by a script, or remove it")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _path(session: Session) -> Path:
+    return session.project.state / "audit.json"
+
+
+def _save(session: Session, work: Work) -> None:
+    write_atomic(_path(session), json.dumps(asdict(work)).encode())
+
+
+def _in_flight(session: Session) -> Work | None:
+    """The audit in flight, if there is one."""
+    try:
+        data = json.loads(_path(session).read_text(encoding="utf-8"))
+        heldout = data["heldout"]
+        return Work(
+            Ask(**data["ask"]), int(data["ablate"]), Measurement(**data["total"]),
+            Measurement(**heldout) if heldout else None,
+            [Measurement(**part) for part in data["ablation"]], bool(data["planned"]),
+        )  # fmt: skip
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError):
+        # Of another version, or edited: the jobs it named run out by themselves; new ones are submitted.
+        return None

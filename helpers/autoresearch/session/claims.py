@@ -1,0 +1,104 @@
+"""What the keeps of a session claim together, and what is left of it without their luck. Pure.
+
+Effects are percent of the base, positive = better. They add up as logs: x = -ln(1 - effect / 100).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Record = Mapping[str, Any]
+# Below this share of what was claimed, the audit looks for the keeps that do not hold (STATISTICS: bisect the stack).
+LEAST_RATIO = 0.7
+_Z95 = 1.96
+
+
+def naive(kept: Iterable[Record]) -> float | None:
+    """Product of the kept effects in percent; None when one of them has no effect."""
+    total = 0.0
+    for record in kept:
+        gain = _gain(record)
+        if gain is None:
+            return None
+        total += gain
+    return round(_percent(total), 2)
+
+
+def shrunken(kept: Sequence[Record], tested: Iterable[Record]) -> float | None:
+    """The keeps' total in percent with every effect shrunken towards 0; None where a keep has no effect or error.
+
+    Normal-normal empirical Bayes (Efron & Morris 1973, JASA 68:117-130): true effects of the tested changes are
+    N(0, tau^2), a reading x of one has the error s, so its best guess is x tau^2 / (tau^2 + s^2). tau^2 is the
+    moment estimate max(0, (sum x^2/s^2 - n) / sum 1/s^2) (DerSimonian & Laird 1986 with mean 0) over *all* tested
+    changes that read better than their base, discards too: guesses under the prior of all that was tried need no
+    correction for having picked the best (Efron 2011, JASA 106:1602-1614). Worse ones are left out, as breaking
+    things badly is easy and says nothing about the size of gains; by symmetry that leaves tau^2 right.
+    """
+    readings = [(x, s) for r in tested if (x := _gain(r)) is not None and (s := error(r)) and x > 0.0]
+    weight = math.fsum(1.0 / s**2 for _, s in readings)
+    excess = math.fsum((x / s) ** 2 for x, s in readings) - len(readings)
+    tau2 = max(0.0, excess / weight) if weight else 0.0
+    total = 0.0
+    for record in kept:
+        x, s = _gain(record), error(record)
+        if x is None or s is None:
+            return None
+        total += x * tau2 / (tau2 + s**2) if s else x
+    return round(_percent(total), 2)
+
+
+def error(record: Record) -> float | None:
+    """Standard error of a keep's log effect: 2 sigma / sqrt runs for two sides of runs / 2 each.
+
+    Without a sigma, a 95 % interval's width / (2 x 1.96), which errs on the wide side; 0 when readings repeat exactly.
+    """
+    verdict = record.get("verdict") or {}
+    if verdict.get("reason") == "deterministic":
+        return 0.0
+    sigma, runs = verdict.get("sigma_short_pct"), verdict.get("runs_used")
+    if sigma is not None and runs:
+        return float(2.0 * sigma / 100.0 / math.sqrt(runs))
+    low, high = verdict.get("ci_low_pct"), verdict.get("ci_high_pct")
+    if low is None or high is None or high >= 100.0:
+        return None
+    return abs(_log(high) - _log(low)) / (2.0 * _Z95)
+
+
+def ratio(verified: float | None, claimed: float | None) -> float | None:
+    """Verified over claimed gain, both in percent; None without a positive claim."""
+    return None if verified is None or claimed is None or claimed <= 0.0 else round(verified / claimed, 3)
+
+
+def excludes(high: float | None, claimed: float | None) -> bool:
+    """Whether an interval ends below the claim, by more than the claim's own rounding."""
+    return high is not None and claimed is not None and high < claimed - max(0.01, 1e-3 * abs(claimed))
+
+
+def weakest_first(kept: Iterable[Record]) -> list[Record]:
+    """Keeps by their evidence: the smallest e-value first, exact comparisons last.
+
+    Keeps for the sake of another metric (`rescued`) claim nothing of the objective, so they are left out.
+    """
+
+    def evidence(record: Record) -> float:
+        verdict = record.get("verdict") or {}
+        if verdict.get("reason") == "deterministic":
+            return math.inf
+        return float(verdict.get("e_value") or 0.0)
+
+    return sorted((r for r in kept if (r.get("verdict") or {}).get("reason") != "rescued"), key=evidence)
+
+
+def _gain(record: Record) -> float | None:
+    effect = (record.get("verdict") or {}).get("effect_pct")
+    return None if effect is None or effect >= 100.0 else _log(float(effect))
+
+
+def _log(effect_pct: float) -> float:
+    return -math.log1p(-effect_pct / 100.0)
+
+
+def _percent(gain: float) -> float:
+    return -100.0 * math.expm1(-gain)

@@ -1,0 +1,90 @@
+"""Takes a kept change back out of the session branch: the same path as a keep, backwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from autoresearch import workspace
+from autoresearch.errors import BadInput, NotYet
+from autoresearch.git import git
+from autoresearch.safetext import one_line
+from autoresearch.session.recover import tip_of
+from autoresearch.session.state import Record, Session, count_revert, now_ms
+
+
+def without(session: Session, keep: Mapping[str, Any], tip: str) -> str:
+    """The tree of `tip` without one kept change; `workspace.Conflict` where later changes build on it.
+
+    The change's inverse is a commit on top of it that restores its parent's files; put onto the tip like any
+    candidate, it takes back just what that change brought.
+    """
+    project, commit, parent = session.project, str(keep["commit_full"]), str(keep["parent"])
+    tree = git(project.root, "rev-parse", "--verify", f"{parent}^{{tree}}")
+    name = str(keep["experiment"])
+    inverse = workspace.commit_winner(project, tree, commit, f"autoresearch inverse of {name}")
+    back = workspace.Candidate(name, commit, inverse, tree, (), "", 0, 0)
+    return workspace.onto(project, back, tip)
+
+
+def drop(session: Session, name: str, reason: str = "") -> Record:
+    """Commit the removal of a kept experiment on the session branch and record it; returns the ledger line."""
+    session.started()
+    keep = _kept(session, name)
+    tip = tip_of(session)
+    try:
+        tree = without(session, keep, tip)
+    except workspace.Conflict as exc:
+        raise NotYet(
+            f"{name} cannot be removed alone: {one_line(str(exc), 200)}",
+            fix="Later keeps build on it. Drop those first, the newest first",
+            next="autoresearch status",
+        ) from None
+    why = one_line(reason, 300) or _found(session, name) or "dropped by hand"
+    message = (
+        f"Revert {one_line(str(keep.get('description') or name), 60)}\n\nWhy: {why}\n\n"
+        f"Autoresearch-Reverts: {name} {keep['commit_full']}\n"
+    )
+    commit = workspace.commit_winner(session.project, tree, tip, message)
+    # Before the ledger line, so that the same command works once the user has mended it.
+    workspace.require_free(session.project, session.branch)
+    record: Record = {
+        "type": "revert",
+        "experiment": name,
+        "commit": commit,
+        "parent": tip,
+        "reverts": keep["commit_full"],
+        "claimed_pct": (keep.get("verdict") or {}).get("effect_pct"),
+        "reason": why,
+        "timestamp": now_ms(),
+    }
+    from autoresearch.ledger.store import append
+
+    append(session.project.ledger, record)
+    count_revert(session, record)
+    workspace.advance(session.project, session.branch, commit, tip)
+    return record
+
+
+def _kept(session: Session, name: str) -> Record:
+    for record in session.kept:
+        if record.get("experiment") == name:
+            return record
+    if any(r.get("experiment") == name for r in session.reverted):
+        raise BadInput(f"{name} was dropped already", next="autoresearch finalize --audit --timeout 25")
+    session.experiment(name)
+    raise BadInput(
+        f"{name} is not a keep of this segment",
+        fix="Only kept changes can be dropped",
+        next="autoresearch status",
+    )
+
+
+def _found(session: Session, name: str) -> str:
+    """What the last audit said of it, in words."""
+    for found in (session.audit or {}).get("ablation") or []:
+        if found.get("experiment") == name:
+            effect = found.get("effect_pct")
+            shown = "" if effect is None else f" (it brings {effect:+.1f} %)"
+            return f"audit: {found.get('result')}{shown}"
+    return ""

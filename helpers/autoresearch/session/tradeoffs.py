@@ -1,0 +1,169 @@
+"""From the rule's word on the objective to the decision: limits, rescue, size and plausibility. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+from autoresearch.config import Config
+from autoresearch.constraints import Finding, Limit, gain_pct, hold, prove, required_pct
+from autoresearch.session.outcome import Outcome
+from autoresearch.verdict import Rule, Verdict
+
+# Blocks of four that a second metric is judged by at least: E grows at most sixfold in one, and 20 are needed.
+KEEP_BLOCKS = 5
+
+
+def second_metrics(config: Config) -> list[str]:
+    """Metrics beside the objective that decide something, each once."""
+    return list(dict.fromkeys([c.metric for c in config.constraints] + [r.metric for r in config.rescue]))
+
+
+def split(config: Config) -> int:
+    """Tests that share an experiment's alpha: the objective's and one for each rescue metric (Bonferroni)."""
+    return 1 + len(config.rescue)
+
+
+def trial_settings(config: Config, alpha: float) -> dict[str, Any]:
+    """What the trial's `test` needs beyond its preset: this test's part of `alpha`, and blocks to go on to."""
+    relative = config.rescue or any(c.limit_pct is not None for c in config.constraints)
+    blocks = config.test.keep_blocks or (KEEP_BLOCKS if relative else 1)
+    settings: dict[str, Any] = {"alpha": alpha / split(config)}
+    if blocks > 1:
+        settings["min_blocks"] = blocks
+    if config.rescue:
+        # Two more than the fewest that can prove anything at this alpha.
+        fewest = math.ceil(math.log(split(config) / alpha) / math.log(6.0)) + 2
+        settings["min_blocks_discard"] = max(blocks, fewest)
+    return settings
+
+
+def weigh(config: Config, outcome: Outcome, rule: Rule, lines: int) -> Outcome:
+    """The outcome of an A/B with the verdict that the whole of `autoresearch.yaml` asks for.
+
+    `rule` is the objective's, with its part of alpha; `lines` = added - removed. Gains of all metrics (percent of the
+    base, positive = better) and what was found about each limit are added to the outcome.
+    """
+    verdict = outcome.verdict
+    if verdict is None:
+        return outcome
+    names = second_metrics(config)
+    series = {name: outcome.series(name) for name in (config.objective.metric, *names)}
+    missing = [name for name in names if series[name] is None]
+    if missing:
+        text = f"a run printed no METRIC {missing[0]}, which autoresearch.yaml names as a constraint or rescue metric"
+        return replace(
+            outcome, verdict=replace(verdict, verdict="discard", reason="invalid", reason_text=text)
+        )
+    if not outcome.blocks:
+        return outcome
+    findings = [
+        hold(Limit(c.metric, c.direction, c.limit_pct, c.max, c.min), series[c.metric] or [])
+        for c in config.constraints
+    ]
+    told = [
+        {"metric": f.metric, "status": f.status, "gain_pct": _short(f.gain_pct), "e_value": _short(f.e_value)}
+        for f in findings
+    ]
+    effect, least = verdict.effect_pct, config.objective.min_effect_pct
+    if verdict.verdict != "keep":
+        verdict, effect, least = _rescue(config, outcome, verdict, rule)
+    if verdict.verdict == "keep":
+        verdict = _implausible(config, outcome, verdict)
+    if verdict.verdict == "keep":
+        verdict = _limits(config, verdict, findings)
+    if verdict.verdict == "keep":
+        verdict = _size(config, verdict, effect, least, lines)
+    return replace(outcome, verdict=verdict, gains=_gains(config, outcome), findings=tuple(told))
+
+
+def _rescue(
+    config: Config, outcome: Outcome, verdict: Verdict, rule: Rule
+) -> tuple[Verdict, float | None, float]:
+    """The verdict, and the effect and least effect that its size is paid by."""
+    objective = config.objective
+    plain = verdict, verdict.effect_pct, objective.min_effect_pct
+    if not config.rescue:
+        return plain
+    for metric in config.rescue:
+        own = replace(rule, direction=metric.direction, min_effect_pct=metric.min_effect_pct)
+        found = prove(own, outcome.series(metric.metric) or [])
+        if found.verdict != "keep":
+            continue
+        neutral = hold(
+            Limit(objective.metric, objective.direction, objective.min_effect_pct),
+            outcome.series(objective.metric) or [],
+        )
+        gain = "" if found.effect_pct is None else f" {found.effect_pct:+.2g} %"
+        if neutral.status != "met":
+            text = f"{verdict.reason_text}; {metric.metric} is better{gain}, but {neutral.text}"
+            return replace(verdict, reason_text=text), *plain[1:]
+        text = f"{metric.metric} is better{gain}: {found.reason_text}; {neutral.text}"
+        exact = found.reason == "deterministic"
+        saved = replace(
+            verdict, verdict="keep", reason="rescued", reason_text=text,
+            e_value=None if exact else found.e_value,
+        )  # fmt: skip
+        return saved, found.effect_pct, metric.min_effect_pct
+    return plain
+
+
+def _implausible(config: Config, outcome: Outcome, verdict: Verdict) -> Verdict:
+    objective, effect, value = config.objective, verdict.effect_pct, outcome.metric
+    beyond = ""
+    if objective.ceiling_pct is not None and effect is not None and effect > objective.ceiling_pct:
+        beyond = f"{effect:+.1f} % is beyond objective.ceiling_pct ({objective.ceiling_pct:g})"
+    elif objective.bound is not None and value is not None:
+        lower = objective.direction == "lower"
+        if value < objective.bound if lower else value > objective.bound:
+            beyond = f"{objective.metric}={value:.6g} is beyond objective.bound ({objective.bound:g})"
+    if not beyond:
+        return verdict
+    text = (
+        f"{beyond}, so it is not believed: look for skipped work, a cached answer or a fooled clock. If it is real, "
+        "raise that in autoresearch.yaml and open a new segment: autoresearch baseline --new-segment"
+    )
+    return replace(verdict, verdict="discard", reason="implausible", reason_text=text)
+
+
+def _limits(config: Config, verdict: Verdict, findings: list[Finding]) -> Verdict:
+    for status, reason in (("violated", "constraint"), ("unclear", "constraint_unclear")):
+        broken = [f for f in findings if f.status == status]
+        if broken:
+            text = "; ".join(f.text for f in broken)
+            if verdict.effect_pct is not None:
+                text += f". {config.objective.metric} itself was {verdict.effect_pct:+.1f} % better"
+            return replace(verdict, verdict="discard", reason=reason, reason_text=text)
+    return verdict
+
+
+def _size(config: Config, verdict: Verdict, effect: float | None, least: float, lines: int) -> Verdict:
+    cost = config.complexity
+    needed = required_pct(least, cost.pct_per_100_lines, cost.free_lines, lines)
+    # Arithmetic, not noise: an estimate of 2.0 reaches 2.
+    if effect is None or needed <= least or effect >= needed - 1e-9:
+        return verdict
+    text = (
+        f"{lines} more lines have to bring {needed:.3g} % (complexity in autoresearch.yaml), and the estimate is "
+        f"{effect:+.3g} %: find a smaller change with the same effect"
+    )
+    return replace(verdict, verdict="discard", reason="complexity", reason_text=text)
+
+
+def _gains(config: Config, outcome: Outcome) -> dict[str, float]:
+    """Percent better than the base, of the objective and of every metric beside it."""
+    directions = {c.metric: c.direction for c in config.constraints}
+    directions |= {r.metric: r.direction for r in config.rescue}
+    if not directions:
+        return {}
+    found = {}
+    for name, direction in {config.objective.metric: config.objective.direction, **directions}.items():
+        gain = gain_pct(direction, outcome.series(name) or [])
+        if gain is not None:
+            found[name] = float(f"{gain:.6g}")
+    return found
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.6g}")

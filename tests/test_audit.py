@@ -1,0 +1,275 @@
+"""The audit of a whole session: what holds, what is refuted, and how a keep is taken back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from autoresearch import workspace
+from autoresearch.git import git
+from autoresearch.ledger.store import append
+from autoresearch.project import Project
+from autoresearch.session import load
+from autoresearch.session.state import Record
+from conftest import Run
+from test_session import Session
+
+AUDIT = ("finalize", "--audit", "--timeout", "20")
+
+
+@pytest.fixture
+def session(project: Project, autoresearch: Run) -> Session:
+    return Session(project, autoresearch)
+
+
+def keep(session: Session, name: str, old: str, new: str) -> None:
+    session.open(name)
+    session.edit(name, old, new)
+    assert session.measure(name)[1]["verdict"] == "keep"
+    assert session("decide", name)[1]["status"] == "keep"
+
+
+def plant(session: Session, name: str, changes: dict[str, str], claimed: float, e_value: float) -> str:
+    """A keep that no measurement stands behind: commit, branch and ledger lines as `decide` writes them."""
+    root = session.project.root
+    tip = git(root, "rev-parse", "autoresearch/t")
+    session.open(name)
+    where = session.project.worktree(name)
+    for path, text in changes.items():
+        (where / path).write_text(text)
+    candidate = workspace.snapshot(session.project, name, tip, {})
+    # The evaluator that `new` has placed there is no change.
+    kept = [c for c in candidate.changes if c.path in changes]
+    assert kept
+    tree = _with(session.project, tip, {c.path: c.blob for c in kept})
+    commit = workspace.commit_winner(session.project, tree, tip, name)
+    verdict = {"verdict": "keep", "reason": "proven", "effect_pct": claimed, "ci_low_pct": claimed / 2,
+               "ci_high_pct": claimed * 1.5, "e_value": e_value, "runs_used": 16, "sigma_short_pct": 1.0}  # fmt: skip
+    append(session.project.ledger, {
+        "run": load(root).last_run + 1, "commit": commit[:7], "metric": 900, "metrics": {}, "status": "keep",
+        "description": name, "timestamp": 1, "segment": 0, "confidence": None, "asi": {}, "experiment": name,
+        "kind": "experiment", "commit_full": commit, "parent": tip, "runs_used": 16, "verdict": verdict,
+    })  # fmt: skip
+    workspace.advance(session.project, "autoresearch/t", commit, tip)
+    workspace.close_worktree(session.project, name)
+    return commit
+
+
+def _with(project: Project, tip: str, blobs: dict[str, str]) -> str:
+    with workspace._private_index() as env:
+        git(project.root, "read-tree", tip, env=env)
+        for path, blob in blobs.items():
+            git(project.root, "update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=env)
+        return git(project.root, "write-tree", env=env)
+
+
+def audits(session: Session) -> list[Record]:
+    return [r for r in session.lines() if r.get("type") == "audit"]
+
+
+def audit(session: Session, *args: str) -> tuple[int, dict[str, Any]]:
+    return session.until_done(*AUDIT, *args)
+
+
+def test_two_keeps_are_verified_and_the_answer_is_recorded_once(session: Session) -> None:
+    session.baseline()
+    base = git(session.project.root, "rev-parse", "main")
+    assert session(*AUDIT)[1]["error"].startswith("nothing is kept")
+    keep(session, "one", "1000", "900")
+    keep(session, "two", "900", "720")
+    code, data = session("status")
+    assert data["verified_gain"] is None
+
+    code, data = audit(session)
+    assert code == 0, data
+    assert (data["verified"], data["effect_pct"], data["claimed_pct"], data["ratio"]) == (
+        True,
+        28.0,
+        28.0,
+        1.0,
+    )
+    assert (data["runs_used"], data["checks"], data["ablation"]) == (40, "passed", [])
+    assert 27.0 < data["shrunken_pct"] <= 28.0
+    (line,) = audits(session)
+    tip = git(session.project.root, "rev-parse", "autoresearch/t")
+    assert (line["base"], line["tip"]) == (base, tip)
+    assert line["commits"] == [r["commit_full"] for r in session.lines() if r.get("experiment") in ("one", "two")
+                               and "run" in r]  # fmt: skip
+    assert len(line["samples"]) == 40
+    assert {side for side, _ in line["samples"]} == {"A", "B"}
+
+    assert audit(session)[1]["effect_pct"] == 28.0
+    assert len(audits(session)) == 1
+    code, data = session("status")
+    assert data["verified_gain"] == {"effect_pct": 28.0, "ci_pct": None, "verified": True, "older": False}
+    wins = (session.project.root / "IMPROVEMENTS.md").read_text()
+    assert "Verified +28.0 %" in wins
+    assert "sum of claims +28.0 %" in wins
+
+    keep(session, "three", "720", "700")
+    assert session("status")[1]["verified_gain"]["older"] is True
+    assert "older than the best commit" in (session.project.root / "IMPROVEMENTS.md").read_text()
+
+
+def test_a_planted_keep_is_refuted_and_dropped(session: Session) -> None:
+    session.baseline()
+    keep(session, "real", "1000", "900")
+    commit = plant(session, "luck", {"src/luck.py": "LUCK = 1\n"}, claimed=9.0, e_value=60.0)
+    code, data = audit(session, "--runs", "12")
+    assert code == 1, data
+    assert (data["verified"], data["effect_pct"], data["refuted"]) == (False, 10.0, ["luck"])
+    assert data["ratio"] == pytest.approx(10.0 / 18.1, abs=0.001)
+    by_name = {f["experiment"]: f for f in data["ablation"]}
+    assert [by_name[n]["result"] for n in ("luck", "real")] == ["refuted", "counts"]
+    assert data["ablation"][0]["experiment"] == "luck"  # the weakest evidence first
+    assert by_name["real"]["effect_pct"] == 10.0
+    assert data["next"] == "autoresearch finalize --drop luck"
+
+    code, data = session("finalize", "--drop", "luck")
+    assert (code, data["keeps"], data["claimed_gain_pct"]) == (0, 1, 10.0), data
+    root = session.project.root
+    assert "luck.py" not in git(root, "ls-tree", "-r", "--name-only", "autoresearch/t")
+    assert git(root, "rev-parse", "autoresearch/t^") == commit
+    (line,) = [r for r in session.lines() if r.get("type") == "revert"]
+    assert (line["experiment"], line["reverts"]) == ("luck", commit)
+    assert line["commit"] == git(root, "rev-parse", "autoresearch/t")
+    assert line["reason"].startswith("audit: refuted")
+    assert session("finalize", "--drop", "luck")[0] == 2
+    assert session("status")[1]["counts"] == {"keep": 1, "reverted": 1}
+    assert "LUCK" not in (root / "IMPROVEMENTS.md").read_text()
+    assert git(root, "status", "--porcelain", "--untracked-files=no") == ""
+
+    code, data = audit(session, "--runs", "12")
+    assert (code, data["verified"], data["ratio"]) == (0, True, 1.0), data
+
+
+def test_drop_killed_between_ledger_and_branch_is_finished_by_the_next_command(session: Session) -> None:
+    session.baseline()
+    root = session.project.root
+    plant(session, "a", {"src/a.py": "A = 1\n"}, claimed=3.0, e_value=60.0)
+    before = plant(session, "b", {"src/b.py": "B = 1\n"}, claimed=3.0, e_value=60.0)
+    session("finalize", "--drop", "a", "--reason", "no good")
+    after = git(root, "rev-parse", "autoresearch/t")
+    git(root, "update-ref", "refs/heads/autoresearch/t", before)
+    assert session("status")[0] == 0
+    assert git(root, "rev-parse", "autoresearch/t") == after
+    assert len([r for r in session.lines() if r.get("type") == "revert"]) == 1
+    # A keep after a revert is the truth again.
+    keep(session, "win", "1000", "900")
+    assert git(root, "rev-parse", "autoresearch/t^") == after
+    assert load(root).head == git(root, "rev-parse", "autoresearch/t")
+
+
+def test_a_keep_that_others_build_on_cannot_be_removed_alone(session: Session) -> None:
+    session.baseline()
+    keep(session, "one", "1000", "900")
+    keep(session, "two", "900", "720")
+    code, data = session("finalize", "--drop", "one")
+    assert code == 1
+    assert "cannot be removed alone" in data["error"]
+    before = len(session.lines())
+    assert session("finalize", "--drop", "nobody")[0] == 2
+    assert len(session.lines()) == before
+
+
+def test_a_pending_audit_is_resumed_and_a_moved_tip_starts_anew(session: Session) -> None:
+    session.baseline()
+    keep(session, "one", "1000", "900")
+    code, data = session("finalize", "--audit", "--timeout", "0")
+    assert (code, data["done"]) == (1, False)
+    assert data["next"] == "autoresearch finalize --audit --timeout 25"
+    pending = session.project.state / "audit.json"
+    job = json.loads(pending.read_text())["total"]["job"]
+    assert session("finalize", "--audit", "--timeout", "0")[0] in (0, 1)
+    if pending.exists():
+        assert json.loads(pending.read_text())["total"]["job"] == job
+    code, data = audit(session)
+    assert code == 0, data
+    assert [a["job"] for a in audits(session)] == [job]
+    assert not pending.exists()
+
+    plant(session, "more", {"src/more.py": "MORE = 1\n"}, claimed=0.5, e_value=60.0)
+    session("finalize", "--audit", "--timeout", "0")
+    old = json.loads(pending.read_text())["total"]["job"]
+    plant(session, "again", {"src/again.py": "AGAIN = 1\n"}, claimed=0.5, e_value=60.0)
+    session("finalize", "--audit", "--timeout", "0")
+    assert json.loads(pending.read_text())["total"]["job"] != old
+
+
+def test_an_audit_killed_after_its_ledger_line_is_not_written_twice(session: Session) -> None:
+    session.baseline()
+    keep(session, "one", "1000", "900")
+    session("finalize", "--audit", "--timeout", "0")
+    pending = session.project.state / "audit.json"
+    in_flight = pending.read_bytes()
+    assert audit(session)[0] == 0
+    pending.write_bytes(in_flight)
+    assert audit(session)[0] == 0
+    assert len(audits(session)) == 1
+    assert not pending.exists()
+
+
+def test_a_killed_job_is_an_environment_fault_and_measured_again(session: Session) -> None:
+    session.baseline()
+    keep(session, "one", "1000", "900")
+    session("finalize", "--audit", "--timeout", "0")
+    session("cancel", "--all")
+    code, data = session("finalize", "--audit", "--timeout", "5")
+    if code == 3:  # the job may have ended before the cancellation reached it
+        assert "killed" in data["error"]
+        code, data = audit(session)
+    assert code == 0, data
+
+
+def test_a_heldout_benchmark_is_measured_beside_it(session: Session) -> None:
+    session.baseline()
+    keep(session, "one", "1000", "900")
+    script = session.project.root / "autoresearch.heldout.sh"
+    script.write_text("echo METRIC steps=77\n")
+    code, data = audit(session, "--runs", "12")
+    assert code == 0, data
+    assert (data["heldout"]["effect_pct"], data["heldout"]["proven"]) == (0.0, False)
+    assert data["effect_pct"] == 10.0
+    digest = audits(session)[0]["heldout"]["sha256"]
+    assert len(digest) == 64
+    script.write_text("exit 4\n")
+    code, data = audit(session, "--runs", "12")
+    assert code == 0, data
+    assert "exit 4" in data["heldout"]["error"]
+    assert audits(session)[1]["heldout"]["sha256"] != digest
+
+
+def test_a_tip_that_fails_its_checks_is_refuted(session: Session) -> None:
+    session.baseline()
+    plant(session, "broken", {"src/work.py": "def steps():\n    return 900\n\n\ndef answer():\n    return 41\n"},
+          claimed=10.0, e_value=60.0)  # fmt: skip
+    code, data = audit(session, "--runs", "12")
+    assert (code, data["verified"], data["effect_pct"]) == (1, False, None), data
+    assert data["checks"] == "failed (exit 1)"
+    assert session("status")[1]["verified_gain"]["verified"] is False
+
+
+def test_a_touched_evaluator_and_wrong_use(session: Session) -> None:
+    session.baseline()
+    assert session("finalize")[0] == 2
+    assert session("finalize", "--audit", "--drop", "x")[0] == 2
+    assert session("finalize", "--audit", "--runs", "13")[0] == 2
+    benchmark = session.project.root / "autoresearch.sh"
+    benchmark.write_text(benchmark.read_text() + "# longer\n")
+    assert session(*AUDIT)[0] == 5
+
+
+def test_status_advises_an_audit_every_ten_keeps_and_at_the_end(session: Session) -> None:
+    config = session.project.root / "autoresearch.yaml"
+    config.write_text(config.read_text() + "stop: {dry: 2}\n")
+    session.baseline()
+    for number in range(10):
+        plant(session, f"k{number}", {f"src/k{number}.py": "K = 1\n"}, claimed=2.0, e_value=60.0)
+        assert ("finalize" in session("status")[1]["advice"]) == (number == 9)
+    for name in ("x", "y"):
+        session.open(name)
+        session("decide", name, "--abandon")
+    code, data = session("status")
+    assert (code, data["next"]) == (4, "autoresearch finalize --audit --timeout 25")
