@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "decide": "Keep or discard an experiment: the only way to a keep.",
     "status": "Where the session stands and what comes next.",
     "report": "Render the documents and the chart from the ledger.",
+    "hook": "The guard behind an agent client's hooks: an event on stdin, an answer on stdout.",
     "finalize": "Re-verify the whole session against its baseline; back out a keep.",
 }
 

@@ -1,0 +1,230 @@
+"""`autoresearch hook`: the guard behind Claude Code's, Codex's and Pi's hooks.
+
+One event as JSON on stdin, at most one JSON answer on stdout, exit 0 always: a hook must never break its agent.
+The protocol is Claude Code's; Codex speaks the same and refuses unknown keys, so an answer holds nothing extra.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+Event = Mapping[str, Any]
+Answer = dict[str, Any]
+
+_NOTE = 1900  # bytes
+_HOW = "The skill autoresearch explains the loop; `autoresearch status --json` says the next legal command."
+
+
+@click.command(epilog="Exit codes: 0 always. AUTORESEARCH_HOOKS=off turns it off.")
+def command() -> None:
+    """Answer one hook event of an agent's client: JSON on stdin, JSON or nothing on stdout.
+
+    Denies edits of the frozen evaluator and the ledger, gives the session's state to an agent that starts, sends one
+    that stops early back to work, within bounds, and shortens long outputs. Silent where there is no session.
+
+    \b
+    Example:
+      echo '{"hook_event_name":"SessionStart","cwd":"."}' | autoresearch hook
+    """
+    if os.environ.get("AUTORESEARCH_HOOKS", "").lower() in ("off", "0", "false", "no"):
+        return
+    try:
+        answer = _answer(sys.stdin.buffer.read())
+        if answer is not None:
+            sys.stdout.write(json.dumps(answer, separators=(",", ":")) + "\n")
+    except Exception as exc:
+        # Whatever went wrong, the agent's tool call or turn goes on; the client shows stderr to people.
+        from autoresearch.safetext import one_line
+
+        click.echo(f"autoresearch hook: {one_line(f'{type(exc).__name__}: {exc}', 300)}", err=True)
+
+
+def _answer(raw: bytes) -> Answer | None:
+    event = json.loads(raw)
+    if not isinstance(event, dict):
+        raise ValueError("the event is not a JSON object")
+    root = _session_root(event)
+    handler = _HANDLERS.get(str(event.get("hook_event_name")))
+    return handler(event, root) if handler is not None and root is not None else None
+
+
+def _session_root(event: Event) -> Path | None:
+    """The directory with a session, from the client's project directory or else the event's cwd upwards."""
+    for start in (event.get("cwd"), os.environ.get("CLAUDE_PROJECT_DIR")):
+        if not isinstance(start, str) or not start:
+            continue
+        here = Path(os.path.realpath(start))
+        places = [here, *here.parents]
+        # An experiment's worktree holds a copy of the config; the session is the one that opened it.
+        opened = (p.parents[1] for p in places if p.name == "worktrees" and p.parent.name == ".autoresearch")
+        for place in (*opened, *places):
+            if (place / "autoresearch.yaml").is_file():
+                return place
+    return None
+
+
+def _before_tool(event: Event, root: Path) -> Answer | None:
+    from autoresearch.hooks import calls_us, refusal, written
+
+    arguments = event.get("tool_input")
+    tool = str(event.get("tool_name"))
+    if not isinstance(arguments, dict):
+        return None
+    if tool == "Bash" and calls_us(arguments.get("command")):
+        _engage(root, str(event.get("session_id") or ""))
+    paths = written(tool, arguments)
+    if not paths or not _baseline_exists(root):
+        return None
+    guarded = _guarded(root)
+    cwd = os.path.realpath(str(event.get("cwd") or root))
+    for path in paths:
+        for name in _names(path, cwd, root):
+            found = guarded.hit(name)
+            if found is not None:
+                return _specific(event, permissionDecision="deny", permissionDecisionReason=refusal(found))
+    return None
+
+
+def _names(path: str, cwd: str, root: Path) -> set[str]:
+    """A path as names from the project's top, with links followed and as written; empty when it leads elsewhere."""
+    if "$" in path or "`" in path:  # only the shell knows; the file's own name has to do
+        return {path.rsplit("/", 1)[-1]}
+    full = os.path.normpath(os.path.join(cwd, os.path.expanduser(path)))  # noqa: PTH111, PTH118
+    return {os.path.relpath(p, root) for p in (full, os.path.realpath(full)) if p != str(root)}
+
+
+def _ledger(root: Path) -> Path:
+    from autoresearch.project import Project
+
+    return Project(root).ledger
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _baseline_exists(root: Path) -> bool:
+    """The ledger opens with the baseline; before it the evaluator is still being written."""
+    return _size(_ledger(root)) > 0
+
+
+def _guarded(root: Path) -> Any:
+    from autoresearch.hooks import Guarded
+    from autoresearch.project import EVALUATOR_FILES, Project
+
+    # The newest pin has the names of all evaluator files; reading a long ledger for them would take too long.
+    pin = Project(root).pin
+    pins = [p for p in pin.iterdir() if p.is_dir()] if pin.is_dir() else []
+    newest = max(pins, key=lambda p: p.stat().st_mtime, default=pin)
+    pinned = [p.relative_to(newest).as_posix() for p in newest.rglob("*") if p.is_file()]
+    top = next((p for p in (root, *root.parents) if (p / ".git").exists()), root)
+    prefix = "" if top == root else root.relative_to(top).as_posix() + "/"
+    ledger = _ledger(root).relative_to(root).as_posix()
+    return Guarded(frozenset({*EVALUATOR_FILES, *pinned, ledger}), prefix=prefix)
+
+
+def _start(event: Event, root: Path) -> Answer | None:
+    from autoresearch.session.overview import overview
+    from autoresearch.session.state import load
+
+    agent = str(event.get("session_id") or "")
+    # An agent whose context was compacted goes on with what it did.
+    if agent and event.get("source") in (None, "startup", "clear"):
+        _save(root, _read(root).began(agent))
+    view = overview(load(root))
+    head = f"An autoresearch session is open in {root.name}/. If your task is to optimise, go on with it.\n"
+    end = f"\nnext: {view.data['next']}\n{_HOW}"
+    body = view.text.rsplit("\nnext: ", 1)[0].encode()[: _NOTE - len(head.encode()) - len(end.encode())]
+    return _specific(event, additionalContext=head + body.decode(errors="ignore") + end)
+
+
+def _stop(event: Event, root: Path) -> Answer | None:
+    from autoresearch.hooks import send_back
+    from autoresearch.session.overview import overview
+    from autoresearch.session.state import load
+
+    if not _baseline_exists(root):
+        return None
+    session = load(root)
+    loop = _read(root)
+    again = event.get("stop_hook_active") is True
+    agent = str(event.get("session_id") or "")
+    limit, size = session.config.stop.dry + 5, _size(_ledger(root))
+    back, after = send_back(loop, agent, session.last_run, size, again=again, limit=limit)
+    if not back:
+        return None
+    view = overview(session)
+    if session.baseline is None or view.data.get("stop", {}).get("now"):
+        return None
+    _save(root, after)
+    reason = (
+        "autoresearch: no stop rule is reached, so the session goes on. "
+        f"Next: {view.data['next']}. "
+        "If the user told you to stop or asked for something else, stop again and say so."
+    )
+    return {"decision": "block", "reason": reason}
+
+
+def _after_tool(event: Event, root: Path) -> Answer | None:
+    from autoresearch.hooks import shorten
+
+    if event.get("tool_name") != "Bash":
+        return None
+    response = event.get("tool_response")
+    if isinstance(response, dict):
+        # Claude Code: stdout and stderr apart, and an answer of the same shape in place of them.
+        text = _whole(response)
+        short = shorten(text) if text else None
+        kept = {key: response[key] for key in ("stderr", "interrupted", "isImage") if key in response}
+        return _specific(event, updatedToolOutput={"stdout": short, **kept}) if short else None
+    # Codex: the reason stands in for the output.
+    short = shorten(response) if isinstance(response, str) else None
+    return {"decision": "block", "reason": short} if short else None
+
+
+def _whole(response: Event) -> str | None:
+    """Claude Code's stdout; it cuts a very long one and names the file that holds all of it."""
+    try:
+        with Path(str(response["persistedOutputPath"])).open("rb") as kept:
+            return kept.read(4_000_000).decode("utf-8", "replace")
+    except (KeyError, OSError):
+        stdout = response.get("stdout")
+        return stdout if isinstance(stdout, str) else None
+
+
+def _specific(event: Event, **fields: Any) -> Answer:
+    return {"hookSpecificOutput": {"hookEventName": event["hook_event_name"], **fields}}
+
+
+def _read(root: Path) -> Any:
+    from autoresearch.hooks import Loop
+
+    try:
+        return Loop.read(json.loads((root / ".autoresearch" / "hook.json").read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError):
+        return Loop()
+
+
+def _save(root: Path, loop: Any) -> None:
+    from dataclasses import asdict
+
+    from autoresearch.files import ensure_directory, write_atomic
+
+    ensure_directory(root / ".autoresearch")
+    write_atomic(root / ".autoresearch" / "hook.json", json.dumps(asdict(loop)).encode())
+
+
+def _engage(root: Path, agent: str) -> None:
+    loop = _read(root)
+    if agent in loop.waiting:
+        _save(root, loop.engaged(agent))
+
+
+_HANDLERS = {"PreToolUse": _before_tool, "SessionStart": _start, "Stop": _stop, "PostToolUse": _after_tool}
