@@ -54,3 +54,9 @@ def test_a_broken_task_file_is_named_before_anything_runs(session: Session) -> N
     assert code == 2
     assert "rnu" in data["refused"][0]["error"]
     assert session("queue")[1]["count"] == 0
+
+
+def test_without_checks_the_ledger_says_so(session: Session) -> None:
+    (session.project.root / "autoresearch.checks.sh").unlink()
+    session.baseline()
+    assert session.run_line("baseline")["checks"] == "skipped (no checks)"

@@ -71,6 +71,10 @@ def _machine(project: Project, config: Config) -> Iterator[Finding]:
         yield Finding(
             "warn", "papers", "arxiv is missing: no papers", "Install the extra: autoresearch-skill[papers]"
         )
+    from autoresearch.engines.plan import plan_cpus
+
+    for sentence in plan_cpus(config.slots, config.cores_per_slot).warnings:
+        yield Finding("warn", "slots", sentence, "Lower slots in autoresearch.yaml, or leave it at auto")
     if config.engine == "skypilot":
         yield Finding("fail", "engine", "engine skypilot is not in this version", "Set engine: local")
 

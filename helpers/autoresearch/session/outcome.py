@@ -73,7 +73,7 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
     return Outcome(
         status=status if status in ("done", "crash", "checks_failed") else "crash",
         error=one_line(str(end.get("error") or ""), 300),
-        checks=one_line(str(checks[-1].get("status")), 60) if checks else "skipped (not reached)",
+        checks=one_line(str(checks[-1].get("status")), 60) if checks else _unchecked(status, invalid),
         base_failed=bool(end.get("base_failed")),
         verdict=verdict,
         invalid=one_line(invalid, 200),
@@ -97,6 +97,11 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
             for order, rows in blocks
         ),
     )
+
+
+def _unchecked(status: str, invalid: str) -> str:
+    """Why there is no checks record: a trial that went through to its end had none to run."""
+    return "skipped (no checks)" if status == "done" and not invalid else "skipped (not reached)"
 
 
 def _values(samples: Sequence[Record], side: str) -> list[float]:
