@@ -1,4 +1,4 @@
-"""Where things are in a target project. Only paths; nothing is read or written here."""
+"""Where things are in a target project. Only paths; no file is opened here, so that a hook starts fast."""
 
 from __future__ import annotations
 
@@ -18,6 +18,24 @@ SESSION_FILES = (
     "experiment.yaml",
     "instructions.md",
 )
+
+
+# What makes a directory the top of a session, ours or a peer's.
+MARKS = ("autoresearch.yaml", "autoresearch.jsonl", ".auto/log.jsonl")
+
+
+def session_root(start: Path, marks: tuple[str, ...] = MARKS) -> Path | None:
+    """The nearest directory, from `start` upwards, that holds one of `marks`.
+
+    Inside an experiment's worktree, which holds copies of them, it is the session that opened the worktree.
+    """
+    here = start.resolve()
+    places = (here, *here.parents)
+    opened = (p.parents[1] for p in places if p.name == "worktrees" and p.parent.name == ".autoresearch")
+    for place in (*opened, *places):
+        if any((place / mark).exists() for mark in marks):
+            return place
+    return None
 
 
 @dataclass(frozen=True)

@@ -56,18 +56,12 @@ def _answer(raw: bytes) -> Answer | None:
 
 
 def _session_root(event: Event) -> Path | None:
-    """The directory with a session, from the client's project directory or else the event's cwd upwards."""
-    for start in (event.get("cwd"), os.environ.get("CLAUDE_PROJECT_DIR")):
-        if not isinstance(start, str) or not start:
-            continue
-        here = Path(os.path.realpath(start))
-        places = [here, *here.parents]
-        # An experiment's worktree holds a copy of the config; the session is the one that opened it.
-        opened = (p.parents[1] for p in places if p.name == "worktrees" and p.parent.name == ".autoresearch")
-        for place in (*opened, *places):
-            if (place / "autoresearch.yaml").is_file():
-                return place
-    return None
+    """The directory with a session, from the event's cwd or else the client's project directory upwards."""
+    from autoresearch.project import session_root
+
+    starts = (event.get("cwd"), os.environ.get("CLAUDE_PROJECT_DIR"))
+    found = (session_root(Path(s), ("autoresearch.yaml",)) for s in starts if isinstance(s, str) and s)
+    return next((root for root in found if root is not None), None)
 
 
 def _before_tool(event: Event, root: Path) -> Answer | None:

@@ -12,7 +12,7 @@ from typing import Any
 from autoresearch.config import CONFIG_NAME, Config, load_config
 from autoresearch.errors import BadInput
 from autoresearch.files import locked
-from autoresearch.project import Project
+from autoresearch.project import Project, session_root
 
 Record = dict[str, Any]
 
@@ -110,17 +110,11 @@ class Session:
 
 
 def find_root(start: Path | None = None) -> Path:
-    """The nearest directory, from `start` upwards, that holds a session; `BadInput` where there is none.
-
-    Inside an experiment's worktree the session is the one that opened it, so commands work from there too.
-    """
+    """The top of the session that `start` (default: here) lies in; `BadInput` where there is none."""
     here = (start or Path.cwd()).resolve()
-    for place in (here, *here.parents):
-        if place.name == "worktrees" and place.parent.name == ".autoresearch":
-            return place.parent.parent
-    for place in (here, *here.parents):
-        if any((place / name).exists() for name in (CONFIG_NAME, "autoresearch.jsonl", ".auto/log.jsonl")):
-            return place
+    root = session_root(here)
+    if root is not None:
+        return root
     raise BadInput(
         f"no {CONFIG_NAME} in {here} or above it",
         fix="Start a session in the project's top directory",
