@@ -174,3 +174,20 @@ def test_records_of_the_same_type_from_other_tools_change_nothing() -> None:
         {"type": "revert", "experiment": None},
     ]
     assert build([*report_session(), *strange]).current == build(report_session()).current
+
+
+def test_a_keep_without_a_percentage_is_no_claim_and_breaks_no_status() -> None:
+    """A base of 0 has a difference but no percentage."""
+    from autoresearch.config import parse_config
+    from autoresearch.project import Project
+    from autoresearch.session.overview import _text, claimed_gain
+    from autoresearch.session.state import Session
+
+    config = parse_config("{name: t, objective: {metric: m}, scope: [s]}")
+    session = Session(Project(Path()), config, kept=[{"run": 2, "verdict": {"effect_pct": None}}])
+    gain = claimed_gain(session)
+    shown = {
+        "goal": "", "metric": "m", "baseline": 0.0, "branch": "b", "tip": "t", "claimed_gain_pct": gain,
+        "verified_gain": None, "stop": {"near": {}, "now": False}, "advice": "", "recent": [], "next": "n",
+    }  # fmt: skip
+    assert "best      b at t" in _text(session, shown, {})

@@ -117,7 +117,8 @@ def _text(session: Session, data: dict[str, Any], stages: dict[str, Stage]) -> s
     lines = [
         f"session   {session.config.name}: {data['goal']}".rstrip(": "),
         f"metric    {data['metric']}, baseline {data['baseline']:.6g} {objective.unit}".rstrip(),
-        f"best      {data['branch']} at {data['tip']}" + (f", claims {gain:+.1f} %" if session.kept else ""),
+        f"best      {data['branch']} at {data['tip']}"
+        + (f", claims {gain:+.1f} %" if gain is not None and session.kept else ""),
         *_verified_line(data["verified_gain"]),
         f"decided   {counts}; {session.runs_used} runs",
         f"stop      {', '.join(f'{k} {v}' for k, v in data['stop']['near'].items())}",
