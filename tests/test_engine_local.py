@@ -72,7 +72,7 @@ def test_a_plain_job_runs_in_its_own_copy(engine: LocalEngine, tmp_path: Path) -
     assert (result.status, result.metrics, result.exit_code, result.records) == ("done", {"x": 4.0}, 0, [])
     assert "before" in engine.tail(job)
     assert (source / "data").read_text() == "after!"
-    assert [state.job for state in engine.queue()] == [job]
+    assert list(engine.poll()) == [job]
 
 
 def test_ids_are_unique(engine: LocalEngine) -> None:
@@ -253,7 +253,7 @@ def test_setup_runs_once_per_content_for_bundles_and_its_failure_is_told(
 def test_tasks_for_clusters_are_refused(engine: LocalEngine) -> None:
     with pytest.raises(BadInput, match="num_nodes above 1"):
         submit(engine, "true", yaml="num_nodes: 2\n")
-    assert engine.queue() == []
+    assert engine.poll() == {}
 
 
 def test_first_come_first_served(tmp_path: Path) -> None:

@@ -109,10 +109,6 @@ class LocalEngine:
                 self._sweep(name)
         return states
 
-    def queue(self) -> list[JobState]:
-        """All jobs in order of submission."""
-        return list(self.poll().values())
-
     def fetch(self, job: str) -> JobResult:
         """Parse what the job has printed so far."""
         state = self.poll([job])[job]

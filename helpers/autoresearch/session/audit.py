@@ -154,9 +154,7 @@ def step(session: Session, *, runs: int = RUNS, ablate: int = ABLATE) -> Step:
             _plan(session, work)
             continue
         record = _conclude(session, work)
-        from autoresearch.ledger.store import append
-
-        append(session.project.ledger, record)
+        session.append(record)
         count_audit(session, record)
         _path(session).unlink(missing_ok=True)
         return Step({}, record)

@@ -90,10 +90,8 @@ def finish(session: Session, now: Pending) -> Record:
         workspace.create_branch(session.project, session.branch, now.commit)
     header = _header(session, manifest, now.commit)
     run = _run_line(session, now, outcome, report.to_json(), header)
-    from autoresearch.ledger.store import append
-
-    append(session.project.ledger, header)
-    append(session.project.ledger, run)
+    session.append(header)
+    session.append(run)
     pending_path(session).unlink(missing_ok=True)
     open_segment(session, header)
     count_run(session, run)

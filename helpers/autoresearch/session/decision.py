@@ -200,7 +200,7 @@ def _keep(
     # Before the ledger line, so that the same command works once the user has mended it.
     workspace.require_free(session.project, session.branch)
     record |= {"status": "keep", "commit": commit[:7], "commit_full": commit, "parent": tip}
-    _append(session, record)
+    session.append(record)
     workspace.advance(session.project, session.branch, commit, tip)
     return _close(session, experiment, record, Exit.DONE)
 
@@ -217,7 +217,7 @@ def _finish(
     patch.parent.mkdir(parents=True, exist_ok=True)
     patch.write_bytes(workspace.diff(session.project.root, candidate.parent, candidate.tree))
     record["patch"] = str(patch.relative_to(session.project.root))
-    _append(session, record)
+    session.append(record)
     return _close(session, experiment, record, code)
 
 
@@ -267,9 +267,3 @@ def commit_message(session: Session, record: dict[str, Any]) -> str:
     if record.get("literature_source"):
         lines.append(f"Literature-Source: {one_line(record['literature_source'], 300)}")
     return "\n".join(lines) + "\n"
-
-
-def _append(session: Session, record: dict[str, Any]) -> None:
-    from autoresearch.ledger.store import append
-
-    append(session.project.ledger, record)

@@ -184,10 +184,8 @@ def _ids(candidate: workspace.Candidate) -> dict[str, Any]:
 
 
 def _record(session: Session, experiment: Experiment, record: dict[str, Any]) -> None:
-    from autoresearch.ledger.store import append
-
     line = {"type": record["type"], "experiment": experiment.id, **record, "timestamp": now_ms()}
-    append(session.project.ledger, line)
+    session.append(line)
     experiment.jobs.append(line)
 
 

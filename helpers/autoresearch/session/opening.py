@@ -59,7 +59,7 @@ def open_experiment(
             "source": one_line(source or idea_fields.get("source", ""), 300),
             "timestamp": now_ms(),
         }
-        _append(session, record)
+        session.append(record)
     except BaseException:
         # Without its ledger line the experiment does not exist, so its copy must not either.
         workspace.close_worktree(session.project, name)
@@ -92,9 +92,3 @@ def _idea_fields(session: Session, idea: str | None) -> dict[str, Any]:
 
     found = get(session.project.ideas, idea)
     return {"text": found.text, "gain": found.gain_pct, "source": found.source}
-
-
-def _append(session: Session, record: dict[str, Any]) -> None:
-    from autoresearch.ledger.store import append
-
-    append(session.project.ledger, record)

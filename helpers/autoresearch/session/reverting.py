@@ -58,9 +58,7 @@ def drop(session: Session, name: str, reason: str = "") -> Record:
         "reason": why,
         "timestamp": now_ms(),
     }
-    from autoresearch.ledger.store import append
-
-    append(session.project.ledger, record)
+    session.append(record)
     count_revert(session, record)
     workspace.advance(session.project, session.branch, commit, tip)
     return record

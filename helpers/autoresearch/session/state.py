@@ -100,6 +100,12 @@ class Session:
             )
         return found
 
+    def append(self, record: Record) -> None:
+        """Write one line to the ledger. Counting it is the caller's, who knows what the line is."""
+        from autoresearch.ledger.store import append
+
+        append(self.project.ledger, record)
+
     def started(self) -> Record:
         """The header; `BadInput` when there is no baseline yet."""
         if self.header is None or self.baseline is None:
