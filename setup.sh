@@ -20,7 +20,7 @@ TEXT
 }
 
 # What travels into a project: enough to read, to run and to install from again.
-readonly SHIPPED="SKILL.md instructions.md experiment.yaml setup.sh pyproject.toml README.md LICENSE CHANGELOG.md helpers templates .claude-plugin hooks package.json pi"
+readonly SHIPPED="SKILL.md instructions.md experiment.yaml setup.sh pyproject.toml README.md LICENSE CHANGELOG.md helpers references templates .claude-plugin hooks package.json pi"
 readonly PACKAGE=autoresearch-skill SKILL=.agents/skills/autoresearch LINK=.claude/skills/autoresearch
 STAMP=$(date +%Y%m%d-%H%M%S)
 readonly STAMP

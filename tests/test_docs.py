@@ -20,7 +20,8 @@ from autoresearch.config import Config, parse_config
 from autoresearch.errors import Exit
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("README.md", "SKILL.md", "instructions.md")
+REFERENCES = tuple(sorted(f"references/{path.name}" for path in (ROOT / "references").glob("*.md")))
+DOCUMENTS = ("README.md", "SKILL.md", "instructions.md", *REFERENCES)
 BLOCK = re.compile(
     r"^(?P<indent> *)```(?:console|bash)\n(?P<body>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
 )
@@ -79,7 +80,8 @@ def test_words_in_code_quotes_are_commands(name: str) -> None:
 def test_every_block_of_the_documents_is_read() -> None:
     for name in DOCUMENTS:
         fences = len(re.findall(r"^ *```(?:console|bash)$", text(name), re.MULTILINE))
-        assert fences == len([*BLOCK.finditer(text(name))]) > 0
+        assert fences == len([*BLOCK.finditer(text(name))])
+        assert fences > 0 or name in REFERENCES
 
 
 def test_waits_fit_into_an_agents_shell() -> None:
@@ -143,7 +145,14 @@ def test_the_readme_lists_every_command_and_defends_every_dependency() -> None:
 def test_links_lead_somewhere() -> None:
     for name in (*DOCUMENTS, "CHANGELOG.md"):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text(name)):
-            assert (ROOT / target).exists(), f"{name}: {target}"
+            assert ((ROOT / name).parent / target).exists(), f"{name}: {target}"
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_playbook_is_short_and_somebody_sends_the_agent_there(name: str) -> None:
+    assert len(text(name).splitlines()) < 120
+    sent = [other for other in DOCUMENTS if other != name and f"({name})" in text(other)]
+    assert sent, f"no document links to {name}"
 
 
 def keys(data: object) -> object:

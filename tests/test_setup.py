@@ -23,7 +23,7 @@ from autoresearch import __version__
 ROOT = Path(__file__).resolve().parents[1]
 TRAVELS = [
     "SKILL.md", "instructions.md", "experiment.yaml", "setup.sh", "pyproject.toml", "README.md", "LICENSE",
-    "CHANGELOG.md", "helpers", "templates", ".claude-plugin", "hooks", "package.json", "pi",
+    "CHANGELOG.md", "helpers", "references", "templates", ".claude-plugin", "hooks", "package.json", "pi",
 ]  # fmt: skip
 SKILL = Path(".agents/skills/autoresearch")
 LINK = Path(".claude/skills/autoresearch")

@@ -17,7 +17,7 @@ from conftest import commit_all, write_project
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = (
     "SKILL.md", "instructions.md", "experiment.yaml", "setup.sh", "pyproject.toml", "README.md", "LICENSE",
-    "CHANGELOG.md", "helpers", "templates", ".claude-plugin", "hooks", "package.json", "pi",
+    "CHANGELOG.md", "helpers", "references", "templates", ".claude-plugin", "hooks", "package.json", "pi",
 )  # fmt: skip
 
 
