@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch.project import Project
+from slurm.lab import Lab, NoLab, running_lab
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -111,3 +112,13 @@ def autoresearch(project: Project) -> Iterator[Run]:
 
     yield run
     run("cancel", "--all")
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """The real SkyPilot on a Slurm cluster of this machine, for tests/slurm."""
+    try:
+        with running_lab(nodes=3, name=os.environ.get("SLURM_LAB_NAME", "lab")) as found:
+            yield found
+    except NoLab as exc:
+        pytest.fail(str(exc))  # setup.sh --test slurm has looked before: this is no reason to skip

@@ -13,6 +13,7 @@ run_suite() { # SUITE
   esac
   need_git
   find_python
+  if [ "$suite" = slurm ] && ! lab_possible; then return; fi
   venv="$SCRIPT_DIR/.venv"
   test_environment "$venv"
   PATH="$venv/bin:$PATH"
@@ -41,11 +42,33 @@ run_suite() { # SUITE
       step "pytest tests/clients"
       pytest tests/clients --durations=0
       ;;
+    slurm)
+      sky_for_tests "$venv/skypilot"
+      if [ -z "${AUTORESEARCH_SKY_PYTHON:-}" ]; then no_lab "SkyPilot could not be installed." && return; fi
+      step "pytest tests/slurm: the real SkyPilot on a Slurm cluster of this machine"
+      SLURM_LAB_VENV=$(dirname "$(dirname "$AUTORESEARCH_SKY_PYTHON")") SLURM_LAB_UV=${SLURM_LAB_UV:-$venv/bin/uv} \
+        SLURM_LAB=1 pytest tests/slurm --durations=0
+      ;;
     *)
       step "pytest tests/$suite"
       pytest "tests/$suite"
       ;;
   esac
+}
+
+lab_possible() { # installs the Debian packages of tests/slurm/up.sh, or says why there can be no lab
+  local said as_root=()
+  if [ "$(id -u)" != 0 ]; then
+    if ! sudo -n true 2>/dev/null; then no_lab "it needs root, or sudo without a password." && return 1; fi
+    as_root=(sudo -n)
+  fi
+  step "Slurm: Debian packages"
+  if ! said=$("${as_root[@]}" bash tests/slurm/up.sh --packages 2>&1); then no_lab "$said" && return 1; fi
+}
+
+no_lab() { # SENTENCE: loud, and a failure where the suite must not be skipped
+  if [ -n "${SLURM_LAB_REQUIRED:-}" ]; then die 3 "the Slurm suite cannot run: $1"; fi
+  printf 'setup.sh: THE SLURM SUITE WAS SKIPPED: %s\n' "$1" >&2
 }
 
 test_environment() { # DIR: exactly the locked packages, and this checkout
@@ -77,6 +100,7 @@ clients_for_tests() { # real agent clients from npm, kept in the cache until the
 }
 
 sky_for_tests() { # DIR: SkyPilot validates experiment.yaml; its packages stay apart from ours
+  if [ -n "${AUTORESEARCH_SKY_PYTHON:-}" ]; then return; fi
   if [ ! -f "$1/ready" ]; then
     step "environment: $1, with SkyPilot (about a minute, once)"
     if make_venv "$1" && pip_install "$1" 'skypilot[slurm]>=0.14,<0.16'; then

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Takes a lab down: API server, VMs, daemons, account, hosts line, files.
+#   sudo bash down.sh DIRECTORY        (the directory that holds the env file)
+# Ends only processes whose ids up.sh wrote down, what still holds files of the lab, and what belongs to the account
+# that up.sh made. SLURM_LAB_KEEP=1 keeps the directory, for its logs.
+set -uo pipefail
+
+LAB=${1:-${SLURM_LAB_DIR:-}}
+[ "$(id -u)" = 0 ] || { echo "down.sh: it needs root (sudo bash $0 DIRECTORY)." >&2 && exit 3; }
+[ -n "$LAB" ] && [ -f "$LAB/pids" ] || { echo "down.sh: no lab in '$LAB'." >&2 && exit 2; }
+LAB=$(cd "$LAB" && pwd -P)
+NAME=$(cat "$LAB/name")
+PATH=$PATH:/usr/sbin:/sbin
+export SLURM_CONF=$LAB/etc/slurm.conf
+
+daemon() { case $(cat "/proc/$1/comm" 2>/dev/null) in munged | slurmctld | slurmd | sshd) ;; *) return 1 ;; esac }
+holds_ours() { ls -l "/proc/$1/fd" 2>/dev/null | grep -qF " $LAB/"; }
+any_daemon() { for p in $pids; do if daemon "$p"; then return; fi; done && return 1; }
+
+# The API server; the VMs are Slurm jobs and go with Slurm, without a graceful end, for their files go too.
+if [ -f "$LAB/env.sh" ]; then
+  (. "$LAB/env.sh" && timeout 60 sky api stop) >/dev/null 2>&1
+fi
+for job in $(timeout 10 squeue -h -o %A 2>/dev/null); do
+  timeout 10 scancel --full --signal=KILL "$job" 2>/dev/null
+  timeout 10 scancel "$job" 2>/dev/null
+done
+for _ in $(seq 60); do if [ -z "$(timeout 5 squeue -h 2>/dev/null)" ]; then break; else sleep 0.5; fi; done
+
+pids=$(cat "$LAB/pids" "$LAB"/run/*.pid 2>/dev/null | grep -E '^[0-9]+$' | sort -rnu)
+for p in $pids; do if daemon "$p"; then kill "$p" 2>/dev/null; fi; done
+for _ in $(seq 40); do if any_daemon; then sleep 0.25; else break; fi; done
+for p in $pids $(pgrep -x slurmstepd); do if holds_ours "$p"; then kill -9 "$p" 2>/dev/null; fi; done
+
+if [ -f "$LAB/created-account" ]; then
+  account=$(cat "$LAB/created-account")
+  if uid=$(id -u "$account" 2>/dev/null); then
+    for p in $(ps -o pid= -u "$uid"); do kill -9 "$p" 2>/dev/null; done
+    rm -rf "$(dirname "$(mktemp -u)")/uv_cache_$uid" # SkyPilot's, on the nodes
+    userdel "$account" 2>/dev/null
+  fi
+fi
+if grep -q "# slurm-lab $NAME\$" /etc/hosts; then
+  hosts=$(mktemp)
+  grep -v "# slurm-lab $NAME\$" /etc/hosts >"$hosts"
+  cat "$hosts" >/etc/hosts # in place: it may be a mount
+  rm -f "$hosts"
+fi
+if [ "${SLURM_LAB_KEEP:-0}" = 1 ]; then rm -f "$LAB/pids"; else rm -rf "$LAB"; fi
+echo "[lab $NAME] down" >&2

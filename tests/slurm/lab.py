@@ -1,0 +1,91 @@
+"""The lab of up.sh and down.sh, from Python: for the tests beside this file and for benchmarks/sky_makespan.py."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+AS_ROOT = () if os.geteuid() == 0 else ("sudo", "-n")
+
+
+class NoLab(Exception):
+    """This machine cannot have a lab; the text says why."""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running lab. `env` is what its client needs: HOME, PATH, SLURM_CONF and SkyPilot's settings."""
+
+    directory: Path
+    name: str
+    env: Mapping[str, str]
+
+    @property
+    def infra(self) -> str:
+        return f"slurm/{self.name}/cpu"
+
+    def sky(self, *words: str, cwd: Path | None = None, timeout: float = 300) -> str:
+        """Run `sky WORDS`; returns its stdout, and raises with its output when it fails."""
+        return self.run("sky", *words, cwd=cwd, timeout=timeout)
+
+    def run(self, *words: str, cwd: Path | None = None, timeout: float = 60, root: bool = False) -> str:
+        """Run a command in the lab's environment."""
+        keep = [f"{key}={self.env[key]}" for key in ("SLURM_CONF", "PATH")]
+        done = subprocess.run(
+            [*AS_ROOT, "env", *keep, *words] if root else words,
+            env=dict(self.env), cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise AssertionError(f"{' '.join(words)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done.stdout
+
+    def vms(self) -> dict[str, str]:
+        """{name of the VM's Slurm job: its id}; SkyPilot appends a hash of the user to the name it was given."""
+        said = self.run("squeue", "-h", "-t", "RUNNING,PENDING", "-o", "%j %A")
+        return dict(line.split() for line in said.splitlines())
+
+    def kill_vm(self, vm: str) -> None:
+        """Take a VM away behind SkyPilot's back, as a preemption does: at once, with everything that runs on it."""
+        (job,) = (job for name, job in self.vms().items() if name == vm or name.startswith(f"{vm}-"))
+        self.run("scancel", "--full", "--signal=KILL", job, root=True)
+        self.run("scancel", job, root=True)
+
+
+@contextmanager
+def running_lab(nodes: int = 3, name: str = "lab") -> Iterator[Lab]:
+    """Bring a lab up, and take it down whatever happens. `NoLab` where there can be none."""
+    knobs = {"SLURM_LAB_NODES": str(nodes), "SLURM_LAB_NAME": name}
+    kinds = ("SLURM_LAB_", "UV_", "PIP_", "SSL_", "PYENV_")
+    passed = [f"{k}={v}" for k, v in os.environ.items() if k.startswith(kinds)]
+    up = subprocess.run(
+        [*AS_ROOT, "env", *passed, *(f"{k}={v}" for k, v in knobs.items()), f"PATH={os.environ['PATH']}",
+         "bash", str(HERE / "up.sh")],
+        capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    if up.returncode == 3:
+        raise NoLab(up.stderr.strip().splitlines()[-1])
+    if up.returncode:
+        raise AssertionError(f"up.sh: exit {up.returncode}\n{up.stderr}")
+    env_file = Path(up.stdout.strip().splitlines()[-1])
+    try:
+        yield Lab(env_file.parent, name, _environment(env_file))
+    finally:
+        subprocess.run(
+            [*AS_ROOT, "env", f"SLURM_LAB_KEEP={os.environ.get('SLURM_LAB_KEEP', '0')}",
+             "bash", str(HERE / "down.sh"), str(env_file.parent)],
+            timeout=300, check=True,
+        )  # fmt: skip
+
+
+def _environment(env_file: Path) -> dict[str, str]:
+    """What a shell has after reading the env file; nothing of the caller's home, Slurm or SkyPilot leaks in."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "SKYPILOT_", "GIT_CONFIG"))}
+    said = subprocess.run(
+        ["bash", "-c", f". '{env_file}' && env -0"], env=kept, capture_output=True, text=True, check=True
+    ).stdout
+    return dict(line.split("=", 1) for line in said.split("\0") if "=" in line)
