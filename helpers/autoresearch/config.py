@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -153,6 +154,34 @@ def _check_metrics(config: Config, where: str) -> None:
             raise BadInput(f"{where}: {kind} names {config.objective.metric}, which is the objective")
         if len(set(names)) < len(names):
             raise BadInput(f"{where}: {kind} names a metric twice")
+
+
+def with_max_experiments(text: str, most: int) -> str:
+    """The YAML text with `stop.max_experiments` set and everything else, comments too, as it was."""
+    old = parse_config(text)
+    if re.search(r"\bmax_experiments:", text):
+        new = re.sub(
+            r"(^[^#\n]*\bmax_experiments:)[ \t]*[^\s,}]+", rf"\g<1> {most}", text, count=1, flags=re.MULTILINE
+        )
+    elif re.search(r"^stop:[ \t]*\{", text, re.MULTILINE):
+        new = re.sub(
+            r"^stop:[ \t]*\{", f"stop: {{max_experiments: {most}, ", text, count=1, flags=re.MULTILINE
+        )
+    elif re.search(r"^stop:[ \t]*(#.*)?$", text, re.MULTILINE):
+        new = re.sub(r"^(stop:.*)$", rf"\1\n  max_experiments: {most}", text, count=1, flags=re.MULTILINE)
+    else:
+        new = text.rstrip("\n") + f"\nstop:\n  max_experiments: {most}\n"
+    wanted = msgspec.structs.replace(old, stop=msgspec.structs.replace(old.stop, max_experiments=most))
+    try:
+        done = parse_config(new) == wanted
+    except BadInput:
+        done = False
+    if not done:
+        raise BadInput(
+            f"cannot set stop.max_experiments in this {CONFIG_NAME}",
+            fix=f"Write max_experiments: {most} under stop:",
+        )
+    return new
 
 
 def load_config(root: Path) -> Config:

@@ -14,7 +14,7 @@ from typing import Any
 
 from autoresearch.config import Config
 from autoresearch.errors import BadInput, IntegrityFault
-from autoresearch.project import EVALUATOR_FILES, SESSION_FILES, Project
+from autoresearch.project import EVALUATOR_FILES, SESSION_DIRS, SESSION_FILES, Project
 from autoresearch.workspace import Change
 
 BENCHMARK, CHECKS, DEPS = EVALUATOR_FILES
@@ -174,7 +174,7 @@ def violations(
         inside = path[len(prefix) :] if path.startswith(prefix) else None
         if inside is not None and inside in protected:
             found.append(f"{path} belongs to the evaluator")
-        elif inside is not None and inside in SESSION_FILES:
+        elif inside is not None and (inside in SESSION_FILES or inside.split("/")[0] in SESSION_DIRS):
             found.append(f"{path} belongs to the session")
         elif posixpath.basename(path) in _GIT_CONTROL:
             found.append(f"{path} changes what git checks out")

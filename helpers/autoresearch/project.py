@@ -20,6 +20,12 @@ SESSION_FILES = (
 )
 
 
+# pi-autoresearch's newer layout: every file of a session in one directory.
+AUTO = ".auto"
+AUTO_FILES = ("log.jsonl", "prompt.md", "ideas.md", "measure.sh", "checks.sh", "config.json")
+# Directories that a session owns: never part of a candidate's diff either, as what is in them runs on this machine.
+SESSION_DIRS = (AUTO, "autoresearch.hooks")
+
 # What makes a directory the top of a session, ours or a peer's.
 MARKS = ("autoresearch.yaml", "autoresearch.jsonl", ".auto/log.jsonl")
 
@@ -45,14 +51,28 @@ class Project:
     root: Path
 
     @property
+    def auto(self) -> bool:
+        """Whether the session lives in `.auto/`: pi-autoresearch began it there, and its reader looks nowhere else.
+
+        A ledger decides; where there is none yet, any of its session files does.
+        """
+        auto = self.root / AUTO
+        if (auto / "log.jsonl").exists():
+            return True
+        if (self.root / "autoresearch.jsonl").exists():
+            return False
+        return any((auto / name).exists() for name in AUTO_FILES)
+
+    def _at(self, auto: str, flat: str) -> Path:
+        return self.root / AUTO / auto if self.auto else self.root / flat
+
+    @property
     def ledger(self) -> Path:
-        """The ledger: `.auto/log.jsonl` where a pi-autoresearch session has begun, else `autoresearch.jsonl`."""
-        auto = self.root / ".auto" / "log.jsonl"
-        return auto if auto.exists() else self.root / "autoresearch.jsonl"
+        return self._at("log.jsonl", "autoresearch.jsonl")
 
     @property
     def document(self) -> Path:
-        return self.root / "autoresearch.md"
+        return self._at("prompt.md", "autoresearch.md")
 
     @property
     def improvements(self) -> Path:
@@ -60,7 +80,7 @@ class Project:
 
     @property
     def ideas(self) -> Path:
-        return self.root / "autoresearch.ideas.md"
+        return self._at("ideas.md", "autoresearch.ideas.md")
 
     @property
     def chart(self) -> Path:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from autoresearch.cli._output import emit, json_option
-from autoresearch.config import CONFIG_NAME, parse_config
+from autoresearch.config import CONFIG_NAME, parse_config, with_max_experiments
 from autoresearch.errors import BadInput
 from autoresearch.project import Project
 from autoresearch.resources import shipped
+
+if TYPE_CHECKING:
+    from autoresearch.session.adopt import Begun
 
 # (template, file in the project, executable)
 _FILES = (
@@ -24,36 +28,27 @@ _FILES = (
 
 @click.command(epilog="Exit codes: 0 written, 2 wrong use or a session is here already.")
 @click.option("--name", help="Session name; the branch is autoresearch/NAME. Default: the directory's name.")
-@click.option("--goal", default="", help="The goal in one sentence.")
-@click.option("--metric", default="time_s", show_default=True, help="Name of the METRIC that decides.")
-@click.option("--unit", default="", help="Unit of the metric, such as s or bytes.")
-@click.option(
-    "--direction",
-    type=click.Choice(["lower", "higher"]),
-    default="lower",
-    show_default=True,
-    help="Which is better.",
-)
-@click.option("--scope", multiple=True, required=True, help="Glob of files that may change (repeatable).")
+@click.option("--goal", help="The goal in one sentence.")
+@click.option("--metric", help="Name of the METRIC that decides. Default: time_s.")
+@click.option("--unit", help="Unit of the metric, such as s or bytes.")
+@click.option("--direction", type=click.Choice(["lower", "higher"]), help="Which is better. Default: lower.")
+@click.option("--scope", multiple=True, help="Glob of files that may change (repeatable); required.")
 @click.option("--off-limits", multiple=True, help="Glob inside scope that must not change (repeatable).")
 @click.option("--evaluator", multiple=True, help="Glob of further benchmark files to freeze (repeatable).")
 @click.option(
     "--build", default="", help="Clean build command, run in a fresh tree; empty when there is none."
 )
+@click.option("--max-iterations", type=click.IntRange(1), help="End the session after so many experiments.")
+@click.option(
+    "--continue",
+    "continued",
+    is_flag=True,
+    help="Go on from a session that pi-autoresearch or another loop began here; options win over what it says.",
+)
 @click.option("--force", is_flag=True, help=f"Replace {CONFIG_NAME}; the old one is kept as a backup.")
 @json_option
 def command(
-    name: str | None,
-    goal: str,
-    metric: str,
-    unit: str,
-    direction: str,
-    scope: tuple[str, ...],
-    off_limits: tuple[str, ...],
-    evaluator: tuple[str, ...],
-    build: str,
-    force: bool,
-    as_json: bool,
+    name: str | None, max_iterations: int | None, continued: bool, force: bool, as_json: bool, **given: Any
 ) -> None:
     """Scaffold a session in this directory.
 
@@ -61,38 +56,99 @@ def command(
     experiment.yaml. Your files are never overwritten.
 
     \b
-    Example:
+    Examples:
       autoresearch init --goal "Parse faster" --metric time_s --unit s --scope 'src/**'
+      autoresearch init --continue
     """
     root = Path.cwd()
-    filled = _render_config(
-        name=name or _default_name(root), goal=goal, metric=metric, unit=unit, direction=direction,
-        scope=list(scope), off_limits=list(off_limits), evaluator=list(evaluator), build=build,
-    )  # fmt: skip
+    begun = _begun(root) if continued else None
+    values = _values(begun, given)
+    if not values["scope"]:
+        raise BadInput(
+            "init needs to know which files may change", fix="Add --scope 'src/**', once for each glob",
+            next="autoresearch init --help",
+        )  # fmt: skip
+    filled = _render_config(name=name or _default_name(root, continued=continued), **values)
+    most = max_iterations or (begun.max_experiments if begun else None)
+    if most is not None:
+        filled = with_max_experiments(filled, most)
     parse_config(filled)
-    written = [_write_config(root, filled, force)]
+    written = [_write_config(root, filled, force=force, continued=continued)]
+    scripts = dict(begun.scripts) if begun else {}
     for template, target, executable in _FILES:
         path = root / target
         if not path.exists():
-            path.write_bytes(shipped(template).read_bytes())
+            text = scripts.get(target)
+            path.write_bytes(shipped(template).read_bytes() if text is None else text.encode())
             path.chmod(0o755 if executable else 0o644)
             written.append(target)
+    history = _take_history(begun) if begun else {}
     from autoresearch.report import render_all
 
-    written += [
-        path.name for path in render_all(Project(root), chart=False) if path.name == "autoresearch.md"
-    ]
+    document = Project(root).document
+    written += [path.name for path in render_all(Project(root), chart=False) if path == document]
     left = [target for _, target, _ in _FILES if target not in written]
     lines = [f"wrote {', '.join(written)}"]
     if left:
         lines.append(f"left as they are: {', '.join(left)}")
-    lines.append("next: write autoresearch.sh and autoresearch.checks.sh, then autoresearch doctor")
-    data = {"written": written, "left": left, "root": str(root), "next": "autoresearch doctor"}
+    lines += [f"{key}: {value}" for key, value in history.items()]
+    wrapped = [target for target in scripts if target in written]
+    mend = [] if "autoresearch.sh" in (*left, *wrapped) else ["autoresearch.sh"]
+    mend += [] if "autoresearch.checks.sh" in (*left, *wrapped) else ["autoresearch.checks.sh"]
+    first = f"write {' and '.join(mend)}, then " if mend else ""
+    lines.append(f"next: {first}autoresearch doctor")
+    data = {"written": written, "left": left, "root": str(root), **history, "next": "autoresearch doctor"}
     emit(data, "\n".join(lines), as_json=as_json)
 
 
-def _default_name(root: Path) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", root.name).strip("-._")[:60] or "session"
+def _begun(root: Path) -> Begun:
+    from autoresearch.session.adopt import find
+
+    found = find(root)
+    if found is None:
+        raise BadInput(
+            "no session of another loop is here (.auto/, autoresearch.jsonl or results.tsv)",
+            fix="Leave --continue out, or run it in the directory that holds the log",
+            next="autoresearch status",
+        )
+    return found
+
+
+def _values(begun: Begun | None, given: dict[str, Any]) -> dict[str, Any]:
+    """What the config is filled with: options first, then what another loop's session says, then defaults."""
+    known: dict[str, Any] = {"metric": "time_s", "direction": "lower", "goal": "", "unit": "", "build": ""}
+    lists: dict[str, tuple[str, ...]] = {"scope": (), "off_limits": (), "evaluator": ()}
+    if begun is not None:
+        says = {"metric": begun.metric, "direction": begun.direction, "goal": begun.goal, "unit": begun.unit}
+        known |= {"metric": "metric"} | {key: value for key, value in says.items() if value}
+        lists = {"scope": begun.scope, "off_limits": begun.off_limits, "evaluator": begun.evaluator}
+    known |= {key: given[key] for key in known if given[key] is not None}
+    scope = given["scope"] or lists["scope"]
+    more = {key: list(dict.fromkeys([*lists[key], *given[key]])) for key in ("off_limits", "evaluator")}
+    return known | more | {"scope": list(dict.fromkeys(scope))}
+
+
+def _take_history(begun: Begun) -> dict[str, Any]:
+    """Make the other loop's log our history; what to tell about it."""
+    from autoresearch.session.adopt import take_history
+
+    copied = take_history(begun)
+    told = f"{begun.runs} runs of {begun.kind}" + (
+        f", copied from {begun.log.name}" if copied and begun.log else ""
+    )
+    warning = {} if begun.direction else {"note": "its log does not say which way is better: check direction"}
+    return {"history": told, **warning}
+
+
+def _default_name(root: Path, *, continued: bool) -> str:
+    """The directory's name; a number follows where another loop has a branch of that name."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", root.name).strip("-._")[:60] or "session"
+    if not continued:
+        return name
+    from autoresearch.git import resolve
+
+    names = [name, *(f"{name}-{number}" for number in range(2, 100))]
+    return next((n for n in names if resolve(root, f"refs/heads/autoresearch/{n}") is None), name)
 
 
 def _render_config(**values: object) -> str:
@@ -104,9 +160,12 @@ def _render_config(**values: object) -> str:
     )
 
 
-def _write_config(root: Path, text: str, force: bool) -> str:
+def _write_config(root: Path, text: str, *, force: bool, continued: bool) -> str:
     path = root / CONFIG_NAME
-    if Project(root).ledger.exists() and not force:
+    if Project(root).ledger.exists() and not force and not continued:
+        from autoresearch.session.adopt import refuse_foreign
+
+        refuse_foreign(root)
         raise BadInput("a ledger is here already", fix="Go on with it", next="autoresearch status")
     if path.exists():
         if not force:

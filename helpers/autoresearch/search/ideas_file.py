@@ -13,6 +13,7 @@ from pathlib import Path
 
 from autoresearch.errors import BadInput, EnvironmentMissing
 from autoresearch.files import locked, write_atomic
+from autoresearch.project import AUTO
 from autoresearch.safetext import clean, one_line
 from autoresearch.search.ideas import (
     OPEN,
@@ -158,7 +159,8 @@ def _parse(path: Path, empty: str = "") -> tuple[str, Document]:
 
 
 def _lock(path: Path) -> Path:
-    return path.parent / ".autoresearch" / "ideas.lock"
+    root = path.parent.parent if path.parent.name == AUTO else path.parent
+    return root / ".autoresearch" / "ideas.lock"
 
 
 def _highest(path: Path) -> int:

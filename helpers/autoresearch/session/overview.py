@@ -66,8 +66,12 @@ def _before(session: Session) -> Overview:
     waiting = pending(session)
     follow = f"autoresearch baseline {POLL}" if waiting else "autoresearch doctor"
     state = "the baseline is being measured" if waiting else "no baseline yet"
-    data = {"session": session.config.name, "state": state, "next": follow}
-    return Overview(data, f"{session.config.name}: {state}\nnext: {follow}", Exit.DONE)
+    data: dict[str, Any] = {"session": session.config.name, "state": state, "next": follow}
+    text = f"{session.config.name}: {state}"
+    if session.history:
+        data["history"] = f"{session.history} runs of another loop; their numbers are not compared with ours"
+        text += f"\nhistory   {data['history']}"
+    return Overview(data, f"{text}\nnext: {follow}", Exit.DONE)
 
 
 def claimed_gain(session: Session) -> float | None:

@@ -12,6 +12,7 @@ from typing import Any
 from autoresearch.config import CONFIG_NAME, Config, load_config
 from autoresearch.errors import BadInput
 from autoresearch.files import locked
+from autoresearch.ledger.records import number
 from autoresearch.project import Project, session_root
 
 Record = dict[str, Any]
@@ -42,6 +43,7 @@ class Session:
 
     `kept` and `keeps` leave out what was backed out since (`reverted`: those run lines). `head` is the commit of the
     last keep or revert, `audit` the last audit's line, `unaudited` the keeps and reverts since then.
+    `history` counts runs that another loop wrote into this ledger: they are read, and never mixed with ours.
     """
 
     project: Project
@@ -63,6 +65,8 @@ class Session:
     head: str | None = None
     audit: Record | None = None
     unaudited: int = 0
+    history: int = 0
+    in_segment: int = 0
 
     @property
     def branch(self) -> str:
@@ -71,7 +75,7 @@ class Session:
     @property
     def next_segment(self) -> int:
         """The number that the next header's segment gets."""
-        return max(self.segment, 0) if self.baseline is None else self.segment + 1
+        return self.segment + 1 if self.in_segment else max(self.segment, 0)
 
     @property
     def decided(self) -> int:
@@ -119,6 +123,11 @@ def find_root(start: Path | None = None) -> Path:
     """The top of the session that `start` (default: here) lies in; `BadInput` where there is none."""
     here = (start or Path.cwd()).resolve()
     root = session_root(here)
+    if root is not None and (root / CONFIG_NAME).exists():
+        return root
+    from autoresearch.session.adopt import refuse_foreign
+
+    refuse_foreign(root or here)
     if root is not None:
         return root
     raise BadInput(
@@ -135,6 +144,8 @@ def replay(project: Project, config: Config, records: Iterator[Record]) -> Sessi
         kind = record.get("type")
         if kind == "config":
             open_segment(session, record)
+        elif session.header is None or _is_foreign_run(record):
+            _count_history(session, record)
         elif kind == "experiment":
             session.experiments[str(record.get("experiment"))] = Experiment(
                 str(record.get("experiment")), record
@@ -145,22 +156,45 @@ def replay(project: Project, config: Config, records: Iterator[Record]) -> Sessi
             count_audit(session, record)
         elif kind == "revert" and record.get("experiment") and record.get("commit"):
             count_revert(session, record)
-        elif isinstance(record.get("run"), int) and not isinstance(record.get("run"), bool):
+        elif _is_run(record):
             count_run(session, record)
     return session
 
 
 def open_segment(session: Session, record: Record) -> None:
-    """Start counting anew under a header. As in the peers' files, two headers without a run between are one."""
+    """Start counting anew under a header. As in the peers' files, two headers without a run between are one.
+
+    Another loop's header, which names no frozen evaluator, opens no session of ours: what follows it is history.
+    """
     session.segment = session.next_segment
-    session.header = record
+    session.in_segment = 0
+    session.header = record if isinstance(record.get("evaluator"), dict) else None
     session.baseline = None
     session.tests = session.keeps = session.dry = 0
     session.by_status = {}
     session.kept, session.reverted = [], []
     session.head = session.audit = None
     session.unaudited = 0
-    session.started_ms = session.started_ms or int(record.get("timestamp") or 0)
+    if session.header is not None:
+        session.started_ms = session.started_ms or int(record.get("timestamp") or 0)
+
+
+def _is_run(record: Record) -> bool:
+    return isinstance(record.get("run"), int) and not isinstance(record.get("run"), bool)
+
+
+def _is_foreign_run(record: Record) -> bool:
+    """Whether another loop appended this run under our header: it names no experiment of ours."""
+    return _is_run(record) and not record.get("experiment") and not record.get("kind")
+
+
+def _count_history(session: Session, record: Record) -> None:
+    if number(record.get("run")) is None:
+        return
+    session.history += 1
+    if session.header is None:
+        session.in_segment += 1
+    session.last_run = max(session.last_run, int(record["run"]))
 
 
 def _count_job(session: Session, record: Record) -> None:
@@ -173,6 +207,7 @@ def _count_job(session: Session, record: Record) -> None:
 
 def count_run(session: Session, record: Record) -> None:
     """Add one run line to the session's counts."""
+    session.in_segment += 1
     session.last_run = max(session.last_run, record["run"])
     session.seconds += float(record.get("seconds") or 0)
     verdict = record.get("verdict") or {}
