@@ -3,8 +3,8 @@
 # after the build (build: in autoresearch.yaml), many times, base and candidate in turns.
 #
 # Keep to this:
-#   1. Print  METRIC name=value  at the start of a line, once, as a plain decimal (no unit, no thousands separator).
-#      Further METRIC lines with other names are recorded, and do not decide.
+#   1. Print the result with  metric name=value  (below), once, as a plain decimal: no unit, no thousands separator. It
+#      prints  METRIC name=value  and signs it. Metrics with other names are recorded, and do not decide.
 #   2. Time only the hot part: start the clock after loading and preparing, stop it before printing.
 #   3. Let a run take 0.2 to 5 s: repeat the work inside. One warm-up round before the clock, if caches matter.
 #   4. Same input every time: fixed files, fixed seed. Make large inputs here or in setup_deps.sh, outside the clock.
@@ -13,10 +13,21 @@
 #   7. Fail loudly: exit non-zero when a step fails.
 set -euo pipefail
 
+# Signing: the token is read and deleted before anything else runs, so that only this script can sign a result, and no
+# program that it starts can print one in its name.
+token=""
+if [ -f "${AUTORESEARCH_TOKEN:-}" ]; then token=$(cat "$AUTORESEARCH_TOKEN") && rm -f "$AUTORESEARCH_TOKEN"; fi
+sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -d' ' -f1; }
+metric() { # NAME=VALUE
+  printf 'METRIC %s\n' "$1"
+  [ -z "$token" ] || printf 'SIGNED_METRIC %s %s\n' "$1" "$(printf '%s %s' "$token" "$1" | sha256)"
+}
+
 # Example, for a program that takes its own time:
-#   ./build/bench --input bench/data.bin --rounds 20 | sed -n 's/^elapsed_seconds: */METRIC time_s=/p'
-# Example, for Python:
-#   PYTHONPATH=src python3 bench/hot.py          # prints METRIC time_s=0.731
+#   elapsed=$(./build/bench --input bench/data.bin --rounds 20 | sed -n 's/^elapsed_seconds: *//p')
+#   metric "time_s=$elapsed"
+# Example, for Python: bench/hot.py imports templates/signed_metric.py (copy it beside it) before anything else.
+#   PYTHONPATH=src python3 bench/hot.py          # prints METRIC time_s=0.731, signed
 
 echo "autoresearch.sh is still the template: write the benchmark, then run autoresearch doctor." >&2
 exit 2

@@ -34,6 +34,8 @@ class Objective(Section, frozen=True):
     min_effect_pct: Annotated[float, Meta(ge=0, lt=100)] = 1.0
     ceiling_pct: Positive | None = None
     bound: float | None = None
+    timed_share: Annotated[float, Meta(ge=0, le=1)] | None = None
+    constant_ok: bool | None = None
 
 
 class Constraint(Section, frozen=True):

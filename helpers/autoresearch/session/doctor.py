@@ -174,6 +174,7 @@ def _task(project: Project, config: Config) -> Iterator[Finding]:
 
 def _benchmark(project: Project, config: Config) -> Iterator[Finding]:
     """Build, check and benchmark the base commit in a throw-away copy, the benchmark twice."""
+    from autoresearch.trial import environment, signing
     from autoresearch.trial.procs import run
 
     manifest = evaluator.survey(project, config)
@@ -198,9 +199,16 @@ def _benchmark(project: Project, config: Config) -> Iterator[Finding]:
             if evaluator.CHECKS in manifest.files
             else []
         )
-        values, seconds = [], 0.0
+        values, seconds, signed = [], 0.0, True
+        # The environment that a trial gives, so that what needs more fails here and not at the baseline.
+        env = environment.allowed(os.environ) | {
+            "TMPDIR": scratch,
+            signing.VARIABLE: f"{scratch}/{signing.FILE}",
+        }
         for stage, text, limit in stages:
-            done = run(text, env=os.environ, cwd=str(tree / prefix), timeout=limit)
+            Path(scratch, signing.FILE).unlink(missing_ok=True)
+            token = signing.issue(scratch) if stage == "benchmark" else ""
+            done = run(text, env=env, cwd=str(tree / prefix), timeout=limit)
             if not done.ok:
                 said = one_line(tail(done.output, 5, 300), 300)
                 yield Finding("fail", stage, f"{done.failure()}: {said}", f"Run it by hand: {text}")
@@ -218,10 +226,16 @@ def _benchmark(project: Project, config: Config) -> Iterator[Finding]:
                     )
                     return
                 values.append(parsed.metrics[metric])
+                signed = signed and metric in signing.signed(done.output, token)
                 yield from _cores(config, done.cpu_seconds, seconds) if len(values) == 2 else ()
             else:
                 yield Finding("ok", stage, f"passed in {done.seconds:.1f} s")
         yield from _cross_check(config, values, seconds)
+        if not signed:
+            yield Finding(
+                "warn", "signature", f"{metric} is not signed: the measured program could print it instead",
+                "Print it with metric from templates/autoresearch.sh, or templates/signed_metric.py in Python",
+            )  # fmt: skip
 
 
 def _cores(config: Config, cpu: float | None, seconds: float) -> Iterator[Finding]:

@@ -15,12 +15,23 @@ Block = tuple[str, list[float]]
 
 
 @dataclass(frozen=True)
+class Timed:
+    """One counted run: the objective's value, and the seconds that the whole run took."""
+
+    side: str
+    value: float
+    wall: float
+    cpu: float
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a trial showed. `verdict` is None unless an A/B was measured to its end.
 
     `base_failed` means that the base, not the candidate, did not work: nothing can be said of the candidate.
     `blocks` are an A/B's complete ones, (order, all metrics of each run in time order); `gains` and `findings` are
-    what `tradeoffs.weigh` adds about the metrics beside the objective.
+    what `tradeoffs.weigh` adds about the metrics beside the objective. `timed` are the same runs with their durations,
+    `signed` says that the evaluator signed the objective in every run, `warnings` what does not decide.
     """
 
     status: str  # done | crash | checks_failed
@@ -43,6 +54,9 @@ class Outcome:
     blocks: tuple[tuple[str, tuple[Mapping[str, float], ...]], ...] = ()
     gains: dict[str, float] = field(default_factory=dict)
     findings: tuple[dict[str, Any], ...] = ()
+    timed: tuple[tuple[Timed, ...], ...] = ()
+    signed: bool = False
+    warnings: tuple[str, ...] = ()
 
     def series(self, metric: str) -> list[Block] | None:
         """The blocks of one metric, (order, values); None when a run did not print it."""
@@ -96,7 +110,14 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
             (order, tuple({str(k): float(v) for k, v in (r.get("metrics") or {}).items()} for r in rows))
             for order, rows in blocks
         ),
+        timed=tuple(tuple(_timed(r) for r in rows) for _, rows in blocks),
+        signed=bool(counted) and all(r.get("signed") is True for r in counted),
     )
+
+
+def _timed(record: Record) -> Timed:
+    wall, cpu = float(record.get("seconds") or 0), float(record.get("cpu_seconds") or 0)
+    return Timed(str(record["side"]), float(record["value"]), wall, cpu)
 
 
 def _unchecked(status: str, invalid: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from autoresearch.config import Config
 from autoresearch.constraints import Finding, Limit, gain_pct, hold, prove, required_pct
+from autoresearch.session.honesty import doubt
 from autoresearch.session.outcome import Outcome
 from autoresearch.verdict import Rule, Verdict
 
@@ -71,6 +72,10 @@ def weigh(config: Config, outcome: Outcome, rule: Rule, lines: int) -> Outcome:
         verdict, effect, least = _rescue(config, outcome, verdict, rule)
     if verdict.verdict == "keep":
         verdict = _implausible(config, outcome, verdict)
+    if verdict.verdict == "keep":
+        found = doubt(config.objective, outcome, verdict.effect_pct)
+        if found is not None:
+            verdict = replace(verdict, verdict="discard", reason=found.word, reason_text=found.text)
     if verdict.verdict == "keep":
         verdict = _limits(config, verdict, findings)
     if verdict.verdict == "keep":

@@ -3,50 +3,95 @@
 from __future__ import annotations
 
 import math
-from typing import Mapping, NamedTuple, Sequence
+import re
+from typing import FrozenSet, Mapping, NamedTuple, Optional, Sequence
 
 from autoresearch import metrics, stats
+from autoresearch.trial import signing
 from autoresearch.trial.procs import Finished
+
+# A line of its own that an evaluator may print when it is ready to measure: what was printed before is no result.
+_BEGIN = re.compile(r"^BENCHMARK_BEGIN[ \t]*\r?$", re.MULTILINE)
 
 
 class Reading(NamedTuple):
-    """`value` is None when there is a `problem`. A `conflict` is a number not to be trusted."""
+    """`value` is None when there is a `problem`. A `conflict` is a number not to be trusted.
+
+    `signed` are the names that came with a right signature, `begins` how often the benchmark said that it begins.
+    """
 
     value: float | None
     metrics: Mapping[str, float]
     values: int
     problem: str | None
     conflict: bool
+    signed: FrozenSet[str] = frozenset()
+    begins: int = 0
 
 
-def read(finished: Finished, metric: str, values_per_run: int | None, guarded: Sequence[str] = ()) -> Reading:
+class Expected(NamedTuple):
+    """How the base's evaluator speaks: the names that it signs, and how often it says that it begins."""
+
+    signed: FrozenSet[str]
+    begins: int
+
+
+def read(
+    finished: Finished,
+    metric: str,
+    values_per_run: int | None,
+    guarded: Sequence[str] = (),
+    token: str | None = None,
+    expected: Optional[Expected] = None,
+) -> Reading:
     """Judge one run. `values_per_run` is how often the metric must be printed; None accepts any count.
 
     One value printed several times alike counts as one. More than one value: the run's value is their median.
-    A metric in `guarded` may have one value only.
+    A metric in `guarded` may have one value only. With a `token`, a signed value is the evaluator's word, and a
+    line that says otherwise is a conflict; `expected` (None: not known yet) tells what the same evaluator did for the
+    base, and a run that signs less, or begins less often, is a conflict too.
     """
     if not finished.ok:
         return _no("benchmark " + _ending(finished))
     parsed = metrics.parse(finished.output)
-    found = parsed.samples.get(metric, [])
+    signed = signing.signed(finished.output, token) if token else {}
+    if expected is not None:
+        # What the base's evaluator does not sign, somebody else has signed.
+        signed = {name: found for name, found in signed.items() if name in expected.signed}
+    begins = [match.end() for match in _BEGIN.finditer(finished.output)]
+    samples = {**parsed.samples, **signed}
+    others = {name: found[-1] for name, found in samples.items() if math.isfinite(found[-1])}
+    found = samples.get(metric, [])
+
+    def conflict(problem: str) -> Reading:
+        return Reading(None, others, len(found), problem, True, frozenset(signed), len(begins))
+
     if not found:
         return _no("no METRIC " + metric)
+    for name in sorted(expected.signed if expected else signed):
+        if name not in signed:
+            return conflict("unsigned METRIC %s: the evaluator signs it, this run did not" % name)
+        if set(parsed.samples.get(name, [])) - set(signed[name]):
+            return conflict("conflicting METRIC %s: a line differs from the signed value" % name)
+    if expected is not None and len(begins) != expected.begins:
+        return conflict("BENCHMARK_BEGIN was printed %d times, expected %d" % (len(begins), expected.begins))
+    early = metrics.parse(finished.output[: begins[0]]).samples if begins else {}
+    for name in (metric, *guarded):
+        if name in early:
+            return conflict("METRIC %s was printed before the benchmark began" % name)
     if values_per_run is None:
-        expected = len(found)
+        wanted = len(found)
     elif values_per_run == 1 and len(set(found)) == 1:
-        expected, found = 1, found[:1]
+        wanted, found = 1, found[:1]
     else:
-        expected = values_per_run
-    others = {name: value for name, value in parsed.metrics.items() if math.isfinite(value)}
-    if len(found) != expected:
-        problem = "conflicting METRIC %s: %d values, expected %d" % (metric, len(found), expected)
-        return Reading(None, others, len(found), problem, True)
+        wanted = values_per_run
+    if len(found) != wanted:
+        return conflict("conflicting METRIC %s: %d values, expected %d" % (metric, len(found), wanted))
     for name in guarded:
-        if len(set(parsed.samples.get(name, []))) > 1:
-            problem = "conflicting METRIC %s: %d values" % (name, len(parsed.samples[name]))
-            return Reading(None, others, len(found), problem, True)
+        if len(set(samples.get(name, []))) > 1:
+            return conflict("conflicting METRIC %s: %d values" % (name, len(samples[name])))
     value = stats.median(found)
-    return Reading(value, {**others, metric: value}, len(found), None, False)
+    return Reading(value, {**others, metric: value}, len(found), None, False, frozenset(signed), len(begins))
 
 
 def _ending(finished: Finished) -> str:

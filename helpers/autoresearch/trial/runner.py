@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Iterator
 
 from autoresearch import safetext, stats, verdict
-from autoresearch.trial import environment, procs, reading, slots
+from autoresearch.trial import clock, environment, procs, reading, seal, signing, slots
 from autoresearch.trial.emit import Recorder
 from autoresearch.trial.procs import Finished
 from autoresearch.trial.reading import Reading
@@ -44,6 +44,11 @@ class Trial:
         # Two streams from one seed, so that the orders can be replayed from the seed alone.
         self.order_rng = random.Random(spec.seed)
         self.layout_rng = random.Random("layout/%s" % spec.seed)
+        self.sides_rng = random.Random("sides/%s" % spec.seed)
+        self.seals = seal.Seals()
+        self.stamp = time.time_ns()
+        self.token: str | None = None  # of the last benchmark run
+        self.expected: reading.Expected | None = None  # what the evaluator signs, seen at the base
         self.trees: dict[str, str] = {}  # side -> built tree
         self.prepared: dict[str, str] = {}  # side -> tree with its dependencies, not built
         self.build_seconds: dict[str, float] = {}
@@ -69,6 +74,9 @@ class Trial:
             "environment", experiment=self.spec.experiment, mode=self.spec.mode, max_runs=runs,
             seed=self.spec.seed, **environment.describe(),
         )  # fmt: skip
+        for side in "AB":
+            if os.path.exists(self._tar(side)):
+                self.seals.set(self._tar(side))
         try:
             {"single": self._single, "noise": self._noise, "ab": self._ab}[self.spec.mode]()
         except Failed as exc:
@@ -107,11 +115,12 @@ class Trial:
                 self._measure("A", slot, None)
 
     def _ab(self) -> None:
-        for side in "BA":
+        # Which side comes first is drawn here too, so that nothing can be learnt from being the first.
+        for side in self._shuffled():
             self._build_first(side)
         self._check("B")
         with self._slot():
-            for side in "AB":
+            for side in self._shuffled():
                 self._measure(side, None, None)
             layout = self._decide_layout()
             margin = FIXED_LAYOUT_MARGIN_PCT if layout == "fixed" else 0.0
@@ -144,6 +153,14 @@ class Trial:
 
     # --- steps
 
+    def _shuffled(self) -> str:
+        return self.sides_rng.choice(("AB", "BA"))
+
+    def _intact(self, path: str) -> None:
+        if self.seals.broken(path):
+            problem = "tampered: what waits beside the stage was changed from outside"
+            raise Failed("B", problem, conflict=True)
+
     def _tar(self, side: str) -> str:
         return os.path.join(self.root, side.lower() + ".tar")
 
@@ -151,6 +168,7 @@ class Trial:
         env = environment.allowed(os.environ, self.spec.env_pass)
         env.update(environment.layout(self.layout_rng))
         env["TMPDIR"] = self.stage.tmp
+        env[signing.VARIABLE] = os.path.join(self.stage.tmp, signing.FILE)
         env.update(self.spec.env)
         cwd = os.path.join(self.stage.work, self.spec.subdir)
         if not os.path.isdir(cwd):
@@ -171,17 +189,21 @@ class Trial:
     def _prepare(self, side: str) -> None:
         """Put a clean tree on the stage, with its dependencies."""
         if side in self.prepared:
+            self._intact(self.prepared[side])
             self.stage.place_copy(self.prepared[side])
             return
         if not os.path.exists(self._tar(side)):
             raise Failed(side, "the bundle holds no %s" % os.path.basename(self._tar(side)))
+        self._intact(self._tar(side))
         self.stage.unpack(self._tar(side))
+        seal.level(self.stage.work, self.stamp)
         if self.spec.deps:
             done = self._run(side, self.spec.deps, self.spec.timeouts["setup"], building=True)
             self._build_record(side, done, stage="setup")
             if not done.ok:
                 raise Failed(side, "setup failed (%s)" % done.failure())
             self.prepared[side] = self.stage.put_away()
+            self.seals.set(self.prepared[side])
             self.stage.place_copy(self.prepared[side])
 
     def _build(self, side: str) -> None:
@@ -209,7 +231,9 @@ class Trial:
 
     def _build_first(self, side: str) -> None:
         self._build(side)
+        seal.level(self.stage.work, self.stamp)
         self.trees[side] = self.stage.put_away()
+        self.seals.set(self.trees[side])
 
     def _check(self, side: str) -> None:
         if not self.spec.checks:
@@ -227,11 +251,15 @@ class Trial:
     def _measure(self, side: str, slot: int | None, block: int | None) -> float:
         """One run of the benchmark, recorded; a warm-up when it has no slot. `Failed` without a value."""
         done = self._benchmark(side, warmup=slot is None)
-        got = reading.read(done, self.spec.metric, self.values_per_run, self.spec.guarded)
+        # Whether this evaluator signs is seen at the base; until then a candidate's signature counts for nothing.
+        token = self.token if side == "A" or self.expected is not None else None
+        got = reading.read(
+            done, self.spec.metric, self.values_per_run, self.spec.guarded, token, self.expected
+        )
         self.out.record(
             "sample", slot=slot, block=block, side=side, value=got.value, metrics=dict(got.metrics),
             values=got.values, seconds=round(done.seconds, 4), cpu_seconds=round(done.cpu_seconds, 4),
-            warmup=slot is None, problem=got.problem,
+            warmup=slot is None, problem=got.problem, signed=self.spec.metric in got.signed,
             **({"tail": safetext.tail(done.output)} if got.problem else {}),
         )  # fmt: skip
         if got.value is None:
@@ -239,6 +267,8 @@ class Trial:
         if self.values_per_run is None:
             self.values_per_run = got.values
         self.last_seconds = done.seconds
+        if side == "A" and self.expected is None:
+            self.expected = reading.Expected(got.signed, got.begins)
         if slot is not None:
             self.samples.append((side, got))
         return got.value
@@ -249,12 +279,17 @@ class Trial:
         if self.fresh and self.spec.build and not warmup:
             self._build(side)
         elif tree_bytes(tree) <= COPY_LIMIT:
+            self._intact(tree)
             self.stage.place_copy(tree)
         else:
             self.stage.place(tree)
             moved = True
+        self.token = signing.issue(self.stage.tmp)
+        watch = clock.Watch()
         try:
-            return self._run(side, self.spec.benchmark, self.spec.timeouts["benchmark"], building=False)
+            done = self._run(side, self.spec.benchmark, self.spec.timeouts["benchmark"], building=False)
+            watch.check()
+            return done
         finally:
             if moved:
                 self.stage.put_back(tree)
