@@ -95,6 +95,15 @@ class StopRules(Section, frozen=True):
     min_gain_per_hour_pct: Positive | None = None
 
 
+class Budget(Section, frozen=True):
+    """What the session may cost. `price_per_hour` is one machine's, in dollars, where the engine knows none."""
+
+    dollars: Positive | None = None
+    vm_hours: Positive | None = None
+    tokens: Annotated[int, Meta(ge=1)] | None = None
+    price_per_hour: Annotated[float, Meta(ge=0)] | None = None
+
+
 class Config(Section, frozen=True):
     """The whole of `autoresearch.yaml`."""
 
@@ -116,6 +125,7 @@ class Config(Section, frozen=True):
     slots: Annotated[int, Meta(ge=1, le=512)] | Literal["auto"] = "auto"
     cores_per_slot: Annotated[int, Meta(ge=1)] | Literal["all"] = 1
     stop: StopRules = field(default_factory=StopRules)
+    budget: Budget = field(default_factory=Budget)
 
 
 def parse_config(text: str, where: str = CONFIG_NAME) -> Config:

@@ -153,6 +153,7 @@ def _experiments(experiments: tuple[str, ...], timeout: float | None, as_json: b
     from autoresearch.cli._submitting import describe, submit_each, worst
     from autoresearch.cli._waiting import wait_for
     from autoresearch.session import open_session
+    from autoresearch.session.budget import Purse
     from autoresearch.session.decision import preview
     from autoresearch.session.dispatch import engine_of, submit_ab
     from autoresearch.session.limits import refuse_if_stopped
@@ -162,8 +163,10 @@ def _experiments(experiments: tuple[str, ...], timeout: float | None, as_json: b
         frozen = verify_evaluator(session)
         refuse_if_stopped(session)
 
+        purse = Purse(session)
+
         def ensure(name: str) -> str:
-            return submit_ab(session, session.undecided(name), frozen)
+            return submit_ab(session, session.undecided(name), frozen, purse.draw)
 
         jobs, refused = submit_each(experiments, ensure)
         engine = engine_of(session)

@@ -21,10 +21,17 @@ from autoresearch.session import open_session
 )
 @click.option("--source", default="", help="Literature source, such as arxiv:2101.00001.")
 @click.option("--abandon", is_flag=True, help="Give the experiment up: a discard without a measurement.")
+@click.option("--tokens", type=click.IntRange(min=0), help="Tokens that you used for this experiment.")
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, experiment: str, description: str, source: str, abandon: bool, as_json: bool
+    ctx: click.Context,
+    experiment: str,
+    description: str,
+    source: str,
+    abandon: bool,
+    tokens: int | None,
+    as_json: bool,
 ) -> None:
     """Decide an experiment by its measured A/B: commit the winner, or store the patch.
 
@@ -37,7 +44,9 @@ def command(
     from autoresearch.session.decision import decide
 
     with open_session() as session:
-        decision = decide(session, experiment, description=description, literature=source, abandon=abandon)
+        decision = decide(
+            session, experiment, description=description, literature=source, abandon=abandon, tokens=tokens
+        )
         note = render(session.project)
     record = decision.record
     data = summary(record) | {"next": decision.next}

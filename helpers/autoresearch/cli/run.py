@@ -12,8 +12,8 @@ FOLLOW = "autoresearch wait --timeout 25"
 
 
 @click.command(
-    epilog="Exit codes: 0 submitted, 2 wrong use, 4 a stop rule was reached, 5 a diff leaves its scope or the "
-    "evaluator was touched (the other experiments are submitted all the same)."
+    epilog="Exit codes: 0 submitted, 2 wrong use, 4 a stop rule or a budget was reached, 5 a diff leaves its "
+    "scope or the evaluator was touched (the other experiments are submitted all the same)."
 )
 @click.argument("experiments", metavar="EXP...", nargs=-1, required=True)
 @json_option
@@ -29,6 +29,7 @@ def command(ctx: click.Context, experiments: tuple[str, ...], as_json: bool) -> 
     """
     from autoresearch.cli._submitting import describe, submit_each, worst
     from autoresearch.session import open_session
+    from autoresearch.session.budget import Purse
     from autoresearch.session.dispatch import submit_screening
     from autoresearch.session.limits import refuse_if_stopped
     from autoresearch.session.opening import verify_evaluator
@@ -36,16 +37,21 @@ def command(ctx: click.Context, experiments: tuple[str, ...], as_json: bool) -> 
     with open_session() as session:
         frozen = verify_evaluator(session)
         refuse_if_stopped(session)
+        purse = Purse(session)
         submitted, refused = submit_each(
-            experiments, lambda name: submit_screening(session, session.undecided(name), frozen)
+            experiments, lambda name: submit_screening(session, session.undecided(name), frozen, purse.draw)
         )
+        ahead = purse.forecast(len(submitted))
     follow = FOLLOW if submitted else next(iter(refused.values())).next or "autoresearch status"
     for name, exc in refused.items():
         say(f"autoresearch: {name}: {one_line(exc.sentence(), 500)}")
-    data = {"submitted": submitted, "refused": describe(refused), "next": follow}
-    emit(
-        fit(data, "submitted", "refused"),
-        f"submitted: {', '.join(submitted) or 'nothing'}\nnext: {follow}",
-        as_json=as_json,
-    )
+    data = {
+        "submitted": submitted,
+        "refused": describe(refused),
+        "forecast": None if ahead is None else ahead.to_json(),
+        "next": follow,
+    }
+    lines = [f"submitted: {', '.join(submitted) or 'nothing'}"]
+    lines += [f"forecast: {ahead.sentence()}"] if ahead is not None else []
+    emit(fit(data, "submitted", "refused"), "\n".join([*lines, f"next: {follow}"]), as_json=as_json)
     ctx.exit(int(worst(refused)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -53,6 +53,20 @@ class JobResult(NamedTuple):
         return [record for record in self.records if record.get("type") == kind]
 
 
+class Machine(NamedTuple):
+    """A machine that costs money or at least time. `hours` are those billed so far, up to this moment.
+
+    `price_per_hour` is in dollars, None where nobody has named one; `dollars` is what the provider itself reports
+    (None: hours x price).
+    """
+
+    name: str
+    up: bool
+    hours: float
+    price_per_hour: float | None = None
+    dollars: float | None = None
+
+
 class Engine(Protocol):
     """Runs tasks detached. Jobs outlive the process that submitted them."""
 
@@ -76,3 +90,6 @@ class Engine(Protocol):
 
     def cancel(self, job: str) -> JobState:
         """End the job with everything it started."""
+
+    def machines(self, jobs: Collection[str]) -> list[Machine]:
+        """The session's machines, and what they have taken so far; `jobs` are those that the session submitted."""

@@ -19,11 +19,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from autoresearch.engines import CANCELLED, FINAL, LOST, QUEUED, RUNNING, JobResult, JobState
+from autoresearch.engines import CANCELLED, FINAL, LOST, QUEUED, RUNNING, JobResult, JobState, Machine
 from autoresearch.engines import output as output_module
 from autoresearch.engines.bundle import holds_trial
 from autoresearch.engines.plan import CpuPlan, plan_cpus
@@ -157,6 +157,15 @@ class LocalEngine:
         """Kill processes that lost jobs have left; returns how many there were."""
         return sum(self._sweep(name) for name in self._all_jobs() if self._state(name).state == LOST)
 
+    def machines(self, jobs: Collection[str]) -> list[Machine]:
+        """This machine: the hours in which at least one of `jobs` ran, however many ran at once."""
+        spans = [span for job in jobs if (span := self._span(job)) is not None]
+        hours, until = 0.0, 0.0
+        for begun, ended, _ in sorted(spans):
+            hours += max(0.0, ended - max(begun, until)) / 3600.0
+            until = max(until, ended)
+        return [Machine(platform.node() or "here", any(running for *_, running in spans), hours)]
+
     # --- logs
 
     def log_path(self, job: str) -> Path:
@@ -281,6 +290,21 @@ class LocalEngine:
             return JobState(job, experiment, QUEUED, "waits for a free place")
         now = output_module.phase(_read_log(jobdir / "log.txt", _PHASE_BYTES))
         return JobState(job, experiment, RUNNING, now, "", max(0.0, time.time() - float(started["time"])))
+
+    def _span(self, job: str) -> tuple[float, float, bool] | None:
+        """(begin, end so far, whether it runs) in seconds since the epoch; None when nothing of it ran or is left."""
+        jobdir = self._jobs() / job
+        started = _read_json(jobdir / "started.json")
+        if started is None:
+            return None
+        begun = float(started["time"])
+        ended = _read_json(jobdir / "exit.json") or {}
+        if "ended" in ended:
+            return begun, max(begun, float(ended["ended"])), False
+        if _is_free(jobdir / "lock"):  # its runner was killed: its last words are the end that is known
+            log = jobdir / "log.txt"
+            return begun, max(begun, log.stat().st_mtime if log.exists() else begun), False
+        return begun, time.time(), True
 
     def _sweep(self, job: str) -> int:
         jobdir = self._directory(job)

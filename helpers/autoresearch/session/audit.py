@@ -22,6 +22,7 @@ from autoresearch.files import write_atomic
 from autoresearch.git import git
 from autoresearch.safetext import one_line
 from autoresearch.session import claims
+from autoresearch.session.budget import spend_fields
 from autoresearch.session.dispatch import engine_of, hand_over, trial_spec
 from autoresearch.session.opening import verify_evaluator
 from autoresearch.session.outcome import Outcome, read_outcome
@@ -320,6 +321,8 @@ def _conclude(session: Session, work: Work) -> Record:
         "cost_runs": sum(len(o.samples) for o in outcomes.values()),
         "seconds": round(sum(o.seconds for o in outcomes.values()), 3),
         "job": work.total.job,
+        "jobs": list(outcomes),
+        **spend_fields(session, [job for job in outcomes if job]),
         "engine": session.config.engine,
         "machine": total.outcome.environment.get("machine"),
         "timestamp": now_ms(),
@@ -367,6 +370,12 @@ def _heldout_digest(session: Session) -> str | None:
 
 def _path(session: Session) -> Path:
     return session.project.state / "audit.json"
+
+
+def jobs_in_flight(session: Session) -> list[str]:
+    """Jobs of an audit that has no ledger line yet."""
+    work = _in_flight(session)
+    return [] if work is None else [part.job for part in work.parts() if part.job]
 
 
 def _save(session: Session, work: Work) -> None:

@@ -9,6 +9,7 @@ from autoresearch import evaluator, workspace
 from autoresearch.errors import BadInput, EnvironmentMissing
 from autoresearch.git import resolve
 from autoresearch.safetext import one_line, tail
+from autoresearch.session.budget import spend_fields
 from autoresearch.session.dispatch import engine_of, submit_noise
 from autoresearch.session.outcome import Outcome, read_outcome
 from autoresearch.session.pending import Pending, pending, pending_path
@@ -154,4 +155,5 @@ def _run_line(session: Session, now: Pending, outcome: Outcome, noise: Record, h
         "environment": {k: v for k, v in outcome.environment.items() if k != "type"},
         "seconds": round(outcome.seconds, 3),
         "builds": outcome.builds,
+        **spend_fields(session, [now.job]),
     }

@@ -8,6 +8,7 @@ from typing import Any
 from autoresearch import workspace
 from autoresearch.errors import BadInput, EnvironmentMissing, Exit, NotYet
 from autoresearch.safetext import one_line
+from autoresearch.session.budget import spend_fields
 from autoresearch.session.dispatch import describe_candidate, refusals, rule_of
 from autoresearch.session.opening import verify_evaluator
 from autoresearch.session.outcome import Outcome, read_outcome
@@ -27,9 +28,15 @@ class Decision:
 
 
 def decide(
-    session: Session, name: str, *, description: str = "", literature: str = "", abandon: bool = False
+    session: Session,
+    name: str,
+    *,
+    description: str = "",
+    literature: str = "",
+    abandon: bool = False,
+    tokens: int | None = None,
 ) -> Decision:
-    """Judge an experiment, write its ledger line, and commit it or store its patch.
+    """Judge an experiment, write its ledger line, and commit it or store its patch. `tokens` is what its agent used.
 
     Needs an A/B of exactly the present files against the present best commit, unless the experiment crashed, failed
     its checks, broke the rules, or is given up (`abandon`).
@@ -41,6 +48,7 @@ def decide(
     broken = refusals(session, candidate, frozen)
     text = one_line(description or experiment.opened.get("hypothesis") or name, 500)
     facts = _facts(session, experiment, candidate, text, literature)
+    facts |= spend_fields(session, [str(line["job"]) for line in experiment.jobs], tokens)
     if broken:
         reason = f"refused: {'; '.join(broken[:3])}" + (
             f" and {len(broken) - 3} more" if len(broken) > 3 else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ from autoresearch.verdict import Rule, epoch_start, next_alpha
 
 if TYPE_CHECKING:
     from autoresearch.engines import Engine
+
+Allow = Callable[[str], None]
 
 
 def engine_of(session: Session) -> Engine:
@@ -58,19 +60,27 @@ def refusals(session: Session, candidate: workspace.Candidate, frozen: evaluator
     return evaluator.violations(changes, session.config, frozen, prefix, links)
 
 
-def submit_screening(session: Session, experiment: Experiment, frozen: evaluator.Manifest) -> str:
-    """Submit build, one benchmark run and the checks of the candidate; returns the job's id."""
+def submit_screening(
+    session: Session, experiment: Experiment, frozen: evaluator.Manifest, allow: Allow = lambda _: None
+) -> str:
+    """Submit build, one benchmark run and the checks of the candidate; returns the job's id.
+
+    `allow` is called with the experiment's id before anything is submitted anew, and raises where a budget forbids it.
+    """
     candidate = admit(session, experiment, frozen)
     running = running_or_done(session, experiment, candidate, "job")
     if running is not None:
         return running
+    allow(experiment.id)
     spec = trial_spec(session, frozen, experiment.id, "single") | {"runs": 1}
     job = _submit(session, spec, {"b": candidate.tree}, frozen)
     _record(session, experiment, {"type": "job", "mode": "single", "job": job, **_ids(candidate)})
     return job
 
 
-def submit_ab(session: Session, experiment: Experiment, frozen: evaluator.Manifest) -> str:
+def submit_ab(
+    session: Session, experiment: Experiment, frozen: evaluator.Manifest, allow: Allow = lambda _: None
+) -> str:
     """Submit the clean A/B of the candidate against the best commit; books its share of the error budget.
 
     An A/B of the same files on the same commit, running or done, is not repeated: its job is returned.
@@ -79,6 +89,7 @@ def submit_ab(session: Session, experiment: Experiment, frozen: evaluator.Manife
     known = running_or_done(session, experiment, candidate, "test")
     if known is not None:
         return known
+    allow(experiment.id)
     tip = tip_of(session)
     try:
         tree = workspace.onto(session.project, candidate, tip)
@@ -186,6 +197,7 @@ def _ids(candidate: workspace.Candidate) -> dict[str, Any]:
 def _record(session: Session, experiment: Experiment, record: dict[str, Any]) -> None:
     line = {"type": record["type"], "experiment": experiment.id, **record, "timestamp": now_ms()}
     session.append(line)
+    session.job_ids.append(str(record["job"]))
     experiment.jobs.append(line)
 
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from autoresearch.errors import Stopped
+from autoresearch.session.budget import require_price, spend_of
+from autoresearch.session.spend import Spend, near
 from autoresearch.session.state import Session, now_ms
 from autoresearch.session.stop import StopView, look, rate
 
 
-def stop_view(session: Session) -> StopView:
-    """How near each stop rule is."""
+def stop_view(session: Session, spend: Spend | None = None) -> StopView:
+    """How near each stop rule and each budget is; `spend` spares a second look at the engine."""
     config = session.config
     hours = (now_ms() - session.started_ms) / 3.6e6 if session.started_ms else 0.0
-    return look(
+    rules = look(
         config.stop, dry=session.dry, decided=session.decided, hours=hours,
         best=best_value(session), direction=config.objective.direction,
         runs=session.runs_used, gain_per_hour=rate(_gains_and_costs(session)),
     )  # fmt: skip
+    budgets, used_up = near(config.budget, spend or spend_of(session))
+    reason = "; ".join(filter(None, [rules.reason, *used_up]))
+    return replace(rules, stop=bool(reason), reason=reason, rules=rules.rules | budgets)
 
 
 def _gains_and_costs(session: Session) -> list[tuple[float, float]]:
@@ -39,11 +46,13 @@ def best_value(session: Session) -> float | None:
 
 
 def refuse_if_stopped(session: Session) -> None:
-    """Raise `Stopped` when a stop rule has been reached."""
-    view = stop_view(session)
+    """Raise `Stopped` when a stop rule or a budget has been reached."""
+    spend = spend_of(session)
+    require_price(session, spend)
+    view = stop_view(session, spend)
     if view.stop:
         raise Stopped(
             f"the session is over: {view.reason}",
-            fix="Read the report; to go on, raise the rule under stop: in autoresearch.yaml",
+            fix="Read the report; to go on, raise the rule under stop: or budget: in autoresearch.yaml",
             next="autoresearch report",
         )

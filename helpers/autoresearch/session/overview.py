@@ -7,10 +7,12 @@ from typing import Any
 
 from autoresearch.errors import Exit
 from autoresearch.safetext import one_line
+from autoresearch.session.budget import spend_of
 from autoresearch.session.claims import naive
 from autoresearch.session.limits import best_value, stop_view
 from autoresearch.session.pending import pending
 from autoresearch.session.recover import tip_of
+from autoresearch.session.spend import Spend, cost_json, cost_text
 from autoresearch.session.stages import POLL, Stage, next_step, undecided
 from autoresearch.session.state import Record, Session
 
@@ -34,7 +36,8 @@ def overview(session: Session) -> Overview:
         return _before(session)
     objective = session.config.objective
     stages = undecided(session)
-    stop = stop_view(session)
+    spend = spend_of(session)
+    stop = stop_view(session, spend)
     audit_first = bool(session.kept) and session.unaudited > 0
     at_end = AUDIT if audit_first else "autoresearch report"
     follow = next_step(stages) or (at_end if stop.stop else "autoresearch ideas next")
@@ -54,12 +57,12 @@ def overview(session: Session) -> Overview:
         "undecided_more": max(0, len(stages) - MOST),
         "recent": [_short(record) for record in _recent(session)],
         "noise": {key: noise.get(key) for key in ("class", "sigma_short_pct", "mde_pct")},
-        "cost": {"runs": session.runs_used, "seconds": round(session.seconds)},
+        "cost": {"runs": session.runs_used, "seconds": round(session.seconds), **cost_json(spend)},
         "stop": {"now": stop.stop, "reason": one_line(stop.reason, 160), "near": stop.rules},
         "advice": " ".join(filter(None, [stop.advice, _audit_advice(session, stopped=stop.stop)])),
         "next": follow,
     }
-    return Overview(data, _text(session, data, stages), Exit.STOPPED if stop.stop else Exit.DONE)
+    return Overview(data, _text(session, data, stages, spend), Exit.STOPPED if stop.stop else Exit.DONE)
 
 
 def _before(session: Session) -> Overview:
@@ -114,7 +117,7 @@ def _short(record: Record) -> str:
     return one_line(f"{record['experiment']} {record['status']}{gain}: {record.get('description') or ''}", 80)
 
 
-def _text(session: Session, data: dict[str, Any], stages: dict[str, Stage]) -> str:
+def _text(session: Session, data: dict[str, Any], stages: dict[str, Stage], spend: Spend) -> str:
     objective = session.config.objective
     counts = ", ".join(f"{n} {status}" for status, n in session.by_status.items()) or "none decided yet"
     gain = data["claimed_gain_pct"]
@@ -125,6 +128,7 @@ def _text(session: Session, data: dict[str, Any], stages: dict[str, Stage]) -> s
         + (f", claims {gain:+.1f} %" if gain is not None and session.kept else ""),
         *_verified_line(data["verified_gain"]),
         f"decided   {counts}; {session.runs_used} runs",
+        f"spent     {cost_text(spend)}",
         f"stop      {', '.join(f'{k} {v}' for k, v in data['stop']['near'].items())}",
     ]
     if data["stop"]["now"]:

@@ -42,7 +42,8 @@ class Session:
     """What is true now. `header` is the last config line; counts are of its segment unless said otherwise.
 
     `kept` and `keeps` leave out what was backed out since (`reverted`: those run lines). `head` is the commit of the
-    last keep or revert, `audit` the last audit's line, `unaudited` the keeps and reverts since then.
+    last keep or revert, `audit` the last audit's line, `unaudited` the keeps and reverts since then. `spent` is what
+    the session had cost at the last line that says so, `job_ids` are all jobs that it submitted.
     `history` counts runs that another loop wrote into this ledger: they are read, and never mixed with ours.
     """
 
@@ -57,6 +58,9 @@ class Session:
     dry: int = 0
     runs_used: int = 0
     seconds: float = 0.0
+    tokens: int = 0
+    spent: Record = field(default_factory=dict)
+    job_ids: list[str] = field(default_factory=list)
     started_ms: int = 0
     by_status: dict[str, int] = field(default_factory=dict)
     experiments: dict[str, Experiment] = field(default_factory=dict)
@@ -200,6 +204,7 @@ def _count_history(session: Session, record: Record) -> None:
 def _count_job(session: Session, record: Record) -> None:
     if record.get("type") == "test":
         session.tests = max(session.tests, int(record.get("t") or 0))
+    session.job_ids.append(str(record.get("job")))
     experiment = session.experiments.get(str(record.get("experiment")))
     if experiment is not None:
         experiment.jobs.append(record)
@@ -210,6 +215,7 @@ def count_run(session: Session, record: Record) -> None:
     session.in_segment += 1
     session.last_run = max(session.last_run, record["run"])
     session.seconds += float(record.get("seconds") or 0)
+    _count_cost(session, record)
     verdict = record.get("verdict") or {}
     session.runs_used += int(verdict.get("runs_used") or record.get("runs_used") or 0)
     if record.get("kind") == "baseline" or session.baseline is None:
@@ -228,11 +234,20 @@ def count_run(session: Session, record: Record) -> None:
         experiment.result = record
 
 
+def _count_cost(session: Session, record: Record) -> None:
+    tokens, spent = record.get("tokens"), record.get("spent")
+    session.tokens += tokens if isinstance(tokens, int) else 0
+    session.spent = spent if isinstance(spent, dict) else session.spent
+    jobs = record.get("jobs")
+    session.job_ids += [str(job) for job in (jobs if isinstance(jobs, list) else [record.get("job")]) if job]
+
+
 def count_audit(session: Session, record: Record) -> None:
     """Take an audit's line: it speaks for everything kept before it."""
     session.audit, session.unaudited = record, 0
     session.runs_used += int(record.get("cost_runs") or 0)
     session.seconds += float(record.get("seconds") or 0)
+    _count_cost(session, record)
 
 
 def count_revert(session: Session, record: Record) -> None:

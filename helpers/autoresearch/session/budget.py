@@ -1,0 +1,144 @@
+"""The session's money and time: what its ledger and its engine say of them, and whether a submission still fits."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from autoresearch.errors import BadInput, Stopped
+from autoresearch.session.spend import (
+    Forecast,
+    PerExperiment,
+    Spend,
+    add_up,
+    beyond,
+    forecast,
+    per_experiment,
+)
+from autoresearch.session.state import Record, Session
+
+# Runs of the audit that a session ends with; audit.RUNS, without what importing it takes.
+AUDIT_RUNS = 40
+
+
+def spend_of(session: Session) -> Spend:
+    """What the session has cost up to now."""
+    from autoresearch.session.dispatch import engine_of
+
+    machines = engine_of(session).machines([*session.job_ids, *_in_flight(session)])
+    return add_up(machines, session.spent, session.tokens, session.config.budget.price_per_hour)
+
+
+def _in_flight(session: Session) -> list[str]:
+    """Jobs that the ledger does not know yet: of the baseline, and of an audit."""
+    from autoresearch.session.pending import pending
+
+    found = pending(session)
+    jobs = [] if found is None else [found.job]
+    if (session.project.state / "audit.json").exists():
+        from autoresearch.session.audit import jobs_in_flight
+
+        jobs += jobs_in_flight(session)
+    return jobs
+
+
+def spend_fields(session: Session, jobs: list[str], tokens: int | None = None) -> Record:
+    """For a ledger line: `cost` of what `jobs` took, and `spent`, all of the session with it.
+
+    `cost.machine_s` are the seconds of the jobs themselves; waiting and idle machines are in `spent` alone.
+    """
+    from autoresearch.session.dispatch import engine_of
+
+    spend = spend_of(session)
+    known = engine_of(session).poll(dict.fromkeys(jobs)) if jobs else {}
+    seconds = sum(state.seconds for state in known.values())
+    dollars = None if spend.price is None else round(seconds / 3600.0 * spend.price, 6)
+    fields: Record = {"cost": {"machine_s": round(seconds, 3), "dollars": dollars}}
+    told = spend.to_json()
+    if tokens is not None:
+        fields["tokens"] = tokens
+        told["tokens"] += tokens
+    return {**fields, "spent": told}
+
+
+class Purse:
+    """One command's view of the budgets: it looks once, and counts what the command submits itself."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._budget = session.config.budget
+        self._drawn: set[str] = set()
+
+    @cached_property
+    def spend(self) -> Spend:
+        return spend_of(self._session)
+
+    @cached_property
+    def each(self) -> PerExperiment | None:
+        """What one experiment of this session takes."""
+        session = self._session
+        done = [e.result for e in session.experiments.values() if e.result is not None]
+        told = [record for record in done if isinstance(record.get("cost"), dict)]
+        before = (session.baseline or {}).get("spent") or {}
+        return per_experiment(
+            [record["cost"] for record in told],
+            [int(record["tokens"]) for record in done if record.get("tokens")],
+            hours_since_baseline=self.spend.vm_hours - float(before.get("vm_hours") or 0.0),
+            baseline=session.baseline,
+            max_runs=max_runs(session),
+        )
+
+    @cached_property
+    def in_flight(self) -> set[str]:
+        """Experiments with a job that runs or waits."""
+        from autoresearch.session.dispatch import engine_of
+
+        newest = {
+            e.id: str(e.jobs[-1]["job"])
+            for e in self._session.experiments.values()
+            if e.jobs and not e.result
+        }
+        states = engine_of(self._session).poll(list(newest.values())) if newest else {}
+        return {name for name, job in newest.items() if not states[job].final}
+
+    def forecast(self, experiments: int) -> Forecast | None:
+        """What so many experiments will roughly take; None before anything was measured."""
+        return forecast(experiments, self.each, self.spend) if self.each and experiments else None
+
+    def draw(self, name: str) -> None:
+        """Refuse experiment `name` with `Stopped` when the budget does not hold it and what is in flight."""
+        if self._budget.dollars is self._budget.vm_hours is self._budget.tokens is None or self.each is None:
+            return
+        ahead = forecast(len(self.in_flight | self._drawn | {name}), self.each, self.spend)
+        reason = beyond(self._budget, self.spend, ahead, self._reserve())
+        if reason:
+            raise Stopped(
+                f"{name} is not submitted: {reason}",
+                fix="Decide what is measured; to go on, the user may raise budget: in autoresearch.yaml",
+                next="autoresearch status",
+            )
+        self._drawn.add(name)
+
+    def _reserve(self) -> float:
+        """Machine-hours of the audit at the end, where there is something to audit."""
+        baseline = self._session.baseline or {}
+        runs = int(baseline.get("runs_used") or 0)
+        if not runs or not self._session.kept:
+            return 0.0
+        return AUDIT_RUNS * float(baseline.get("seconds") or 0.0) / runs / 3600.0
+
+
+def max_runs(session: Session) -> int:
+    """Runs that an A/B takes at most."""
+    from autoresearch.verdict import Rule
+
+    test = session.config.test
+    return int(Rule.preset(test.preset, max_runs=test.max_runs).max_runs)
+
+
+def require_price(session: Session, spend: Spend) -> None:
+    """A budget in dollars needs a price, or it would never bite."""
+    if session.config.budget.dollars is not None and spend.price is None:
+        raise BadInput(
+            "budget.dollars is set, but nobody names the price of a machine",
+            fix="Set budget.price_per_hour (dollars per machine-hour) in autoresearch.yaml",
+        )
