@@ -34,7 +34,9 @@ def test_classes_follow_the_spread(cv: float, grade: str) -> None:
     assert report.grade == grade
     assert report.cv_pct == pytest.approx(100 * cv, rel=0.2)
     assert report.sigma_short_pct == pytest.approx(100 * cv, rel=0.3)
-    assert report.mde_pct == pytest.approx(1.3 * (report.sigma_short_pct or 0.0))
+    assert report.mde_pct == pytest.approx(
+        1.3 * (60 / report.max_runs) ** 0.5 * (report.sigma_short_pct or 0.0)
+    )
 
 
 def test_advice_follows_the_smallest_effect_not_the_spread() -> None:

@@ -77,7 +77,7 @@ class RuleSettings(Section, frozen=True):
 
     preset: Literal["lean", "default", "thorough"] = "default"
     max_runs: Annotated[int, Meta(ge=8, le=2000)] | None = None
-    fdr: Annotated[float, Meta(gt=0, le=1)] = 0.20
+    fdr: Annotated[float, Meta(gt=0, le=1)] = 0.10
     layout: Literal["auto", "fresh", "fixed"] = "auto"
     keep_blocks: Annotated[int, Meta(ge=1, le=500)] | None = None
 

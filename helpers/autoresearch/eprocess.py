@@ -88,6 +88,11 @@ class EProcess:
             self._down[i] += -step - log_mean
 
     @property
+    def spread(self) -> float:
+        """Median over the blocks of the label-blind spread of one run; 0 before the first block."""
+        return stats.median(self._spreads) if self._spreads else 0.0
+
+    @property
     def log_up(self) -> float:
         """ln E: evidence for gain > shift."""
         return _log_mean_exp(self._up)

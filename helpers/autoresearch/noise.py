@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autoresearch import stats
+from autoresearch.verdict_rule import PRESETS
 
 # The field's words for sd / mean.
 QUIET_PCT = 2.0
@@ -73,7 +74,7 @@ def assess(
     *,
     direction: str = "lower",
     min_effect_pct: float = 1.0,
-    max_runs: int = 60,
+    max_runs: int = PRESETS["default"]["max_runs"],
     warm_up: bool = True,
 ) -> NoiseReport:
     """Noise report of at least two runs of one build, in time order. ValueError for fewer or non-finite values.

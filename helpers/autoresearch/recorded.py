@@ -19,7 +19,7 @@ from typing import Any
 from autoresearch import ranktests, stats
 from autoresearch.eprocess import ORDERS, PAIRS
 from autoresearch.samplefile import Samples, read_samples
-from autoresearch.verdict import SequentialTest, Verdict, explain
+from autoresearch.verdict import TIMED_OUT, SequentialTest, Verdict, explain
 
 # Where validity rests on an assumption that nobody checked, the evidence must be this much stronger.
 STRICT = 4.0
@@ -40,17 +40,23 @@ def judge_samples(data: Mapping[str, Any]) -> Verdict:
         text = (
             f"{samples.missing} of the runs gave no number, so nothing can be said: mend that, measure again"
         )
-        empty = SequentialTest(samples.rule).verdict()
-        return replace(empty, reason_text=text, order_known=bool(samples.runs), warnings=tuple(notes))
+        return _nothing(samples, text, notes)
     if samples.runs:
         blocks = arrange(samples.runs, paired=bool(samples.pairs))
         if blocks:
             return _by_blocks(samples, blocks, notes)
+        if any(value == TIMED_OUT for _, value, _ in samples.runs):
+            return _nothing(samples, "runs that timed out are judged in interleaved blocks only", notes)
         found = _in_batches(_by_lists(samples))
         return replace(found, warnings=(*notes, *found.warnings))
     notes.append("the order of the runs is unknown (no runs field): drift cannot be told from a gain")
     found = _by_pairs(samples) if samples.pairs else _by_lists(samples)
     return replace(found, order_known=False, warnings=(*notes, *found.warnings))
+
+
+def _nothing(samples: Samples, text: str, notes: Sequence[str]) -> Verdict:
+    empty = SequentialTest(samples.rule).verdict()
+    return replace(empty, reason_text=text, order_known=bool(samples.runs), warnings=tuple(notes))
 
 
 def arrange(runs: Sequence[Run], *, paired: bool = False) -> list[Block]:
@@ -124,8 +130,9 @@ def _by_blocks(samples: Samples, blocks: list[Block], notes: list[str]) -> Verdi
         return found
     peak = math.exp(min(test.peak_log_e, 600.0))
     better = found.effect_pct is None or found.effect_pct > 0.0
-    keep = stop > 0 and better and test.reason != "below_min"
-    reason = "proven" if keep else "below_min" if refuted else "budget"
+    hangs = test.timed_out["B"] > test.timed_out["A"]
+    keep = stop > 0 and better and not hangs and test.reason != "below_min"
+    reason = "proven" if keep else "timeouts" if hangs else "below_min" if refuted else "budget"
     found = replace(found, verdict="keep" if keep else "discard", reason=reason)
     text = explain(found, rule, peak)
     if not keep or stop == used:

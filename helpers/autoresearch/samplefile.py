@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from autoresearch.errors import BadInput
-from autoresearch.verdict import Rule
+from autoresearch.verdict import TIMED_OUT, Rule
 
 EXAMPLE = '{"metric": "time_s", "direction": "lower", "baseline": [1.02, 1.01], "candidate": [0.97, 0.98]}'
 SIDES = {"a": "A", "base": "A", "baseline": "A", "b": "B", "candidate": "B"}
@@ -19,7 +19,8 @@ RULE_FIELDS = ("alpha", "beta", "min_effect_pct", "max_runs", "margin_pct", "lay
 class Samples:
     """The checked file. `runs` holds (side, value, block or None) in time order, () when the order is unknown.
 
-    `missing` counts the runs without a number; `pairs` are (baseline, candidate) values.
+    A run with `"censored": true` was ended at its time limit: its value is `TIMED_OUT`. `missing` counts the runs
+    without a number; `pairs` are (baseline, candidate) values.
     """
 
     rule: Rule
@@ -100,7 +101,8 @@ def _runs(raw: object) -> tuple[list[tuple[str, float, object]], int]:
         block = run.get("block")
         if not isinstance(block, (int, str, type(None))):
             raise BadInput(f"runs[{i}].block must be a number or a name, not {_shown(block)}")
-        rows.append((float(slot), i, side, _value(run.get("value"), f"runs[{i}].value"), block))
+        value = TIMED_OUT if run.get("censored") is True else _value(run.get("value"), f"runs[{i}].value")
+        rows.append((float(slot), i, side, value, block))
     if len({row[0] for row in rows}) < len(rows):
         raise BadInput("two runs have the same slot", fix="slot is the run's place in time, from 0")
     rows.sort(key=lambda row: row[:2])

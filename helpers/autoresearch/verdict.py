@@ -3,7 +3,11 @@
 Keep when E >= 1 / alpha. By the randomisation argument and Ville's inequality (both in `eprocess`) the chance
 of ever keeping a change without effect is then at most alpha, whatever the noise and whenever one looks. The
 other stops only discard, so they cannot raise it: the gain is refuted at min_effect_pct, or the runs left
-could not prove what is still likely, or the budget is spent.
+could not prove what is still likely, or the budget is spent, or the candidate overran its time limit.
+
+A run that was ended at its time limit is censored: all that is known is that it was worse than any other. It
+takes a place behind all readings so far, whichever side it is (so the argument of `eprocess` holds), and the
+effect is read from medians, which need no more than its rank.
 """
 
 from __future__ import annotations
@@ -15,14 +19,23 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from autoresearch import stats
 from autoresearch.eprocess import ORDERS, PAIRS, EProcess, draw_order, interval
+from autoresearch.verdict_rule import PRESETS, Rule, epoch_start, next_alpha
 
 __all__ = (
     "ORDERS", "PRESETS", "Rule", "SequentialTest", "Verdict", "draw_order", "epoch_start", "explain", "judge",
     "judge_samples", "next_alpha",
 )  # fmt: skip
 
+# The value of a run that was ended at its time limit.
+TIMED_OUT = math.inf
+# How far behind the worst reading a time-out is placed, in spreads: where `eprocess` clips.
+STAND_OFF = 3.5
+# Time-outs of the candidate beyond the base's that end a test.
+MAX_TIMED_OUT = 2
 # The largest growth of ln E that is counted on per future block: 0.8 ln 6.
 MAX_GROWTH = 0.8 * math.log(6.0)
+# Block differences further than this from the middle one, in label-blind spreads, are outliers.
+BLOCK_CLIP = 2.0
 # Readings this fine (five significant digits) do not repeat by luck: repeats mean that there is no noise.
 FINE = 1e-4
 # Two gains closer than this share are the same gain, written by different arithmetic.
@@ -30,60 +43,10 @@ CLOSE = 1.0 - 1e-9
 
 
 @dataclass(frozen=True)
-class Rule:
-    """How a test decides. Percentages are of the base; max_runs counts both sides.
-
-    alpha: chance of a false keep; beta: chance that a gain of min_effect_pct is refused as too small;
-    z: optimism of the futility stop, in standard errors; margin_pct: a keep must prove more than this (for
-    builds whose layout is not randomised); layout: fresh, prebuilt:k, fixed or unknown, passed on.
-    """
-
-    alpha: float = 0.02
-    beta: float = 0.2
-    min_effect_pct: float = 1.0
-    max_runs: int = 60
-    z: float = 1.0
-    direction: str = "lower"
-    margin_pct: float = 0.0
-    layout: str = "unknown"
-
-    def __post_init__(self) -> None:
-        for name in ("alpha", "beta"):
-            if not 0.0 < getattr(self, name) < 1.0:
-                raise ValueError(f"{name} must lie between 0 and 1, not {getattr(self, name)!r}")
-        for name, most in (("min_effect_pct", 100.0), ("margin_pct", 50.0)):
-            if not 0.0 <= getattr(self, name) < most:
-                raise ValueError(f"{name} must be from 0 to below {most:g}, not {getattr(self, name)!r}")
-        if self.direction not in ("lower", "higher"):
-            raise ValueError(f"direction must be lower or higher, not {self.direction!r}")
-        if self.max_runs < 4:
-            raise ValueError(f"max_runs must be at least 4, one block, not {self.max_runs!r}")
-
-    @classmethod
-    def preset(cls, name: str, **changes: Any) -> Rule:
-        """`lean` (slow benchmarks), `default` or `thorough` (claims, cv >= 5 %); changes of None are ignored."""
-        if name not in PRESETS:
-            raise ValueError(f"preset must be one of {', '.join(PRESETS)}, not {name!r}")
-        return replace(cls(**PRESETS[name]), **{k: v for k, v in changes.items() if v is not None})
-
-    @property
-    def least_pct(self) -> float:
-        """The smallest gain worth keeping: a margin needs twice itself to be seen."""
-        return max(self.min_effect_pct, 2.0 * self.margin_pct)
-
-
-PRESETS: Dict[str, Dict[str, Any]] = {
-    "lean": {"alpha": 0.05, "max_runs": 36, "z": 1.0},
-    "default": {"alpha": 0.02, "max_runs": 60, "z": 1.0},
-    "thorough": {"alpha": 0.01, "max_runs": 120, "z": 1.5},
-}
-
-
-@dataclass(frozen=True)
 class Verdict:
     """What a test found. Percentages are of the base, positive = better; None = unknown or unbounded.
 
-    `reason`: proven, deterministic (keep); identical, below_min, hopeless, budget, undecided, invalid
+    `reason`: proven, deterministic (keep); identical, below_min, hopeless, budget, timeouts, undecided, invalid
     (discard). `test` is blocks, or for recorded samples signed_rank or rank_sum, which have a p_value.
     """
 
@@ -131,25 +94,6 @@ class Verdict:
         return " ".join(parts) + f" — {self.reason_text}"
 
 
-def next_alpha(t: int, keeps: int, fdr: float = 0.2, horizon: int = 100) -> float:
-    """alpha of a session's test number `t` (from 1) by e-LOND: fdr (keeps + 1) / horizon.
-
-    Xu & Ramdas 2024, "Online multiple testing with e-values": with sum gamma_t <= 1, here gamma = 1/horizon,
-    the expected share of false keeps is at most `fdr` under any dependence. The budget lasts `horizon` tests;
-    then a new epoch begins, with the same bound of its own: `keeps` counts the keeps since `epoch_start(t)`.
-    """
-    if t < 1 or keeps < 0 or horizon < 1 or not 0.0 < fdr <= 1.0:
-        raise ValueError(f"next_alpha: t, keeps, fdr or horizon out of range: {t}, {keeps}, {fdr}, {horizon}")
-    # No more keeps than tests so far in this epoch: a caller that counts all keeps gains little by it.
-    keeps = min(keeps, t - epoch_start(t, horizon))
-    return min(fdr * (keeps + 1) / horizon, 0.999)
-
-
-def epoch_start(t: int, horizon: int = 100) -> int:
-    """Number (from 1) of the first test in the epoch of test `t`."""
-    return (t - 1) // horizon * horizon + 1
-
-
 class SequentialTest:
     """One A/B test, fed block by block; the same blocks always give the same verdict."""
 
@@ -158,6 +102,7 @@ class SequentialTest:
         self.blocks = 0
         self.reason = "undecided"
         self.peak_log_e = 0.0
+        self.timed_out = {"A": 0, "B": 0}
         self._raw: List[Tuple[str, Sequence[float]]] = []
         self._y: List[Tuple[str, Sequence[float]]] = []
         self._scale: Optional[float] = None  # None: y are logs; else plain values over this scale
@@ -168,35 +113,41 @@ class SequentialTest:
     def add_block(self, order: str, values: Sequence[Optional[float]]) -> Optional[Verdict]:
         """Take the values of one block in time order; the verdict when decided, None = measure another block.
 
-        A missing or non-finite value makes the block invalid for both sides: the answer says so and the block
-        is not taken. ValueError when `order` is not one of `ORDERS` (or AB, BA) or the lengths differ.
+        `TIMED_OUT` stands for a run ended at its limit. A missing (None) or otherwise non-finite value makes the
+        block invalid for both sides: the answer says so and the block is not taken. ValueError when `order` is
+        not one of `ORDERS` (or AB, BA) or the lengths differ.
         """
-        good = [v for v in values if v is not None and math.isfinite(v)]
+        good = [v for v in values if v is not None and (math.isfinite(v) or v == TIMED_OUT)]
         if len(good) < len(values):
             text = "a run gave no number, so its block decides nothing for either side"
             return replace(self.verdict(), verdict="discard", reason="invalid", reason_text=text)
         return None if self.step(order, good) == "undecided" else self.verdict()
 
     def step(self, order: str, values: Sequence[float]) -> str:
-        """`add_block` for finite values, answering the reason only (the interval costs most of a verdict)."""
+        """`add_block` for numbers, answering the reason only (the interval costs most of a verdict)."""
         if order not in ORDERS + PAIRS or len(values) != len(order):
             raise ValueError(f"a block is an order such as ABBA and its values, not {order!r}, {len(values)}")
-        if self._scale is None and min(values) <= 0.0:
+        known = [v for v in values if v != TIMED_OUT]
+        if self._scale is None and min(known, default=1.0) <= 0.0:
             # Logs end here. Earlier blocks keep their factors: E stays a martingale. The scale sees no label.
-            self._scale = stats.median([abs(v) for v in [*self._flat(), *values]]) or 1.0
+            self._scale = stats.median([abs(v) for v in [*self._flat(), *known]]) or 1.0
             self._mixed = self.blocks > 0
         if self.blocks == 0:
             self._gain = EProcess(self._delta(self.rule.margin_pct))
             self._enough = EProcess(self._delta(self.rule.least_pct))
         sign = 1.0 if self.rule.direction == "lower" else -1.0
         # The bound keeps sums of absurd values finite; it sees no label.
-        y = [sign * max(-1e100, min(1e100, self._unit(v))) for v in values]
+        finite = [sign * max(-1e100, min(1e100, self._unit(v))) for v in known]
+        behind = self._behind(finite) if len(known) < len(values) else 0.0
+        places = iter(finite)
+        y = [behind if v == TIMED_OUT else next(places) for v in values]
         self._raw.append((order, tuple(values)))
         self._y.append((order, y))
         self.blocks += 1
         self._gain.add(order, y)
         self._enough.add(order, y)
         self.peak_log_e = max(self.peak_log_e, self._gain.log_up)
+        self.timed_out = {side: self.side(side).count(TIMED_OUT) for side in "AB"}
         self.reason = self._decide()
         return self.reason
 
@@ -210,19 +161,21 @@ class SequentialTest:
         if not self.blocks:
             return Verdict(reason_text="no block of runs was measured", **common)
         base, candidate = stats.median(self.side("A")), stats.median(self.side("B"))
-        gain, sigma = self._gain_mean(), self._sigma()
+        gain, sigma = self._estimate(base, candidate), self._sigma()
         ends: Tuple[Optional[float], Optional[float]] = (None, None)
         if self.exact():
             ends = gain, gain
-        elif not self._mixed and not self._repeats():  # a coarse timer's repeats hide their own error
+        elif gain is not None and not self._mixed and not self._censored() and not self._repeats():
+            # (A coarse timer's repeats hide their own error.)
             ends = interval(self._y, gain, sigma)
         sign = 1.0 if rule.direction == "lower" else -1.0
         out = Verdict(
             reason_text="", effect_pct=self._pct(gain, base), ci_low_pct=self._pct(ends[0], base),
             ci_high_pct=self._pct(ends[1], base), e_value=math.exp(min(self._gain.log_up, 600.0)),
-            runs_used=len(self._flat()), blocks=self.blocks, sigma_short_pct=self._share(sigma, base),
-            mde_pct=self._share(stats.mde(sigma, rule.max_runs), base), base_median=base,
-            candidate_median=candidate, effect_units=sign * (base - candidate) if self._scale else None,
+            runs_used=sum(len(values) for _, values in self._raw), blocks=self.blocks,
+            sigma_short_pct=self._share(sigma, base), mde_pct=self._share(stats.mde(sigma, rule.max_runs), base),
+            base_median=base, candidate_median=candidate,
+            effect_units=sign * (base - candidate) if self._scale and gain is not None else None,
             warnings=tuple(self._warnings(base)), **common,
         )  # fmt: skip
         return replace(out, reason_text=explain(out, rule, math.exp(min(self.peak_log_e, 600.0))))
@@ -235,10 +188,20 @@ class SequentialTest:
         return math.log(value) if self._scale is None else value / self._scale
 
     def _flat(self) -> List[float]:
-        return [v for _, block in self._raw for v in block]
+        return [v for _, block in self._raw for v in block if v != TIMED_OUT]
+
+    def _behind(self, finite: Sequence[float]) -> float:
+        """The place of a run that timed out: behind every reading so far, by a distance that no label decides."""
+        before = [v for _, block in self._y for v in block]
+        worst = max([*before, *finite], default=0.0)
+        width = max(finite, default=0.0) - min(finite, default=0.0)
+        return worst + max(STAND_OFF * self._gain.spread, width, 0.01)
 
     def _decide(self) -> str:
         rule, left, gain = self.rule, self.rule.max_runs // 4 - self.blocks, self._gain_mean()
+        hung = self.timed_out["B"] - self.timed_out["A"]
+        if hung >= MAX_TIMED_OUT:
+            return "timeouts"
         needed = math.log(1.0 / rule.alpha)
         repeats = self._repeats()
         if repeats and self.exact():
@@ -246,7 +209,7 @@ class SequentialTest:
                 return "identical"
             least = self._delta(max(rule.min_effect_pct, rule.margin_pct))
             return "deterministic" if gain > 0.0 and gain >= least * CLOSE else "below_min"
-        if self._gain.log_up >= needed:
+        if self._gain.log_up >= needed and hung <= 0:
             return "below_min" if repeats and gain < self._delta(rule.least_pct) * CLOSE else "proven"
         if repeats and gain == 0.0 and self.blocks > 1:
             return "identical"
@@ -256,7 +219,8 @@ class SequentialTest:
             return "budget"
         # What the blocks left can add to ln E if the gain is z standard errors better than it looks.
         tau = max(stats.median([_own_spread(*block) for block in self._y]), self._grain(), 1e-12)
-        best = max(0.0, gain - self._gain.shift + rule.z * tau / math.sqrt(self.blocks))
+        promise = self._robust_gain() - self._gain.shift
+        best = max(0.0, promise + rule.z * tau / math.sqrt(self.blocks))
         if self._gain.log_up + left * min(min(best / tau, 9.0) ** 2 / 2.0, MAX_GROWTH) < needed:
             return "hopeless"
         return "undecided"
@@ -275,27 +239,55 @@ class SequentialTest:
             return 100.0 * delta
         return 100.0 * delta * self._scale / abs(base) if base else None
 
+    def _estimate(self, base: float, candidate: float) -> Optional[float]:
+        """The gain in units of y; with time-outs from the medians, None when one of them is a time-out."""
+        if not self._censored():
+            return self._gain_mean()
+        if TIMED_OUT in (base, candidate):
+            return None
+        gain = self._unit(base) - self._unit(candidate)
+        return gain if self.rule.direction == "lower" else -gain
+
     def _gain_mean(self) -> float:
         """T averaged over the blocks."""
-        if not self._mixed:
+        if not self._mixed or self._censored():
             return stats.mean([_contrast(*block) for block in self._y])
         raw = stats.mean([_contrast(*block) for block in self._raw])
         return (raw if self.rule.direction == "lower" else -raw) / (self._scale or 1.0)
 
+    def _robust_gain(self) -> float:
+        """T averaged over the blocks, each clipped to the middle one +- `BLOCK_CLIP` spreads.
+
+        Only the futility stop uses it: one outlier among few blocks must not end (or drag on) a test.
+        """
+        gaps = [_contrast(*block) for block in self._y]
+        centre, reach = stats.median(gaps), BLOCK_CLIP * self._gain.spread
+        if len(gaps) < 3 or reach == 0.0 or self._mixed:
+            return self._gain_mean()
+        return stats.mean([max(centre - reach, min(centre + reach, gap)) for gap in gaps])
+
     def _sigma(self) -> float:
         """sd of one run, from the differences of a block's own-side readings, pooled over blocks."""
-        sides = [side for block in self._y if len(block[1]) == 4 for side in _split(*block)]
+        measured = [y for y, raw in zip(self._y, self._raw) if len(y[1]) == 4 and TIMED_OUT not in raw[1]]
+        sides = [side for block in measured for side in _split(*block)]
         hidden = 0.0 if self.exact() else self._grain()
         return max(stats.sigma_from_differences([s[1] - s[0] for s in sides]) if sides else 0.0, hidden)
 
     def _grain(self) -> float:
         """sd that the rounding of the readings hides: step / sqrt 12, in the units of y."""
-        flat = self._flat()
+        flat = self._flat() or [1.0]
         return stats.resolution(flat) / (self._scale or stats.median(flat)) / math.sqrt(12.0)
+
+    def _censored(self) -> bool:
+        return any(self.timed_out.values())
 
     def _repeats(self) -> bool:
         """Every re-reading of a side equals its first one."""
-        return all(len(set(self.side(side))) == 1 for side in "AB") and len(self._flat()) > 3
+        return (
+            all(len(set(self.side(side))) == 1 for side in "AB")
+            and len(self._flat()) > 3
+            and not self._censored()
+        )
 
     def exact(self) -> bool:
         """`_repeats`, in steps too fine for luck: sizes, counts and allocations, not a coarse timer."""
@@ -304,6 +296,9 @@ class SequentialTest:
     def _warnings(self, base: float) -> Iterable[str]:
         if self.rule.layout == "fixed" and not self.exact():
             yield "layout not randomised: gains below about 1.5 % may be link-order luck"
+        if self._censored():
+            a, b = (self.timed_out[side] for side in "AB")
+            yield f"runs ended at the time limit (base {a}, candidate {b}) count as the slowest; no interval"
         step = self._grain() * math.sqrt(12.0)
         if step > FINE and step > self._sigma():
             yield f"readings come in steps of {100 * step:.2g} %: a finer timer or a longer run sees more"
@@ -330,6 +325,8 @@ def explain(found: Verdict, rule: Rule, peak: float) -> str:
         return "both sides give exactly the same value"
     if found.reason == "below_min":
         return f"cannot be {least:g} % better (measured {shown})"
+    if found.reason == "timeouts":
+        return "the candidate overran the time limit of a run more often than the base"
     if found.reason == "undecided":
         return "not decided yet: measure another block"
     goal = least if effect is None or effect < least else effect

@@ -60,7 +60,7 @@ class Source:
 @click.option(
     "--min-effect", type=click.FloatRange(0, 99), help="Smallest gain worth keeping, percent. Default: 1."
 )
-@click.option("--max-runs", type=click.IntRange(4, 2000), help="Runs that a test may take. Default: 60.")
+@click.option("--max-runs", type=click.IntRange(4, 2000), help="Runs that a test may take. Default: 72.")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool, **options: Any) -> None:
@@ -75,6 +75,7 @@ def command(ctx: click.Context, /, as_json: bool, **options: Any) -> None:
       autoresearch noise --run 'python bench.py' --metric time_s --runs 20
     """
     from autoresearch.noise import assess
+    from autoresearch.verdict_rule import Rule
 
     source = _source(options)
     try:
@@ -82,7 +83,7 @@ def command(ctx: click.Context, /, as_json: bool, **options: Any) -> None:
             source.values,
             direction=options["direction"] or source.direction or "lower",
             min_effect_pct=_first(options["min_effect"], source.min_effect_pct, 1.0),
-            max_runs=_first(options["max_runs"], source.max_runs, 60),
+            max_runs=_first(options["max_runs"], source.max_runs, Rule().max_runs),
             warm_up=source.same_code,
         )
     except ValueError as exc:
@@ -204,10 +205,12 @@ def _measure(options: dict[str, Any]) -> Source:
         line = DEFAULT_COMMAND
     if Path("autoresearch.yaml").is_file() and options["shell_line"] is None:
         from autoresearch.config import load_config
+        from autoresearch.verdict_rule import Rule
 
         config = load_config(Path.cwd())
         metric = metric or config.objective.metric
-        source = Source([], config.objective.direction, config.objective.min_effect_pct, config.test.max_runs)
+        most = Rule.preset(config.test.preset, max_runs=config.test.max_runs).max_runs
+        source = Source([], config.objective.direction, config.objective.min_effect_pct, most)
     values, note = run_repeatedly(
         line, metric, options["runs"], options["run_timeout"], options["budget"], time.monotonic, say
     )

@@ -16,6 +16,7 @@ from autoresearch.session.pending import Pending, pending, pending_path
 from autoresearch.session.recover import tip_of
 from autoresearch.session.state import Record, Session, count_run, now_ms, open_segment
 from autoresearch.session.tradeoffs import second_metrics
+from autoresearch.verdict import Rule
 
 
 def start(session: Session, *, new_segment: bool = False) -> Pending:
@@ -83,9 +84,10 @@ def finish(session: Session, now: Pending) -> Record:
         raise EnvironmentMissing(
             f"the baseline's job ended as {state.state}", next="autoresearch baseline --timeout 25"
         )
+    test = session.config.test
     report = assess(
         values, direction=objective.direction, min_effect_pct=objective.min_effect_pct,
-        max_runs=session.config.test.max_runs or 60,
+        max_runs=Rule.preset(test.preset, max_runs=test.max_runs).max_runs,
     )  # fmt: skip
     if session.header is None and resolve(session.project.root, f"refs/heads/{session.branch}") is None:
         workspace.create_branch(session.project, session.branch, now.commit)
