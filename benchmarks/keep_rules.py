@@ -39,8 +39,7 @@ from peer_rules import (
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "helpers"))
 
-from autoresearch.trial.runner import FIXED_LAYOUT_MARGIN_PCT
-from autoresearch.verdict import Rule, SequentialTest, draw_order, next_alpha
+from autoresearch.verdict import FIXED_LAYOUT_MARGIN_PCT, Rule, SequentialTest, draw_order, next_alpha
 
 IDEAS = 100
 

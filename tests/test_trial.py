@@ -214,6 +214,23 @@ def test_layout_policy(tmp_path: Path, layout: str, builds: int) -> None:
     assert len([b for b in ran.of("build") if b["stage"] == "setup"]) == 2
 
 
+@pytest.mark.parametrize(
+    ("linked", "layout"), [("constant", "fixed"), ("$AUTORESEARCH_LAYOUT_SEED", "fresh")]
+)
+def test_a_build_of_native_code_that_ignores_the_seed_has_a_fixed_layout(
+    tmp_path: Path, linked: str, layout: str
+) -> None:
+    tree = make_tree(tmp_path / "a", noisy(1.0))
+    build = f"printf '\\177ELF%s' {linked} > bench; date +%s%N > log.txt"
+    ran = run_trial(
+        tmp_path / "t", spec(build=build, layout="fresh", test={"seed": 3, "max_runs": 4}), tree, tree
+    )
+    (decision,) = ran.of("decision")
+    assert decision["layout"] == layout
+    assert bool(ran.of("layout")) == (layout == "fixed")
+    assert len(ran.of("build")) == (3 if layout == "fixed" else 7)
+
+
 def test_a_build_slower_than_the_benchmark_is_kept_fixed(tmp_path: Path) -> None:
     tree = make_tree(tmp_path / "a", "echo METRIC time_s=1")
     ran = run_trial(tmp_path / "t", spec(build="sleep 0.5", test={"seed": 3, "max_runs": 4}), tree, tree)

@@ -19,11 +19,11 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from autoresearch import stats
 from autoresearch.eprocess import ORDERS, PAIRS, EProcess, draw_order, interval
-from autoresearch.verdict_rule import PRESETS, Rule, epoch_start, next_alpha
+from autoresearch.verdict_rule import FIXED_LAYOUT_MARGIN_PCT, PRESETS, Rule, epoch_start, next_alpha
 
 __all__ = (
-    "ORDERS", "PRESETS", "Rule", "SequentialTest", "Verdict", "draw_order", "epoch_start", "explain", "judge",
-    "judge_samples", "next_alpha",
+    "FIXED_LAYOUT_MARGIN_PCT", "ORDERS", "PRESETS", "TIMED_OUT", "Rule", "SequentialTest", "Verdict", "draw_order",
+    "epoch_start", "explain", "judge", "judge_samples", "next_alpha",
 )  # fmt: skip
 
 # The value of a run that was ended at its time limit.
@@ -295,7 +295,7 @@ class SequentialTest:
 
     def _warnings(self, base: float) -> Iterable[str]:
         if self.rule.layout == "fixed" and not self.exact():
-            yield "layout not randomised: gains below about 1.5 % may be link-order luck"
+            yield "layout not randomised: a gain near 1.5 % may be link-order luck"
         if self._censored():
             a, b = (self.timed_out[side] for side in "AB")
             yield f"runs ended at the time limit (base {a}, candidate {b}) count as the slowest; no interval"

@@ -230,7 +230,7 @@ def _read(session: Session, part: Measurement, runs: int) -> Reading:
     outcome = read_outcome(result.records)
     if outcome.status != "done" or outcome.invalid or len(outcome.samples) < 4:
         return Reading(outcome, None)
-    from autoresearch.trial.runner import FIXED_LAYOUT_MARGIN_PCT
+    from autoresearch.verdict import FIXED_LAYOUT_MARGIN_PCT
 
     objective = session.config.objective
     margin = FIXED_LAYOUT_MARGIN_PCT if outcome.layout == "fixed" else 0.0

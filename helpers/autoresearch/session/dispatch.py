@@ -170,7 +170,7 @@ def admit(session: Session, experiment: Experiment, frozen: evaluator.Manifest) 
 
 def rule_of(session: Session, test: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> Rule:
     """The rule an A/B was submitted with, from its ledger line; the layout comes from the trial's records."""
-    from autoresearch.trial.runner import FIXED_LAYOUT_MARGIN_PCT
+    from autoresearch.verdict import FIXED_LAYOUT_MARGIN_PCT
 
     objective = session.config.objective
     layout = next((str(r.get("layout")) for r in records if r.get("type") == "decision"), "fixed")

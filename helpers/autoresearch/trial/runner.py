@@ -11,15 +11,12 @@ from dataclasses import replace
 from typing import Iterator
 
 from autoresearch import safetext, stats, verdict
-from autoresearch.trial import clock, environment, procs, reading, seal, signing, slots
+from autoresearch.trial import clock, environment, procs, reading, relink, seal, signing, slots
 from autoresearch.trial.emit import Recorder
 from autoresearch.trial.procs import Finished
 from autoresearch.trial.reading import Reading
 from autoresearch.trial.spec import Spec
 from autoresearch.trial.stage import COPY_LIMIT, Stage, tree_bytes
-
-# A keep must prove this gain when both sides keep one build each: its layout's luck is no progress.
-FIXED_LAYOUT_MARGIN_PCT = 1.0
 
 
 class Failed(Exception):
@@ -123,7 +120,7 @@ class Trial:
             for side in self._shuffled():
                 self._measure(side, None, None)
             layout = self._decide_layout()
-            margin = FIXED_LAYOUT_MARGIN_PCT if layout == "fixed" else 0.0
+            margin = verdict.FIXED_LAYOUT_MARGIN_PCT if layout == "fixed" else 0.0
             rule = replace(self.rule, layout=layout, margin_pct=margin)
             test = verdict.SequentialTest(rule)
             decided = None
@@ -303,7 +300,21 @@ class Trial:
             self.fresh = self.fresh and max(self.build_seconds.values()) <= self.last_seconds
         else:
             self.fresh = self.spec.layout == "fresh" and (self.spec.runs > 1 or self.spec.mode == "ab")
+        if self.fresh and not self._shakes():
+            self.fresh = False
+            self.out.record(
+                "layout", layout="fixed", reason="a rebuild with another seed gives the same native code"
+            )
         return "fresh" if self.fresh else "fixed"
+
+    def _shakes(self) -> bool:
+        """Whether another build of the same side, with another seed, gives other native code (or has none)."""
+        side = "A" if "A" in self.trees else "B"
+        before = relink.native_code(self.trees[side])
+        if not before:
+            return True
+        self._build(side)
+        return relink.native_code(self.stage.work) != before
 
     @contextlib.contextmanager
     def _slot(self) -> Iterator[None]:
