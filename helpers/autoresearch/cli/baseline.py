@@ -21,9 +21,12 @@ AGAIN = "autoresearch baseline --timeout 25"
 @click.option(
     "--new-segment", is_flag=True, help="Accept a changed evaluator: numbers start anew from the best commit."
 )
+@click.option("--max-iterations", type=click.IntRange(1), help="End the session after so many experiments.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, timeout: float | None, new_segment: bool, as_json: bool) -> None:
+def command(
+    ctx: click.Context, timeout: float | None, new_segment: bool, max_iterations: int | None, as_json: bool
+) -> None:
     """Freeze the evaluator, measure the noise floor, open the ledger.
 
     The base commit is built clean, checked once and measured repeatedly against itself. What is frozen: the
@@ -40,6 +43,8 @@ def command(ctx: click.Context, timeout: float | None, new_segment: bool, as_jso
     from autoresearch.session.baseline import finish, start
     from autoresearch.session.dispatch import engine_of
 
+    if max_iterations is not None:
+        _bound(max_iterations)
     with open_session() as session:
         dirty = workspace.dirty_files(session.project)
         if dirty and not as_json:
@@ -89,3 +94,13 @@ def command(ctx: click.Context, timeout: float | None, new_segment: bool, as_jso
         f"next: {follow}",
     ]
     emit(data, "\n".join(filter(None, lines)), as_json=as_json)
+
+
+def _bound(most: int) -> None:
+    """Write the bound into autoresearch.yaml, where every later command finds it."""
+    from autoresearch.config import CONFIG_NAME, with_max_experiments
+    from autoresearch.files import write_atomic
+    from autoresearch.session import find_root
+
+    path = find_root() / CONFIG_NAME
+    write_atomic(path, with_max_experiments(path.read_text(encoding="utf-8"), most).encode())

@@ -42,17 +42,22 @@ def command(
       autoresearch decide e1 --description "index the rules by their first byte"
     """
     from autoresearch.session.decision import decide
+    from autoresearch.session.overview import last_ten
 
     with open_session() as session:
         decision = decide(
             session, experiment, description=description, literature=source, abandon=abandon, tokens=tokens
         )
         note = render(session.project)
+        ten = last_ten(session) if session.decided % 10 == 0 else None
     record = decision.record
     data = summary(record) | {"next": decision.next}
     if note:
         data["note"] = note
-    emit(data, "\n".join(filter(None, [human(record), note, f"next: {decision.next}"])), as_json=as_json)
+    if ten:
+        data["summary"] = f"{ten}. Say in autoresearch.md what these ten taught, then go on"
+    lines = [human(record), note, data.get("summary", ""), f"next: {decision.next}"]
+    emit(data, "\n".join(filter(None, lines)), as_json=as_json)
     ctx.exit(int(decision.code))
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from autoresearch.ledger.records import number
-from autoresearch.report import markers, tradeoffs
+from autoresearch.report import markers, progress, tradeoffs
 from autoresearch.report.audited import Audit
 from autoresearch.report.escape import markdown
 from autoresearch.report.fields import percent
@@ -48,6 +48,9 @@ def parts(view: View) -> dict[str, tuple[str, str]]:
         "literature": ("Literature", _literature(view)),
         "log": ("Experiment log", _log(view)),
     }
+    lines = progress.tens([{**e.run.raw, "status": e.run.status} for e in view.current.experiments])
+    if lines:
+        found["progress"] = ("Every ten experiments", "\n".join(f"- {markdown(line, 400)}" for line in lines))
     # Only where a session has ever declared second metrics; once there, the part follows the current segment.
     if any(tradeoffs.gains(e) for segment in view.segments for e in segment.experiments):
         found["trade-offs"] = ("Trade-offs", tradeoffs.section(view.current))

@@ -14,7 +14,7 @@ from autoresearch.session.opening import verify_evaluator
 from autoresearch.session.outcome import Outcome, read_outcome
 from autoresearch.session.recover import tip_of
 from autoresearch.session.stages import Stage, stage_of
-from autoresearch.session.state import Experiment, Session, count_run, now_ms
+from autoresearch.session.state import MOST_REWORKS, Experiment, Session, count_run, now_ms
 from autoresearch.session.tradeoffs import weigh
 
 
@@ -128,6 +128,7 @@ def _facts(
         "lines_added": candidate.lines_added,
         "lines_removed": candidate.lines_removed,
         "jobs": len(experiment.jobs),
+        "reworks": experiment.reworks,
         "engine": session.config.engine,
     }
 
@@ -147,7 +148,10 @@ def _outcome(
     if stage.record is None or stage.name in ("open", "lost"):
         raise NotYet(f"{name} has no finished job ({stage.detail})", next=f"autoresearch run {name}")
     if stage.record.get("diff_sha256") != candidate.diff_sha256:
-        raise NotYet(f"the files of {name} changed since its last job", next=f"autoresearch run {name}")
+        # A failure that was mended often enough is measured no more, so the edit after it cannot be.
+        last = stage.name == "failed" and experiment.reworks >= MOST_REWORKS
+        follow = f"autoresearch decide {name} --abandon" if last else f"autoresearch run {name}"
+        raise NotYet(f"the files of {name} changed since its last job", next=follow)
     is_ab = stage.record.get("type") == "test"
     rule = rule_of(session, stage.record, stage.records) if is_ab else None
     outcome = read_outcome(stage.records, rule)

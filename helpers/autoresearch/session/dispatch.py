@@ -17,6 +17,7 @@ from autoresearch.project import Project
 from autoresearch.resources import shipped
 from autoresearch.safetext import one_line
 from autoresearch.session.recover import tip_of
+from autoresearch.session.rework import admit_rework
 from autoresearch.session.state import Experiment, Session, now_ms
 from autoresearch.session.tradeoffs import second_metrics, split, trial_settings
 from autoresearch.verdict import Rule, epoch_start, next_alpha
@@ -71,10 +72,11 @@ def submit_screening(
     running = running_or_done(session, experiment, candidate, "job")
     if running is not None:
         return running
+    again = admit_rework(session, experiment, candidate.diff_sha256)
     allow(experiment.id)
     spec = trial_spec(session, frozen, experiment.id, "single") | {"runs": 1}
     job = _submit(session, spec, {"b": candidate.tree}, frozen)
-    _record(session, experiment, {"type": "job", "mode": "single", "job": job, **_ids(candidate)})
+    _record(session, experiment, {"type": "job", "mode": "single", "job": job, **_ids(candidate), **again})
     return job
 
 
@@ -89,6 +91,7 @@ def submit_ab(
     known = running_or_done(session, experiment, candidate, "test")
     if known is not None:
         return known
+    again = admit_rework(session, experiment, candidate.diff_sha256)
     allow(experiment.id)
     tip = tip_of(session)
     try:
@@ -118,6 +121,7 @@ def submit_ab(
         "type": "test", "mode": "ab", "job": job, "t": number, "alpha": alpha, "split": split(session.config),
         "keeps": keeps,
         "preset": test.preset, "max_runs": test.max_runs, "seed": seed, "base": tip, **_ids(candidate),
+        **again,
     }  # fmt: skip
     _record(session, experiment, record)
     session.tests = number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from autoresearch.errors import Stopped
+from autoresearch.errors import NotYet, Stopped
 from autoresearch.session.budget import require_price, spend_of
 from autoresearch.session.spend import Spend, near
 from autoresearch.session.state import Session, now_ms
@@ -55,4 +55,16 @@ def refuse_if_stopped(session: Session) -> None:
             f"the session is over: {view.reason}",
             fix="Read the report; to go on, raise the rule under stop: or budget: in autoresearch.yaml",
             next="autoresearch report",
+        )
+
+
+def refuse_if_full(session: Session) -> None:
+    """Raise `NotYet` when the open experiments are all that `stop.max_experiments` leaves."""
+    most = session.config.stop.max_experiments
+    opened = sum(e.result is None for e in session.experiments.values())
+    if most is not None and session.decided + opened >= most:
+        raise NotYet(
+            f"{session.decided} experiments are decided and {opened} open: stop.max_experiments is {most}",
+            fix="Decide the open ones",
+            next="autoresearch status",
         )

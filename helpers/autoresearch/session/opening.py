@@ -9,7 +9,7 @@ from autoresearch import evaluator, workspace
 from autoresearch.errors import BadInput
 from autoresearch.git import resolve
 from autoresearch.safetext import one_line
-from autoresearch.session.limits import refuse_if_stopped
+from autoresearch.session.limits import refuse_if_full, refuse_if_stopped
 from autoresearch.session.naming import check_experiment
 from autoresearch.session.recover import tip_of
 from autoresearch.session.state import Experiment, Session, now_ms
@@ -39,6 +39,7 @@ def open_experiment(
     """
     check_experiment(name)
     refuse_if_stopped(session)
+    refuse_if_full(session)
     frozen = verify_evaluator(session)
     if name in session.experiments:
         raise BadInput(f"{name} exists already", fix="Choose another id", next="autoresearch status")

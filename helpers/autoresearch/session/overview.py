@@ -60,9 +60,22 @@ def overview(session: Session) -> Overview:
         "cost": {"runs": session.runs_used, "seconds": round(session.seconds), **cost_json(spend)},
         "stop": {"now": stop.stop, "reason": one_line(stop.reason, 160), "near": stop.rules},
         "advice": " ".join(filter(None, [stop.advice, _audit_advice(session, stopped=stop.stop)])),
+        "summary": last_ten(session),
         "next": follow,
     }
     return Overview(data, _text(session, data, stages, spend), Exit.STOPPED if stop.stop else Exit.DONE)
+
+
+def last_ten(session: Session) -> str | None:
+    """The summary of the segment's last full ten experiments, None before there are ten."""
+    segment = max(session.segment, 0)
+    results = [e.result for e in session.experiments.values() if e.result is not None]
+    runs = sorted((r for r in results if r.get("segment") == segment), key=lambda r: int(r["run"]))
+    if len(runs) < 10:
+        return None
+    from autoresearch.report.progress import tens
+
+    return tens(runs)[-1]
 
 
 def _before(session: Session) -> Overview:
@@ -135,6 +148,8 @@ def _text(session: Session, data: dict[str, Any], stages: dict[str, Stage], spen
         lines.append(f"STOP      {data['stop']['reason']}")
     if data["advice"]:
         lines.append(f"advice    {data['advice']}")
+    if data["summary"]:
+        lines.append(f"summary   {data['summary']}")
     lines += [f"  {name}  {s.name}: {one_line(s.detail, 90)}" for name, s in list(stages.items())[:MOST]]
     lines += [f"  {line}" for line in data["recent"]]
     lines.append(f"next: {data['next']}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from autoresearch.session.state import Experiment, Record, Session
+from autoresearch.session.state import MOST_REWORKS, Experiment, Record, Session
 
 POLL = "--timeout 25"
 
@@ -56,10 +56,10 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
         records.append({"type": "end", "status": status, "error": "" if status == "done" else error})
     if status != "done":
         detail = f"{status}: {end.get('error') or result.error or ''}".rstrip(": ")
-        return Stage("failed", detail, f"autoresearch logs {exp}", job, record, records)
+        return _failed(experiment, detail, job, record, records)
     problem = next((str(r["problem"]) for r in records if r.get("type") == "sample" and r.get("problem")), "")
     if problem:
-        return Stage("failed", f"invalid: {problem}", f"autoresearch logs {exp}", job, record, records)
+        return _failed(experiment, f"invalid: {problem}", job, record, records)
     if record.get("type") != "test":
         return Stage(
             "screened",
@@ -79,6 +79,15 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
             records,
         )
     return Stage("measured", "A/B done", f"autoresearch decide {exp}", job, record, records)
+
+
+def _failed(
+    experiment: Experiment, detail: str, job: str, record: Record, records: list[Mapping[str, Any]]
+) -> Stage:
+    """To be mended after a look at its log, or decided when that was done often enough."""
+    last = experiment.reworks >= MOST_REWORKS
+    follow = f"autoresearch {'decide' if last else 'logs'} {experiment.id}"
+    return Stage("failed", detail, follow, job, record, records)
 
 
 # Which stage to serve first: what costs nothing and frees the queue, before what takes time.

@@ -16,6 +16,8 @@ from autoresearch.ledger.records import number
 from autoresearch.project import Project, session_root
 
 Record = dict[str, Any]
+# How often a candidate that crashed or failed its checks may be mended and measured again.
+MOST_REWORKS = 2
 
 
 @dataclass
@@ -35,6 +37,11 @@ class Experiment:
     def idea(self) -> str | None:
         value = self.opened.get("idea")
         return str(value) if value else None
+
+    @property
+    def reworks(self) -> int:
+        """How often it was submitted again after it had failed."""
+        return max((int(job.get("rework") or 0) for job in self.jobs), default=0)
 
 
 @dataclass
