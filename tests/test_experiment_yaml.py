@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from autoresearch.engines import JobResult
 from autoresearch.engines.bundle import Bundle, build_bare_bundle, build_bundle
 from autoresearch.engines.local import LocalEngine
 from autoresearch.engines.task import load_task
+from autoresearch.recorded import judge_samples
 from autoresearch.resources import shipped
 from trial_helpers import NOISY, eventually, make_tree, spec
 
@@ -171,6 +174,45 @@ def test_equal_size_and_time_queued_at_once_in_one_workdir(tmp_path: Path) -> No
     assert list((home / "autoresearch").iterdir()) == []
 
 
+def ab_samples(engine: LocalEngine, tmp_path: Path, base: str, candidate: str, **envs: str) -> JobResult:
+    """templates/ab.yaml through the local engine, unchanged."""
+    outbox = tmp_path / "outbox"
+    sides = {
+        name: build_bare_bundle(
+            outbox, make_tree(tmp_path / name, text, autoresearch__checks__sh="test -e built")
+        )
+        for name, text in (("base", base), ("candidate", candidate))
+    }
+    hashes = {"BASE_SHA256": sides["base"].sha256, "CANDIDATE_SHA256": sides["candidate"].sha256}
+    job = engine.submit(
+        load_task(shipped("templates/ab.yaml")), experiment="ab1", mode="ab", workdir=outbox, timeout=60,
+        envs={"EXP_ID": "ab1", "BLOCKS": "6", "BUILD_CMD": "touch built", **hashes, **envs},
+    )  # fmt: skip
+    return result(engine, job)
+
+
+@pytest.mark.parametrize(("candidate", "verdict"), [("0.9", "keep"), ("1.0", "discard")])
+def test_the_ab_task_by_hand(engine: LocalEngine, tmp_path: Path, candidate: str, verdict: str) -> None:
+    got = ab_samples(engine, tmp_path, "echo METRIC time_s=1.0", f"echo METRIC time_s={candidate}")
+    assert (got.state, got.status, got.checks) == ("done", "done", "passed")
+    assert got.log is not None
+    (line,) = [x for x in got.log.read_text().splitlines() if x.startswith("AB_SAMPLES ")]
+    data = json.loads(line.removeprefix("AB_SAMPLES "))
+    sides = "".join(run["side"] for run in data["runs"])
+    assert all(sides[i : i + 4].count("A") == 2 for i in range(0, 24, 4))
+    assert len({sides[i : i + 4] for i in range(0, 24, 4)}) > 1  # all six alike: once in 7776
+    assert judge_samples(data).verdict == verdict
+
+
+def test_the_ab_task_names_the_side_that_failed(engine: LocalEngine, tmp_path: Path) -> None:
+    got = ab_samples(engine, tmp_path, "echo METRIC time_s=1.0", "exit 7")
+    assert (got.status, got.error) == ("crash", "candidate: benchmark failed (exit 7)")
+    got = ab_samples(
+        engine, tmp_path / "2", "echo METRIC time_s=1.0", "echo METRIC time_s=1", BASE_SHA256="0" * 64
+    )
+    assert (got.exit_code, got.error[:12]) == (90, "stale_source")
+
+
 def sky_python() -> str:
     """An interpreter that has SkyPilot, or a loud skip."""
     given = os.environ.get("AUTORESEARCH_SKY_PYTHON")
@@ -182,7 +224,8 @@ def sky_python() -> str:
 
 
 SKY = """
-import sys, yaml, sky
+import copy, sys, yaml, sky
+from sky.utils import common_utils, schemas
 config = yaml.safe_load(open(sys.argv[1]))
 try:
     sky.Task.from_yaml(sys.argv[1])
@@ -194,15 +237,52 @@ task = sky.Task.from_yaml_config(config, env_overrides=[("EXP_ID", "e1"), ("EXP_
 (resources,) = task.resources
 print(task.name, task.envs["BENCHMARK_TIMEOUT"], resources.cpus, resources.memory, task.envs["AUTORESEARCH_TRIAL"])
 print(resources.autostop_config.idle_minutes, resources.autostop_config.down)
+
+def valid(config):
+    # The schema alone: what an instance type is stands in a catalogue that is not at hand offline.
+    common_utils.validate_schema(copy.deepcopy(config["resources"]), schemas.get_resources_schema(), "resources: ")
+
+full = yaml.safe_load(open(sys.argv[2]))
+valid(full)
+for place in full["resources"]["any_of"]:
+    place.pop("instance_type", None)
+given = [("EXP_ID", "e1"), ("EXP_SHA256", "0" * 64)]
+task = sky.Task.from_yaml_config(copy.deepcopy(full), env_overrides=given, secrets_overrides=[("DATA_TOKEN", "x")])
+print(sorted(str(r.infra.cloud) for r in task.resources), {r.autostop_config.down for r in task.resources})
+try:
+    valid({**full, "resources": {**full["resources"], "any_off": []}})
+except ValueError:
+    print("refused")
+ab = yaml.safe_load(open(sys.argv[3]))
+valid(ab)
+shas = [("BASE_SHA256", "0" * 64), ("CANDIDATE_SHA256", "1" * 64)]
+task = sky.Task.from_yaml_config(ab, env_overrides=[("EXP_ID", "e1"), *shas])
+print(task.name, task.envs["BLOCKS"], [r.autostop_config.down for r in task.resources])
 """
 
 
+def with_its_examples() -> str:
+    """experiment.yaml with the lines uncommented that it offers as examples."""
+    text = shipped("experiment.yaml").read_text(encoding="utf-8")
+    shown = re.sub(
+        r"^( *)# (any_of:|  - \{infra:.*|use_spot:.*|secrets:|  DATA_TOKEN:.*)$", r"\1\2", text, flags=re.M
+    )
+    assert shown.count("\n    - {infra:") == 4, "the examples are not where this test looks for them"
+    return shown
+
+
 def test_the_real_skypilot_takes_it(tmp_path: Path) -> None:
+    full = tmp_path / "full.yaml"
+    full.write_text(with_its_examples())
     done = subprocess.run(
-        [sky_python(), "-c", SKY, str(shipped("experiment.yaml"))],
+        [sky_python(), "-c", SKY, str(shipped("experiment.yaml")), str(full), str(shipped("templates/ab.yaml"))],
         cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
         env={**os.environ, "HOME": str(tmp_path), "SKYPILOT_DISABLE_LOCAL_API_SERVER": "1",
              "SKYPILOT_DISABLE_USAGE_COLLECTION": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-2:] == ["autoresearch 300 4+ 8+ 1", "30 True"]
+    assert done.stdout.splitlines()[-5:] == [
+        "autoresearch 300 4+ 8+ 1", "30 True",
+        "['AWS', 'AWS', 'GCP', 'Kubernetes'] {True}", "refused",
+        "autoresearch-ab 8 [True]",
+    ]  # fmt: skip

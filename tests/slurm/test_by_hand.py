@@ -44,6 +44,17 @@ def test_queued_jobs_of_equal_size_and_time_measure_their_own_code(lab: Lab, tmp
         return ("--workdir", str(bundle.path.parent), task, "--env", f"EXP_ID=e{value}",
                 "--env", f"EXP_SHA256={bundle.sha256}")  # fmt: skip
 
+    dry = ("launch", "-y", "--dryrun", "-c", "dry", "--infra", lab.infra)
+    lab.sky(*dry, *words(first))
+    sides = (
+        "--env",
+        "EXP_ID=ab",
+        "--env",
+        f"BASE_SHA256={'0' * 64}",
+        "--env",
+        f"CANDIDATE_SHA256={'1' * 64}",
+    )
+    lab.sky(*dry, str(shipped("templates/ab.yaml")), *sides)
     lab.sky("launch", "-y", "-d", "-c", "hand", "--infra", lab.infra, *words(first), timeout=600)
     for value in others:  # the first may still run: they queue up behind it
         lab.sky("exec", "-d", "hand", *words(value))
