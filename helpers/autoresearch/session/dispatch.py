@@ -239,6 +239,7 @@ def trial_spec(
         },
         "layout": config.test.layout,
         "subdir": workspace.prefix(session.project),
+        "evaluator": evaluator.overlay_digests(frozen, workspace.prefix(session.project)),
     }  # fmt: skip
 
 

@@ -77,7 +77,7 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
     builds = [r for r in lines if r.get("type") == "build"]
     decision = next((r for r in lines if r.get("type") == "decision"), {})
     layout = str(decision.get("layout") or "fixed")
-    invalid = next((str(r["problem"]) for r in samples if r.get("problem")), "")
+    invalid = problem_of(lines)
     status = str(end.get("status"))
     verdict = None
     blocks = _blocks(counted)
@@ -118,6 +118,17 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
 def _timed(record: Record) -> Timed:
     wall, cpu = float(record.get("seconds") or 0), float(record.get("cpu_seconds") or 0)
     return Timed(str(record["side"]), float(record["value"]), wall, cpu)
+
+
+def problem_of(records: Iterable[Record]) -> str:
+    """Why a trial counts for nothing: a run without a number to be trusted, or one that was tampered with."""
+    for record in records:
+        if record.get("type") == "sample" and record.get("problem"):
+            return str(record["problem"])
+        # The worker's word on its decision is taken only where it speaks against a keep.
+        if record.get("type") == "decision" and record.get("reason") == "invalid":
+            return str(record.get("reason_text") or "invalid")
+    return ""
 
 
 def _unchecked(status: str, invalid: str) -> str:

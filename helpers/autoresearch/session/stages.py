@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from autoresearch.session.outcome import problem_of
 from autoresearch.session.state import MOST_REWORKS, Experiment, Record, Session
 
 POLL = "--timeout 25"
@@ -57,7 +58,7 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
     if status != "done":
         detail = f"{status}: {end.get('error') or result.error or ''}".rstrip(": ")
         return _failed(experiment, detail, job, record, records)
-    problem = next((str(r["problem"]) for r in records if r.get("type") == "sample" and r.get("problem")), "")
+    problem = problem_of(records)
     if problem:
         return _failed(experiment, f"invalid: {problem}", job, record, records)
     if record.get("type") != "test":

@@ -13,6 +13,7 @@ from typing import Iterator
 from autoresearch import safetext, stats, verdict
 from autoresearch.trial import clock, environment, procs, reading, relink, seal, signing, slots
 from autoresearch.trial.emit import Recorder
+from autoresearch.trial.pristine import Look, Pristine
 from autoresearch.trial.procs import Finished
 from autoresearch.trial.reading import Reading
 from autoresearch.trial.spec import Spec
@@ -49,6 +50,8 @@ class Trial:
         self.trees: dict[str, str] = {}  # side -> built tree
         self.prepared: dict[str, str] = {}  # side -> tree with its dependencies, not built
         self.build_seconds: dict[str, float] = {}
+        self.pristine = Pristine(spec.evaluator)
+        self.added: dict[str, set[str]] = {}  # side -> names that its build left beside the evaluator
         self.samples: list[tuple[str, Reading]] = []
         self.values_per_run = spec.values_per_run
         self.slot: slots.Slot | None = None
@@ -115,6 +118,7 @@ class Trial:
         # Which side comes first is drawn here too, so that nothing can be learnt from being the first.
         for side in self._shuffled():
             self._build_first(side)
+        self._beside()
         self._check("B")
         with self._slot():
             for side in self._shuffled():
@@ -195,10 +199,12 @@ class Trial:
         self.stage.unpack(self._tar(side))
         seal.level(self.stage.work, self.stamp)
         if self.spec.deps:
+            before = self.pristine.look(self.stage.work)
             done = self._run(side, self.spec.deps, self.spec.timeouts["setup"], building=True)
             self._build_record(side, done, stage="setup")
             if not done.ok:
                 raise Failed(side, "setup failed (%s)" % done.failure())
+            self._unspoilt(side, before, "setup")
             self.prepared[side] = self.stage.put_away()
             self.seals.set(self.prepared[side])
             self.stage.place_copy(self.prepared[side])
@@ -208,11 +214,31 @@ class Trial:
         self._prepare(side)
         if not self.spec.build:
             return
+        before = self.pristine.look(self.stage.work)
         done = self._run(side, self.spec.build, self.spec.timeouts["build"], building=True)
         self._build_record(side, done, stage="build")
         if not done.ok:
             raise Failed(side, "build failed (%s)" % done.failure())
+        self._unspoilt(side, before, "build")
         self.build_seconds.setdefault(side, done.seconds)
+
+    def _unspoilt(self, side: str, before: Look, stage: str) -> None:
+        """Nothing that a build did may change what measures it."""
+        found = self.pristine.since(self.stage.work, before)
+        if found.changed:
+            problem = "tampered: the %s changed %s, which belongs to the evaluator" % (
+                stage,
+                found.changed[0],
+            )
+            raise Failed(side, problem, conflict=True)
+        self.added.setdefault(side, set()).update(found.added)
+
+    def _beside(self) -> None:
+        """Refuse a candidate whose build leaves other names beside the evaluator than the base's does."""
+        odd = sorted(self.added.get("B", set()) - self.added.get("A", set()))
+        if odd:
+            problem = "tampered: the build left %s beside the evaluator, the base's does not" % odd[0]
+            raise Failed("B", problem, conflict=True)
 
     def _build_record(self, side: str, done: Finished, stage: str) -> None:
         tail = "" if done.ok and side in self.build_seconds else safetext.tail(done.output, limit=1000)
@@ -275,6 +301,7 @@ class Trial:
         moved = False
         if self.fresh and self.spec.build and not warmup:
             self._build(side)
+            self._beside()
         elif tree_bytes(tree) <= COPY_LIMIT:
             self._intact(tree)
             self.stage.place_copy(tree)

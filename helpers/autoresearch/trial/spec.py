@@ -46,6 +46,8 @@ class Spec(NamedTuple):
     # An A/B goes on to so many blocks after a keep, or a discard, for what else is judged by its readings.
     min_blocks: int = 0
     min_blocks_discard: int = 0
+    # The evaluator's files and their sha256, by path from the tree's top: no build may change them.
+    evaluator: Mapping[str, str] = {}
 
 
 def parse_spec(text: str) -> Spec:
@@ -91,6 +93,7 @@ def parse_spec(text: str) -> Spec:
         guarded=tuple(str(name) for name in metric.get("guarded") or ()),
         min_blocks=_positive(test.get("min_blocks") or 1, "test.min_blocks"),
         min_blocks_discard=_positive(test.get("min_blocks_discard") or 1, "test.min_blocks_discard"),
+        evaluator={str(path): str(digest) for path, digest in _mapping(data, "evaluator").items()},
     )
 
 
