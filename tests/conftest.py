@@ -45,6 +45,7 @@ scope: ["src/**"]
 off_limits: ["src/fixed.py"]
 build: python3 -m compileall -q src
 noise_runs: 4
+review: off
 timeouts: {setup: 30, build: 30, benchmark: 30, checks: 30}
 """
 

@@ -126,6 +126,7 @@ class Config(Section, frozen=True):
     cores_per_slot: Annotated[int, Meta(ge=1)] | Literal["all"] = 1
     stop: StopRules = field(default_factory=StopRules)
     budget: Budget = field(default_factory=Budget)
+    review: bool = True
 
 
 def parse_config(text: str, where: str = CONFIG_NAME) -> Config:

@@ -27,6 +27,9 @@ POLL = 10  # seconds a waiting command may take: agents' shells do not wait for 
 STEP_LIMIT = 900  # seconds for one step of the session; then something is broken
 NO, INTEGRITY = 1, 5  # exit codes: a measured "no" or "not yet"; the evaluator was touched
 PROMISING = 5.0  # percent, after the author's own doubt
+# A keep needs its author's review.
+RISK = "logs whose lines are malformed or come in another order"
+CHECKED = "the checks compare the report with a reference on other logs; the diff was read line by line"
 FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY")
 
 
@@ -271,8 +274,9 @@ class Play:
     def decide(self, candidate: Candidate) -> None:
         """Ask for the verdict; an experiment that still needs a measurement stays open."""
         code, answer = self.ask(
-            "decide", candidate.experiment, "--description", candidate.facts["title"], allowed=(0, NO, INTEGRITY)
-        )
+            "decide", candidate.experiment, "--description", candidate.facts["title"], "--risk", RISK,
+            "--checked", CHECKED, allowed=(0, NO, INTEGRITY),
+        )  # fmt: skip
         if "status" not in answer:
             self.screen.detail(f"{candidate.experiment}: not yet: {answer.get('error')}")
             return

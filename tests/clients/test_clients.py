@@ -83,7 +83,8 @@ def first_turns(skill: str) -> list[Turn]:
          "calls": [sh(f"autoresearch wait {POLL}")]},
         {"expect": {"result": '"e2":"screened'}, "calls": [sh(f"autoresearch ab e1 {POLL}")]},
         {"expect": {"result": '"verdict":"keep"'},
-         "calls": [sh("autoresearch decide e1 --description 'Fewer steps' --json")]},
+         "calls": [sh("autoresearch decide e1 --description 'Fewer steps' --risk 'who reads the count' "
+                      "--checked 'the checks pass' --json")]},
         {"expect": {"result": '"status":"keep"'}, "text": "Interrupted."},
     ]  # fmt: skip
 

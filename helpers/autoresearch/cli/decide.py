@@ -20,6 +20,11 @@ from autoresearch.session import open_session
     "--description", "-m", default="", help="What was changed, in one line. Default: the hypothesis."
 )
 @click.option("--source", default="", help="Literature source, such as arxiv:2101.00001.")
+@click.option("--what", default="", help="Review: what was changed. Default: the description.")
+@click.option("--why", default="", help="Review: why that makes it better. Default: the hypothesis.")
+@click.option("--risk", default="", help="Review: what could break. A keep needs it.")
+@click.option("--checked", default="", help="Review: how you made sure that it does not. A keep needs it.")
+@click.option("--review", "review_file", metavar="FILE", help="The four as a JSON object, '-' for stdin.")
 @click.option("--abandon", is_flag=True, help="Give the experiment up: a discard without a measurement.")
 @click.option("--tokens", type=click.IntRange(min=0), help="Tokens that you used for this experiment.")
 @json_option
@@ -29,24 +34,43 @@ def command(
     experiment: str,
     description: str,
     source: str,
+    what: str,
+    why: str,
+    risk: str,
+    checked: str,
+    review_file: str | None,
     abandon: bool,
     tokens: int | None,
     as_json: bool,
 ) -> None:
     """Decide an experiment by its measured A/B: commit the winner, or store the patch.
 
-    One line is written to the ledger either way, and the documents are rendered anew.
+    One line is written to the ledger either way, and the documents are rendered anew. A keep is committed only with
+    its review (exit 2 says what is missing, and nothing is lost); a discard needs none.
 
     \b
     Example:
-      autoresearch decide e1 --description "index the rules by their first byte"
+      autoresearch decide e1 --description "index the rules by their first byte" \\
+        --risk "rules with an empty pattern" --checked "the unit tests, and 10,000 random lines against the base"
     """
     from autoresearch.session.decision import decide
     from autoresearch.session.overview import last_ten
+    from autoresearch.session.review import read_review
+
+    given = {"what": what, "why": why, "risk": risk, "checked": checked}
+    reviewed = {name: text for name, text in given.items() if text.strip()}
+    if review_file:
+        reviewed = read_review(review_file) | reviewed
 
     with open_session() as session:
         decision = decide(
-            session, experiment, description=description, literature=source, abandon=abandon, tokens=tokens
+            session,
+            experiment,
+            description=description,
+            literature=source,
+            abandon=abandon,
+            reviewed=reviewed,
+            tokens=tokens,
         )
         note = render(session.project)
         ten = last_ten(session) if session.decided % 10 == 0 else None

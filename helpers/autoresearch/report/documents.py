@@ -252,7 +252,21 @@ def _win(win: Experiment, count: int, level: str) -> list[str]:
         lines.append(f"- Kept for another metric: {markdown(win.reason, 400)}")
     if win.source:
         lines.append(f"- Source: {markdown(win.source, 300)}")
-    return lines
+    return lines + _review(win)
+
+
+def _review(win: Experiment) -> list[str]:
+    """What its author said before it was committed; what and why where they say more than the lines above."""
+    said = win.run.raw.get("review")
+    if not isinstance(said, Mapping):
+        return []
+    known = {"what": win.description, "why": win.hypothesis}
+    labels = {"what": "What", "why": "Why it is better", "risk": "Could break", "checked": "Checked"}
+    return [
+        f"- {label}: {markdown(said[name], 600)}"
+        for name, label in labels.items()
+        if isinstance(said.get(name), str) and said[name] and said[name] != known.get(name)
+    ]
 
 
 def _segment_title(segment: Segment) -> str:

@@ -229,7 +229,7 @@ _SHOWN = (
         "asi",
         "files",
     ),
-    *("lines_added", "lines_removed", "verdict", "checks", "error", "machine", "seconds", "noise"),
+    *("review", "lines_added", "lines_removed", "verdict", "checks", "error", "machine", "seconds", "noise"),
 )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from autoresearch import workspace
 from autoresearch.errors import BadInput, EnvironmentMissing, Exit, NotYet
 from autoresearch.safetext import one_line
+from autoresearch.session import review
 from autoresearch.session.budget import spend_fields
 from autoresearch.session.dispatch import describe_candidate, refusals, rule_of
 from autoresearch.session.opening import verify_evaluator
@@ -35,11 +37,13 @@ def decide(
     literature: str = "",
     abandon: bool = False,
     tokens: int | None = None,
+    reviewed: Mapping[str, str] | None = None,
 ) -> Decision:
     """Judge an experiment, write its ledger line, and commit it or store its patch. `tokens` is what its agent used.
 
     Needs an A/B of exactly the present files against the present best commit, unless the experiment crashed, failed
-    its checks, broke the rules, or is given up (`abandon`).
+    its checks, broke the rules, or is given up (`abandon`). A keep needs a whole review (`review.FIELDS`), unless the
+    config turns that off; `BadInput` lists what is missing, and nothing is written.
     """
     experiment = session.undecided(name)
     frozen = verify_evaluator(session)
@@ -49,6 +53,9 @@ def decide(
     text = one_line(description or experiment.opened.get("hypothesis") or name, 500)
     facts = _facts(session, experiment, candidate, text, literature)
     facts |= spend_fields(session, [str(line["job"]) for line in experiment.jobs], tokens)
+    said = review.compose(reviewed or {}, description, str(experiment.opened.get("hypothesis") or ""))
+    if reviewed:
+        facts["review"] = said
     if broken:
         reason = f"refused: {'; '.join(broken[:3])}" + (
             f" and {len(broken) - 3} more" if len(broken) > 3 else ""
@@ -74,6 +81,9 @@ def decide(
         return _finish(
             session, experiment, candidate, record | {"status": "discard", "error": reason}, Exit.NO
         )
+    if session.config.review:
+        review.require(name, said)
+        record["review"] = said
     return _keep(session, experiment, candidate, record, tip)
 
 
@@ -269,7 +279,7 @@ def commit_message(session: Session, record: dict[str, Any]) -> str:
         f"({record.get('base_metric'):g} -> {record['metric']:g}{unit}, medians of the same A/B).",
         "",
         *([one_line(f"Kept for another metric: {verdict['reason_text']}", 400), ""] if rescued else []),
-        f"Why: {one_line(str(record.get('hypothesis') or ''), 400)}",
+        *_reasons(record),
         "",
         f"Autoresearch-Experiment: {record['experiment']}",
         f"Autoresearch-Run: {record['run']}",
@@ -279,3 +289,12 @@ def commit_message(session: Session, record: dict[str, Any]) -> str:
     if record.get("literature_source"):
         lines.append(f"Literature-Source: {one_line(record['literature_source'], 300)}")
     return "\n".join(lines) + "\n"
+
+
+def _reasons(record: dict[str, Any]) -> list[str]:
+    """The review, or without one the hypothesis."""
+    said = record.get("review") or {"why": record.get("hypothesis")}
+    labels = {"what": "What", "why": "Why", "risk": "Could break", "checked": "Checked"}
+    return [
+        f"{label}: {one_line(str(said[name]), 400)}" for name, label in labels.items() if said.get(name)
+    ] or ["Why:"]

@@ -1,0 +1,71 @@
+"""The self-review that a keep needs before it is committed: four short sentences, in the ledger for ever."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from autoresearch.errors import BadInput
+from autoresearch.safetext import one_line
+
+# Field -> the question that it answers.
+FIELDS = {
+    "what": "what was changed",
+    "why": "why that makes it better",
+    "risk": "what could break",
+    "checked": "how you made sure that it does not",
+}
+LIMIT = 600
+# Shorter than any answer; "none", "n/a" and "TODO" are none.
+LEAST = 10
+
+
+def read_review(path: str) -> dict[str, str]:
+    """The fields of a JSON object in a file, or on stdin for "-"; `BadInput` names what is wrong."""
+    import sys
+
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        data = json.loads(text)
+    except OSError as exc:
+        raise BadInput(f"cannot read the review {path}: {exc.strerror}") from None
+    except ValueError as exc:
+        raise BadInput(f"the review {path} is not JSON: {exc}", fix=f"Write {_example()}") from None
+    if not isinstance(data, dict) or not all(isinstance(data.get(name, ""), str) for name in FIELDS):
+        raise BadInput(f"the review {path} is no object of texts", fix=f"Write {_example()}")
+    unknown = sorted(set(data) - set(FIELDS))
+    if unknown:
+        raise BadInput(
+            f"the review {path} has an unknown field {one_line(unknown[0], 40)}", fix=f"Write {_example()}"
+        )
+    return {name: data[name] for name in FIELDS if name in data}
+
+
+def compose(given: Mapping[str, str], description: str, hypothesis: str) -> dict[str, str]:
+    """What was given, with the description for `what` and the hypothesis for `why`; cleaned, without empty ones."""
+    whole = {
+        "what": description,
+        "why": hypothesis,
+        **{name: text for name, text in given.items() if text.strip()},
+    }
+    cleaned = {name: one_line(whole.get(name, ""), LIMIT) for name in FIELDS}
+    return {name: text for name, text in cleaned.items() if text}
+
+
+def require(experiment: str, review: Mapping[str, str]) -> None:
+    """Raise `BadInput` that lists what is missing or says nothing."""
+    missing = [name for name in FIELDS if len(review.get(name, "")) < LEAST]
+    if not missing:
+        return
+    words = "; ".join(f"--{name}: {FIELDS[name]}" for name in missing)
+    flags = " ".join(f'--{name} "..."' for name in missing)
+    raise BadInput(
+        f"{experiment} has earned a keep, and its review is missing: {words}",
+        fix="Answer each in a sentence, after a look at the diff; nothing is measured again",
+        next=f"autoresearch decide {experiment} {flags}",
+    )
+
+
+def _example() -> str:
+    return json.dumps(dict.fromkeys(FIELDS, "..."))
