@@ -71,7 +71,12 @@ def toplevel(where: Path) -> Path:
     """Top directory of the work tree that holds `where`."""
     try:
         return Path(git(where, "rev-parse", "--show-toplevel"))
-    except GitError:
+    except GitError as exc:
+        if "dubious ownership" in exc.message:
+            raise EnvironmentMissing(
+                f"{where} belongs to another user, so git refuses it",
+                fix=f"If you trust it: git config --global --add safe.directory {where}",
+            ) from None
         raise BadInput(
             f"{where} is not inside a git work tree",
             fix="autoresearch keeps winners as commits. Run git init && git add -A && git commit first",

@@ -26,7 +26,10 @@ _FILES = (
 )
 
 
-@click.command(epilog="Exit codes: 0 written, 2 wrong use or a session is here already.")
+@click.command(
+    epilog="Exit codes: 0 written (or the plan is shown), 2 wrong use or a session is here already, 3 the plan's "
+    "build, benchmark or checks do not run."
+)
 @click.option("--name", help="Session name; the branch is autoresearch/NAME. Default: the directory's name.")
 @click.option("--goal", help="The goal in one sentence.")
 @click.option("--metric", help="Name of the METRIC that decides. Default: time_s.")
@@ -45,49 +48,62 @@ _FILES = (
     is_flag=True,
     help="Go on from a session that pi-autoresearch or another loop began here; options win over what it says.",
 )
+@click.option(
+    "--plan", is_flag=True, help="Look at the project, propose and try a benchmark, write after a go."
+)
+@click.option("--yes", is_flag=True, help="With --plan: the go is given; write what was tried and works.")
+@click.option("--pick", metavar="ID", help="With --plan: take this one of the proposed metrics.")
+@click.option("--benchmark", metavar="COMMAND", help="With --plan: measure this command.")
+@click.option("--checks", metavar="COMMAND", help="With --plan: this command says whether the code is right.")
+@click.option("--no-run", is_flag=True, help="With --plan: try nothing.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=1), help="With --plan: seconds for trying it all. Default: 25."
+)
 @click.option("--force", is_flag=True, help=f"Replace {CONFIG_NAME}; the old one is kept as a backup.")
 @json_option
 def command(
-    name: str | None, max_iterations: int | None, continued: bool, force: bool, as_json: bool, **given: Any
+    name: str | None,
+    max_iterations: int | None,
+    continued: bool,
+    plan: bool,
+    force: bool,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Scaffold a session in this directory.
 
     Writes autoresearch.yaml and, where they are missing, autoresearch.sh, autoresearch.checks.sh and
-    experiment.yaml. Your files are never overwritten.
+    experiment.yaml. Your files are never overwritten. With --plan it looks at the project first, proposes what to
+    measure, tries that in a copy, shows the noise, and asks; until then nothing is written.
 
     \b
     Examples:
+      autoresearch init --plan
       autoresearch init --goal "Parse faster" --metric time_s --unit s --scope 'src/**'
       autoresearch init --continue
     """
     root = Path.cwd()
+    if plan:
+        _plan(root, name, max_iterations, given, force=force, as_json=as_json)
+        return
+    stray = next(
+        (key for key in ("yes", "pick", "benchmark", "checks", "no_run", "timeout") if given[key]), ""
+    )
+    if stray:
+        raise click.UsageError(f"--{stray.replace('_', '-')} goes with --plan.")
     begun = _begun(root) if continued else None
     values = _values(begun, given)
     if not values["scope"]:
         raise BadInput(
             "init needs to know which files may change", fix="Add --scope 'src/**', once for each glob",
-            next="autoresearch init --help",
+            next="autoresearch init --plan",
         )  # fmt: skip
-    filled = _render_config(name=name or _default_name(root, continued=continued), **values)
+    values["name"] = name or _default_name(root, continued=continued)
     most = max_iterations or (begun.max_experiments if begun else None)
-    if most is not None:
-        filled = with_max_experiments(filled, most)
-    parse_config(filled)
-    written = [_write_config(root, filled, force=force, continued=continued)]
     scripts = dict(begun.scripts) if begun else {}
-    for template, target, executable in _FILES:
-        path = root / target
-        if not path.exists():
-            text = scripts.get(target)
-            path.write_bytes(shipped(template).read_bytes() if text is None else text.encode())
-            path.chmod(0o755 if executable else 0o644)
-            written.append(target)
+    written, left = write_session(root, values, scripts, most=most, force=force, continued=continued)
     history = _take_history(begun) if begun else {}
-    from autoresearch.report import render_all
-
-    document = Project(root).document
-    written += [path.name for path in render_all(Project(root), chart=False) if path == document]
-    left = [target for _, target, _ in _FILES if target not in written]
+    written += render(root)
     lines = [f"wrote {', '.join(written)}"]
     if left:
         lines.append(f"left as they are: {', '.join(left)}")
@@ -99,6 +115,86 @@ def command(
     lines.append(f"next: {first}autoresearch doctor")
     data = {"written": written, "left": left, "root": str(root), **history, "next": "autoresearch doctor"}
     emit(data, "\n".join(lines), as_json=as_json)
+
+
+def _plan(
+    root: Path, name: str | None, most: int | None, given: dict[str, Any], *, force: bool, as_json: bool
+) -> None:
+    from autoresearch.cli._plan import wizard
+    from autoresearch.session.planning import Wishes
+
+    refuse_a_second(root, force=force)
+    metric, unit, direction, benchmark, checks, build = (
+        str(given[key] or "") for key in ("metric", "unit", "direction", "benchmark", "checks", "build")
+    )
+    scope, off_limits, evaluator = (tuple(given[key]) for key in ("scope", "off_limits", "evaluator"))
+    wishes = Wishes(metric, unit, direction, benchmark, checks, build, scope, off_limits, evaluator)
+    settings = {"name": name or _default_name(root, continued=False), "goal": given["goal"] or ""}
+    limit = 0.0 if given["no_run"] else given["timeout"] or 25.0
+    wizard(
+        root,
+        wishes,
+        settings,
+        go=given["yes"],
+        pick=given["pick"] or "",
+        limit=limit,
+        most=most,
+        force=force,
+        as_json=as_json,
+    )
+
+
+def write_session(
+    root: Path,
+    values: dict[str, Any],
+    drafts: dict[str, str],
+    *,
+    most: int | None = None,
+    force: bool = False,
+    continued: bool = False,
+) -> tuple[list[str], list[str]]:
+    """Write the config and, where they are missing, the scripts; returns what was written and what was left.
+
+    `drafts` are texts for files in the project, in place of the empty templates.
+    """
+    filled = _render_config(**values)
+    if most is not None:
+        filled = with_max_experiments(filled, most)
+    parse_config(filled)
+    written = [_write_config(root, filled, force=force, continued=continued)]
+    wanted = {target: (shipped(template).read_bytes(), run) for template, target, run in _FILES}
+    wanted |= {target: (text.encode(), target.endswith(".sh")) for target, text in drafts.items()}
+    for target, (content, executable) in wanted.items():
+        path = root / target
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            path.chmod(0o755 if executable else 0o644)
+            written.append(target)
+    return written, [target for target in wanted if target not in written]
+
+
+def render(root: Path) -> list[str]:
+    """Write the session's document; its name, if it is new."""
+    from autoresearch.report import render_all
+
+    document = Project(root).document
+    return [path.name for path in render_all(Project(root), chart=False) if path == document]
+
+
+def refuse_a_second(root: Path, *, force: bool, continued: bool = False) -> None:
+    """Raise `BadInput` where a session is here already."""
+    if Project(root).ledger.exists() and not force and not continued:
+        from autoresearch.session.adopt import refuse_foreign
+
+        refuse_foreign(root)
+        raise BadInput("a ledger is here already", fix="Go on with it", next="autoresearch status")
+    if (root / CONFIG_NAME).exists() and not force:
+        raise BadInput(
+            f"{CONFIG_NAME} is here already",
+            fix="Edit it, or replace it with --force (the old one is kept)",
+            next="autoresearch status",
+        )
 
 
 def _begun(root: Path) -> Begun:
@@ -161,19 +257,9 @@ def _render_config(**values: object) -> str:
 
 
 def _write_config(root: Path, text: str, *, force: bool, continued: bool) -> str:
+    refuse_a_second(root, force=force, continued=continued)
     path = root / CONFIG_NAME
-    if Project(root).ledger.exists() and not force and not continued:
-        from autoresearch.session.adopt import refuse_foreign
-
-        refuse_foreign(root)
-        raise BadInput("a ledger is here already", fix="Go on with it", next="autoresearch status")
     if path.exists():
-        if not force:
-            raise BadInput(
-                f"{CONFIG_NAME} is here already",
-                fix="Edit it, or replace it with --force (the old one is kept)",
-                next="autoresearch status",
-            )
         number = 1
         while (backup := path.with_name(f"{CONFIG_NAME}.bak-{number}")).exists():
             number += 1

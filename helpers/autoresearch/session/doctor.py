@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -21,6 +20,8 @@ from autoresearch.metrics import parse
 from autoresearch.project import Project
 from autoresearch.safetext import one_line, tail
 
+# Bytes of a frozen file that is still looked through for mistakes.
+_LINTED = 200_000
 Level = Literal["ok", "warn", "fail"]
 
 
@@ -135,30 +136,37 @@ def _evaluator(project: Project, config: Config) -> Iterator[Finding]:
             f"no {evaluator.CHECKS}: nothing guards correctness",
             "Write one; exit 0 means correct",
         )
-    yield from lint(evaluator.BENCHMARK, (project.root / evaluator.BENCHMARK).read_text("utf-8", "replace"))
+    yield from _lint(project, config, list(manifest.files))
 
 
-def lint(name: str, text: str) -> Iterator[Finding]:
-    """The usual mistakes of a benchmark script."""
-    code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
-    if not re.search(r"set\s+-[a-z]*e[a-z]*", code) or "pipefail" not in code:
-        yield Finding(
-            "warn", name, "no 'set -euo pipefail': a failing step may go unseen", "Put it on line 2"
-        )
-    if re.search(
-        r"\b(npm|pnpm|yarn)\s+(run\s+)?(test|dev)\b.*--watch|\bjest\b.*--watch|\bvitest\b(?!.*\brun\b)", code
-    ):
-        yield Finding("warn", name, "an interactive test runner would wait for ever", "Use its run-once form")
-    if re.search(r"\b(curl|wget|pip install|npm (ci|install)|apt-get)\b", code):
-        yield Finding(
-            "warn", name, "installs or downloads inside the benchmark", "Move that to setup_deps.sh"
-        )
-    if re.search(r"\b(cargo build|make|cmake|go build|npm run build|gcc|g\+\+|clang)\b", code):
-        yield Finding(
-            "warn", name, "builds inside the benchmark", "Move the build to build: in autoresearch.yaml"
-        )
-    if re.search(r"\|\|\s*true\b", code):
-        yield Finding("warn", name, "'|| true' hides a failure", "Let the script fail")
+def _lint(project: Project, config: Config, frozen: list[str]) -> Iterator[Finding]:
+    """The usual mistakes of the scripts and of the drivers that are frozen with them."""
+    from autoresearch.session.lint import is_driver, lint
+    from autoresearch.session.lint_rules import Kind
+    from autoresearch.session.toolchain import npm_scripts
+
+    kinds: dict[str, Kind] = {evaluator.BENCHMARK: "benchmark", evaluator.CHECKS: "checks"}
+    texts = {
+        name: (project.root / name).read_text("utf-8", "replace")
+        for name in frozen
+        if name != evaluator.DEPS  # it may use the network, and is not timed
+        and is_driver(name)
+        and (project.root / name).stat().st_size < _LINTED
+    }
+    named = "".join(texts.get(name, "") for name in kinds)
+    scripts = npm_scripts(project.root)
+    for name, text in texts.items():
+        if name not in kinds and Path(name).name not in named:
+            continue  # a test among many, say
+        for found in lint(
+            text,
+            kinds.get(name, "driver"),
+            metric=config.objective.metric,
+            scripts=scripts,
+            root=str(project.root),
+        ):
+            where = f"{name}:{found.line}" if found.line else name
+            yield Finding("warn", where, found.found, found.fix)
 
 
 def _task(project: Project, config: Config) -> Iterator[Finding]:
@@ -257,13 +265,12 @@ def _cross_check(config: Config, values: list[float], seconds: float) -> Iterato
         "benchmark",
         f"{name} = {first:.6g}, {second:.6g} {unit} ({gap:.1f} % apart), {seconds:.1f} s a run",
     )
-    scale = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}.get(unit)
-    if scale is not None and second * scale > 1.2 * seconds:
-        yield Finding(
-            "warn", "unit", f"{name} says {second * scale:.3g} s, but the whole run took {seconds:.3g} s",
-            "The unit is wrong, or the result was cached",
-        )  # fmt: skip
-    if first == second and scale is not None:
+    from autoresearch.session.lint import SECONDS_PER, lint_unit
+
+    mistake = lint_unit(name, unit, second, seconds)
+    if mistake is not None:
+        yield Finding("warn", mistake.rule, mistake.found, mistake.fix)
+    if first == second and unit in SECONDS_PER:
         yield Finding("warn", "timer", "two timings are identical to the last digit", "Is the result cached?")
     if seconds < 0.05:
         yield Finding(

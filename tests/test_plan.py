@@ -1,0 +1,280 @@
+"""init --plan: real project trees are recognised, drafts run, and nothing changes before the go."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoresearch.errors import BadInput
+from autoresearch.session.lint import lint
+from autoresearch.session.planning import Wishes, draft, options
+from autoresearch.session.survey import Survey, look
+from conftest import Run, commit_all
+
+RECORDED = Path(__file__).parent / "data" / "projects"
+
+
+def recorded(name: str) -> Survey:
+    """A real release: the names of its files, and the lines of them that a survey reads."""
+    data = json.loads((RECORDED / f"{name}.json").read_text(encoding="utf-8"))
+    return look(name, data["files"], lambda path: data["texts"].get(path, ""))
+
+
+PYTEST = "python3 -m pytest -q -x -p no:cacheprovider tests"
+EXTENSION = "python3 setup.py -q build_ext --inplace"
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "build", "tests", "metric", "scope"),
+    [
+        ("packaging", "Python", "", PYTEST, "tests_s", ("src/**",)),
+        ("markupsafe", "Python", EXTENSION, PYTEST, "tests_s", ("src/**",)),
+        ("ujson", "C", EXTENSION, PYTEST, "tests_s", ("python/**", "lib/**")),
+        ("xxhash", "Python", EXTENSION, "python3 -m unittest discover -q -s tests -t .", "time_s",
+         ("xxhash/**", "src/**")),
+        ("semver-npm", "JavaScript", "", "npm test --silent", "tests_s",
+         ("functions/**", "ranges/**", "internal/**", "classes/**", "bin/**", "index.js", "preload.js")),
+        ("fast-json-stable-stringify-npm", "JavaScript", "", "npm test --silent", "time_s", ("index.js",)),
+        ("nanoid-npm", "JavaScript", "", "", "import_s",
+         ("bin/**", "index.browser.js", "index.js", "nanoid.js", "non-secure/**", "url-alphabet/**")),
+        ("marked-npm", "JavaScript", "npm run --silent build", "npm test --silent", "time_s", ("lib/**", "bin/**")),
+    ],
+)  # fmt: skip
+def test_real_releases_are_recognised(
+    name: str, language: str, build: str, tests: str, metric: str, scope: tuple[str, ...]
+) -> None:
+    found = recorded(name)
+    assert (found.language, found.build, found.tests, found.scope) == (language, build, tests, scope)
+    assert options(found, Wishes())[0].metric == metric
+
+
+def tree(**texts: str) -> Survey:
+    """A project of these files; a double underscore stands for a slash, a single one after it for a dot."""
+    return look("p", sorted(texts), lambda path: texts.get(path, ""))
+
+
+def test_rust_and_go_are_recognised_by_their_text() -> None:
+    rust = tree(
+        **{
+            "Cargo.toml": "[package]",
+            "Cargo.lock": "",
+            "src/lib.rs": "",
+            "benches/hot.rs": "",
+            "build.rs": "",
+        }
+    )
+    assert (rust.build, rust.tests) == ("cargo build --release --locked", "cargo test --quiet --locked")
+    assert options(rust, Wishes())[0].metric == "ns_per_iter"
+    assert rust.scope == ("src/**",)
+    go = tree(
+        **{
+            "go.mod": "module x",
+            "x.go": "",
+            "x_test.go": "func BenchmarkX(b *testing.B) {}",
+            "pb/a.pb.go": "",
+        }
+    )
+    assert (go.language, go.tests) == ("Go", "go test ./...")
+    assert options(go, Wishes())[0].metric == "ns_per_op"
+    assert "*.pb.go" in go.off_limits
+
+
+def test_makefiles_cmake_and_npm_scripts_name_their_commands() -> None:
+    make = tree(**{"Makefile": "all: x\nbench: all\n\t./x\ncheck :\n\t./t\n", "src/x.c": ""})
+    assert (make.build, make.tests) == ("make -j2", "make check")
+    assert make.benchmarks[0][0] == "make bench"
+    cmake = tree(**{"CMakeLists.txt": "enable_testing()", "src/x.cpp": "", "src/CMakeLists.txt": ""})
+    assert cmake.tests.startswith("ctest --test-dir build")
+    assert "**/CMakeLists.txt" in cmake.off_limits
+    scripts = {"test": "vitest", "bench": "node b.js", "build": "tsc"}
+    package = {"scripts": scripts, "devDependencies": {"vitest": "1"}}
+    npm = tree(**{"package.json": json.dumps(package), "src/x.ts": "", "package-lock.json": ""})
+    assert npm.tests == "npx vitest run"
+    assert npm.benchmarks[0][0] == "npm run --silent bench"
+    assert "npm ci" in npm.setup
+
+
+def test_vendored_generated_and_hidden_files_are_not_the_projects_code() -> None:
+    found = tree(**{
+        "lib/a.py": "", "lib/__init__.py": "", "vendor/b.py": "", "lib/c_pb2.py": "", "docs/conf.py": "",
+        "lib/tests/test_a.py": "import unittest", "node_modules/x/index.js": "", "setup.py": "", "lib/vendor/z.py": "",
+    })  # fmt: skip
+    assert found.scope == ("lib/**",)
+    assert {"lib/tests/**", "*_pb2.py", "**/vendor/**"} <= set(found.off_limits)
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(RECORDED.glob("*.json"))])
+def test_no_draft_makes_a_mistake_that_the_lint_knows(name: str) -> None:
+    found = recorded(name)
+    for option in options(found, Wishes()):
+        plan = draft(found, option, Wishes(), rounds=3)
+        assert lint(plan.files["autoresearch.sh"], metric=option.metric) == [], option.id
+        for script in ("autoresearch.sh", "autoresearch.checks.sh"):
+            if script in plan.files:
+                done = subprocess.run(
+                    ["bash", "-n"], input=plan.files[script], text=True, capture_output=True
+                )
+                assert done.returncode == 0, done.stderr
+
+
+def test_odd_names_stay_names(tmp_path: Path) -> None:
+    """A file's name is data: it ends no comment, starts no command, and means no other file."""
+    found = tree(**{"bench/b;touch owned\n.py": "print(1)", "src/*.py": "", "src/a.py": "", "x[1].py": ""})
+    plan = draft(found, options(found, Wishes())[0], Wishes())
+    assert found.scope == ("src/**",)
+    subprocess.run(["bash", "-c", plan.files["autoresearch.sh"]], cwd=tmp_path, capture_output=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wishes_win_and_an_unknown_metric_is_refused() -> None:
+    found = recorded("packaging")
+    wishes = Wishes(
+        benchmark="python3 b.py", metric="ops", direction="higher", checks="true", scope=("a/**",)
+    )
+    (option,) = options(found, wishes)
+    assert (option.metric, option.direction) == ("ops", "higher")
+    assert draft(found, option, wishes).scope == ("a/**",)
+    with pytest.raises(BadInput, match="nothing in this project measures p99_ms"):
+        options(found, Wishes(metric="p99_ms"))
+
+
+# --- the command, in real projects
+
+
+def git_project(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    subprocess.run(["git", "init", "-q", "-b", "main", str(root)], check=True)
+    commit_all(root)
+    return root
+
+
+PURE_PYTHON = {
+    "src/words/__init__.py": "def count(text):\n    return len(text.split())\n",
+    "tests/test_words.py": "import unittest\nfrom words import count\n\n\nclass T(unittest.TestCase):\n"
+    "    def test_two(self):\n        self.assertEqual(count('a b'), 2)\n",
+    "benchmarks/bench_words.py": "from words import count\n\nfor _ in range(300):\n    count('a b c ' * 5000)\n",
+    "pyproject.toml": "[project]\nname='words'\n",
+    ".gitignore": "__pycache__/\n",
+}
+C_PROJECT = {
+    "Makefile": "hot: src/hot.c\n\t$(CC) -O2 -o hot src/hot.c\n"
+    "bench:\n\t./hot\ncheck:\n\ttest \"$$(./hot)\" = 499500\n",
+    "src/hot.c": "#include <stdio.h>\n"
+    'int main(void) { long s = 0; for (int i = 0; i < 1000; i++) s += i; printf("%ld\\n", s); }\n',
+    ".gitignore": "hot\n",
+}  # fmt: skip
+NPM_PROJECT = {
+    "package.json": json.dumps({"name": "p", "main": "index.js", "scripts": {"test": "node --test"}}),
+    "index.js": "exports.twice = (x) => 2 * x\n",
+    "test/index.test.js": "const test = require('node:test')\nconst assert = require('node:assert')\n"
+    "test('twice', () => assert.equal(require('..').twice(2), 4))\n",
+}
+
+
+def snapshot(root: Path) -> dict[str, bytes]:
+    return {
+        str(p.relative_to(root)): p.read_bytes()
+        for p in root.rglob("*")
+        if p.is_file() and ".git" not in p.parts
+    }
+
+
+def planned(autoresearch: Run, root: Path, *args: str) -> tuple[int, dict[str, Any]]:
+    done = autoresearch("init", "--plan", "--json", *args, cwd=root)
+    assert "Traceback" not in done.stderr, done.stderr
+    assert len(done.stdout) < 2000
+    return done.returncode, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("files", "tool", "metric", "command"),
+    [
+        (PURE_PYTHON, "python3", "time_s", "python3 benchmarks/bench_words.py"),
+        (C_PROJECT, "cc", "time_s", "make bench"),
+        (NPM_PROJECT, "npm", "tests_s", "npm test --silent"),
+    ],
+    ids=["python", "make", "npm"],
+)
+def test_the_plan_is_tried_shown_and_written_after_the_go(
+    files: dict[str, str], tool: str, metric: str, command: str, tmp_path: Path, autoresearch: Run
+) -> None:
+    if shutil.which(tool) is None:
+        pytest.skip(f"needs {tool}")
+    root = git_project(tmp_path / "p", files)
+    before = snapshot(root)
+    code, data = planned(autoresearch, root, "--timeout", "10")
+    assert code == 0, data
+    assert (data["plan"]["metric"], data["plan"]["command"]) == (metric, command)
+    assert data["dry_run"]["state"] == "ok"
+    assert data["dry_run"]["checks"] == "passed"
+    assert data["dry_run"]["runs"] >= 1
+    assert data["mistakes"] == []
+    assert data["written"] == []
+    assert data["next"].endswith("--yes")
+    assert snapshot(root) == before
+    if tool != "python3":
+        return
+    code, data = planned(autoresearch, root, "--yes", "--goal", "Count faster", "--max-iterations", "7")
+    assert code == 0
+    assert "autoresearch.sh" in data["written"]
+    assert {name: text for name, text in snapshot(root).items() if name in before} == before
+    assert "max_experiments: 7" in (root / "autoresearch.yaml").read_text()
+    doctor = autoresearch("doctor", "--json", cwd=root)
+    assert doctor.returncode == 0, doctor.stdout
+    warned = [f["what"] for f in json.loads(doctor.stdout)["findings"] if f["level"] == "warn"]
+    assert not {"signature", "unit", "autoresearch.sh", "autoresearch.checks.sh"}.intersection(warned)
+
+
+def test_a_plan_that_fails_says_where_and_writes_nothing_even_with_yes(
+    tmp_path: Path, autoresearch: Run
+) -> None:
+    broken = PURE_PYTHON | {"tests/test_words.py": "import unittest, nothing_of_this_name\n"}
+    root = git_project(tmp_path / "p", broken)
+    before = snapshot(root)
+    code, data = planned(autoresearch, root, "--yes", "--pick", "bench")
+    assert code == 3
+    assert data["dry_run"]["stage"] == "checks"
+    assert "nothing_of_this_name" in json.dumps(data["dry_run"])
+    assert data["next"].startswith("autoresearch init --plan --checks")
+    assert snapshot(root) == before
+
+
+def test_the_time_limit_holds_and_the_answer_says_what_to_do(tmp_path: Path, autoresearch: Run) -> None:
+    root = git_project(tmp_path / "p", PURE_PYTHON)
+    code, data = planned(autoresearch, root, "--benchmark", "sleep 60", "--timeout", "2")
+    assert code == 3
+    assert data["dry_run"]["state"] == "late"
+    assert "--timeout 110" in data["next"]
+
+
+def test_a_command_that_prints_its_metric_is_taken_at_its_word(tmp_path: Path, autoresearch: Run) -> None:
+    root = git_project(tmp_path / "p", PURE_PYTHON)
+    code, data = planned(
+        autoresearch, root, "--benchmark", "echo METRIC steps=41", "--metric", "steps", "--checks", "true"
+    )
+    assert code == 0
+    assert data["dry_run"]["value"] == 41
+    assert "--benchmark 'echo METRIC steps=41'" in data["next"]
+
+
+def test_plan_needs_a_commit_and_no_session(tmp_path: Path, autoresearch: Run) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    subprocess.run(["git", "init", "-q", str(empty)], check=True)
+    assert autoresearch("init", "--plan", cwd=empty).returncode == 2
+    begun = autoresearch("init", "--plan")  # the fixture's project has a config
+    assert begun.returncode == 2
+    assert "is here already" in begun.stderr
+
+
+def test_without_plan_its_options_are_refused(autoresearch: Run) -> None:
+    done = autoresearch("init", "--yes", "--scope", "src/**")
+    assert done.returncode == 2
+    assert "--yes goes with --plan" in done.stderr
