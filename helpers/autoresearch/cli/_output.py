@@ -29,6 +29,11 @@ def emit(data: Mapping[str, Any], human: str, *, as_json: bool) -> None:
     click.echo(to_json(data) if as_json else human)
 
 
+def hooked(data: Mapping[str, Any], said: str) -> dict[str, Any]:
+    """`data`, with what the user's hooks said where they said something."""
+    return {**data, "hook": said} if said else dict(data)
+
+
 def table(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> str:
     """Aligned columns, two spaces apart; cells are cleaned. Numbers given as str keep their alignment left."""
     cells = [[one_line(str(c), 80) for c in row] for row in rows]

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from autoresearch.cli._output import emit, json_option
+from autoresearch.cli._output import emit, hooked, json_option
 from autoresearch.safetext import one_line
 from autoresearch.session import open_session
 
@@ -56,6 +56,7 @@ def command(
     from autoresearch.session.decision import decide
     from autoresearch.session.overview import last_ten
     from autoresearch.session.review import read_review
+    from autoresearch.session.userhooks import fire, payload
 
     given = {"what": what, "why": why, "risk": risk, "checked": checked}
     reviewed = {name: text for name, text in given.items() if text.strip()}
@@ -74,14 +75,16 @@ def command(
         )
         note = render(session.project)
         ten = last_ten(session) if session.decided % 10 == 0 else None
+        event = payload(session, "after", decision.record)
+    said = fire(session.project, event)
     record = decision.record
     data = summary(record) | {"next": decision.next}
     if note:
         data["note"] = note
     if ten:
         data["summary"] = f"{ten}. Say in autoresearch.md what these ten taught, then go on"
-    lines = [human(record), note, data.get("summary", ""), f"next: {decision.next}"]
-    emit(data, "\n".join(filter(None, lines)), as_json=as_json)
+    lines = [human(record), note, data.get("summary", ""), said, f"next: {decision.next}"]
+    emit(hooked(data, said), "\n".join(filter(None, lines)), as_json=as_json)
     ctx.exit(int(decision.code))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from autoresearch.cli._output import emit, json_option
+from autoresearch.cli._output import emit, hooked, json_option
 from autoresearch.session import open_session
 
 
@@ -30,6 +30,7 @@ def command(
     """
     from autoresearch.errors import BadInput
     from autoresearch.session.opening import open_experiment
+    from autoresearch.session.userhooks import fire, payload
 
     if not idea and not hypothesis.strip():
         raise BadInput(
@@ -46,7 +47,10 @@ def command(
             shown = where.relative_to(session.project.root)
         except ValueError:
             shown = where
-    follow = f"autoresearch run {experiment}"
+        event = payload(session, "before")
+    # Outside the lock: a hook may take its time, and may call us.
+    said = fire(session.project, event)
+    follow = f"autoresearch run {made.id}"
     data = {"experiment": made.id, "worktree": str(shown), "parent": made.parent[:12], "next": follow}
-    human = f"{made.id}: edit the files in {shown} (from {made.parent[:12]})\nnext: {follow}"
-    emit(data, human, as_json=as_json)
+    human = f"{made.id}: edit the files in {shown} (from {made.parent[:12]})"
+    emit(hooked(data, said), "\n".join(filter(None, [human, said, f"next: {follow}"])), as_json=as_json)

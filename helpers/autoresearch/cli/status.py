@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from autoresearch.cli._fit import fit
-from autoresearch.cli._output import emit, json_option
+from autoresearch.cli._output import emit, hooked, json_option
 
 
 @click.command(epilog="Exit codes: 0 shown, 2 no session here, 4 a stop rule was reached, 5 integrity.")
@@ -20,8 +20,11 @@ def command(ctx: click.Context, as_json: bool) -> None:
     """
     from autoresearch.session import open_session
     from autoresearch.session.overview import overview
+    from autoresearch.session.userhooks import collect
 
     with open_session() as session:
         view = overview(session)
-    emit(fit(view.data, "recent", "undecided"), view.text, as_json=as_json)
+    said = collect(session.project)
+    text = "\n".join(filter(None, [view.text, said]))
+    emit(fit(hooked(view.data, said), "recent", "undecided"), text, as_json=as_json)
     ctx.exit(int(view.code))

@@ -1,0 +1,183 @@
+"""Scripts of the user's around each experiment: the contract, and every recipe of docs/user-hooks.md."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoresearch.git import git
+from autoresearch.project import Project
+from autoresearch.session import userhooks
+from conftest import REPO, Run
+from test_session import Session
+
+RECIPES = re.findall(r"```bash\n(.*?)```", (REPO / "docs" / "user-hooks.md").read_text(), re.DOTALL)
+
+
+def hook(root: Path, stage: str, body: str, place: str = "autoresearch.hooks") -> Path:
+    script = root / place / f"{stage}.sh"
+    script.parent.mkdir(parents=True, exist_ok=True)
+    script.write_text(f"#!/usr/bin/env bash\n{body}\n")
+    script.chmod(0o755)
+    return script
+
+
+def run(tmp_path: Path, body: str, limit: float = 20) -> tuple[int | None, str, str, bool]:
+    return userhooks.run(tmp_path, hook(tmp_path, "after", body), b'{"event":"after"}', limit)
+
+
+def test_the_first_8_kb_reach_the_agent_cut_at_a_line(tmp_path: Path) -> None:
+    code, out, _, _ = run(tmp_path, "cat; for i in $(seq 3000); do echo line $i; done; seq 200000")
+    assert code == 0
+    assert out.startswith('{"event":"after"}\nline 1\n')
+    assert out.endswith("\n\n…[truncated: hook stdout exceeded 8KB]")
+    assert len(out.encode()) < 8 * 1024 + 60
+    assert run(tmp_path, "head -c 9000 /dev/zero | sed 's/./é/g'")[1].count("é") <= 4096
+
+
+def test_a_hook_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    code, _, _, timed_out = run(tmp_path, "sleep 1000 & echo $! > pid; wait", limit=1.0)
+    assert (code, timed_out) == (None, True)
+    assert time.monotonic() - begun < 15
+    pid = (tmp_path / "pid").read_text().strip()
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", pid], capture_output=True, text=True, check=False
+    ).stdout
+    assert state.strip() in ("", "Z")
+    assert userhooks.message("after", code, "", "", timed_out=True) == "[after hook timed out after 30s]"
+
+
+def test_what_a_hook_leaves_running_holds_nobody_up(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    code, out, _, _ = run(tmp_path, "sleep 60 & echo said; kill -0 $! && echo $! > pid")
+    assert (code, out) == (0, "said\n")
+    assert time.monotonic() - begun < 30
+    subprocess.run(["kill", (tmp_path / "pid").read_text().strip()], check=True)
+
+
+def test_output_is_data(tmp_path: Path) -> None:
+    assert run(tmp_path, r"printf 'a\x1b[2Jb\u202ec\xff'; exec <&-")[1].startswith("abc")
+    assert (
+        userhooks.message("after", 3, "out\n", "err\n", timed_out=False) == "[after hook exited 3]\nerr\nout"
+    )
+    assert userhooks.message("before", 0, " \n", "noise", timed_out=False) == ""
+
+
+def test_where_hooks_are_found(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    assert userhooks.script_of(project, "after") is None
+    flat = hook(tmp_path, "after", "")
+    assert userhooks.script_of(project, "after") == flat
+    theirs = hook(tmp_path, "after", "", ".auto/hooks")
+    assert userhooks.script_of(project, "after") == theirs
+    theirs.chmod(0o644)
+    assert userhooks.script_of(project, "after") == flat
+    assert Project(tmp_path).ledger.name == "autoresearch.jsonl", "hooks alone do not move a session"
+
+
+def test_a_long_message_is_cut_for_the_answer_and_kept_whole(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    hook(tmp_path, "before", "seq 1000")
+    said = userhooks.fire(project, {"event": "before"})
+    assert said.startswith("1\n2\n")
+    assert len(json.dumps(said)) < 620
+    assert (tmp_path / ".autoresearch/hooks/last.txt").read_text().endswith("\n1000")
+    assert userhooks.collect(project) == ""
+
+
+def test_a_slow_hook_does_not_hold_up_the_command(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    hook(tmp_path, "after", "until [ -e go ]; do sleep 0.05; done; echo late")
+    said = userhooks.fire(project, {"event": "after"}, patience=0.3)
+    assert said == "[after hook is still running; its words follow]"
+    (tmp_path / "go").touch()
+    deadline = time.monotonic() + 25
+    while not (late := userhooks.collect(project)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert late == "late"
+
+
+@pytest.fixture
+def session(project: Project, autoresearch: Run) -> Session:
+    found = Session(project, autoresearch)
+    found.baseline()
+    return found
+
+
+def keep(session: Session, name: str, old: str, new: str) -> dict[str, Any]:
+    session.open(name)
+    session.edit(name, old, new)
+    assert session.measure(name)[0] == 0
+    code, data = session("decide", name, "--description", f"{name} is less")
+    assert (code, data["status"]) == (0, "keep")
+    return data
+
+
+def test_both_hooks_around_each_experiment_and_every_recipe(session: Session, tmp_path: Path) -> None:
+    root = session.project.root
+    hook(root, "before", "cat > before.json; echo 'think first'")
+    hook(root, "after", "cat > after.json; echo broken >&2; exit 7")
+    code, data = session("new", "e1", "--hypothesis", "less work")
+    assert (code, data["hook"]) == (0, "think first")
+    told = json.loads((root / "before.json").read_text())
+    assert set(told) == {"event", "cwd", "next_run", "last_run", "session"}
+    assert (told["event"], told["cwd"], told["next_run"]) == ("before", str(root), 2)
+    assert (told["last_run"]["run"], told["last_run"]["status"], "samples" in told["last_run"]) == (
+        1,
+        "keep",
+        False,
+    )
+    assert told["session"] == {
+        "metric_name": "steps", "metric_unit": "", "direction": "lower", "baseline_metric": 1000, "best_metric": 1000,
+        "run_count": 1, "goal": "Fewer steps",
+    }  # fmt: skip
+    code, data = session("decide", "e1", "--abandon")
+    assert (code, data["status"], data["hook"]) == (1, "discard", "[after hook exited 7]\nbroken"), (
+        "told, and no more"
+    )
+    told = json.loads((root / "after.json").read_text())
+    assert set(told) == {"event", "cwd", "run_entry", "session"}
+    assert (told["run_entry"]["run"], told["session"]["run_count"]) == (2, 2)
+    assert told["run_entry"]["asi"]["hypothesis"] == "less work"
+    hooks = [r for r in session.lines() if r.get("type") == "hook"]
+    assert [(h["stage"], h["exit_code"], h["timed_out"]) for h in hooks] == [
+        ("before", 0, False),
+        ("after", 7, False),
+    ]
+    assert session("status")[1]["counts"] == {"discard": 1}
+
+    if shutil.which("jq") is None:
+        pytest.skip("jq is not installed: the recipes of docs/user-hooks.md are untested")
+    notify, webhook, tag, journal, thrash = RECIPES
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("notify-send", "curl"):  # stand-ins that write down what they are called with
+        (tools / name).write_text(f'#!/bin/sh\nprintf "%s|" "$@" > {tmp_path}/{name}.txt\n')
+        (tools / name).chmod(0o755)
+    (root / ".webhook").write_text("http://127.0.0.1:9/hook")
+    path = f'PATH="{tools}:$PATH"\n'
+    hook(root, "before", thrash)
+    hook(root, "after", path + "event=$(cat)\n" + "\n".join(
+        f"echo \"$event\" | {{ {recipe.strip()}; }}" for recipe in (notify, webhook, tag, journal)))  # fmt: skip
+    assert keep(session, "e2", "1000", "900").get("hook") is None
+    notified = (tmp_path / "notify-send.txt").read_text()
+    assert notified.replace("900.0", "900") == "autoresearch|steps 900: e2 is less|"  # jq 1.7 keeps the zero
+    assert (
+        '{"text":"autoresearch: e2 is less"}|http://127.0.0.1:9/hook|' in (tmp_path / "curl.txt").read_text()
+    )
+    assert git(root, "rev-parse", "best-run-3") == git(root, "rev-parse", "autoresearch/t")
+    for number in range(3, 8):
+        session.open(f"e{number}")
+        session("decide", f"e{number}", "--abandon")
+    assert (root / "learnings.md").read_text().replace("900.0", "900").splitlines()[:2] == [
+        "run=3 status=keep metric=900 hyp=idea of e2", "run=4 status=discard metric=0 hyp=idea of e3",
+    ]  # fmt: skip
+    assert session("new", "e8", "--hypothesis", "x")[1]["hook"].startswith("Five in a row without a keep")
