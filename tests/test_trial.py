@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch import verdict
+from autoresearch.session.outcome import read_outcome
 from trial_helpers import HELPERS, NOISY, Ran, eventually, make_tree, processes_with, run_trial, spec
 
 SAME_PLACE = """out="$PROBE/$AUTORESEARCH_LAYOUT_SEED.$1"
@@ -229,6 +230,46 @@ def test_a_build_of_native_code_that_ignores_the_seed_has_a_fixed_layout(
     assert decision["layout"] == layout
     assert bool(ran.of("layout")) == (layout == "fixed")
     assert len(ran.of("build")) == (3 if layout == "fixed" else 7)
+
+
+HANGS = (
+    'n=$(cat "$PROBE/{0}" 2>/dev/null || echo 0); echo $((n + 1)) > "$PROBE/{0}"\n'
+    'case " {1} " in *" $n "*) sleep 30 ;; esac\n'
+)
+SHORT = {"setup": 20, "build": 20, "benchmark": 1, "checks": 20}
+
+
+@pytest.mark.parametrize(
+    ("base", "candidate", "reason"), [("none", "1 2 3 4 5 6", "timeouts"), ("2", "none", "proven")]
+)
+def test_a_run_that_overruns_its_limit_is_a_censored_reading(
+    tmp_path: Path, base: str, candidate: str, reason: str
+) -> None:
+    sides = [
+        make_tree(tmp_path / name, HANGS.format(f"runs_of_{name}", hangs) + noisy(seconds))
+        for name, hangs, seconds in (("a", base, 1.0), ("b", candidate, 0.5))
+    ]
+    the_spec = spec(
+        timeouts=SHORT, env={"PROBE": str(tmp_path)}, test={"seed": 3, "max_runs": 24, "alpha": 0.02}
+    )
+    ran = run_trial(tmp_path / "t", the_spec, sides[0], sides[1])
+    assert ran.end["status"] == "done"
+    assert ran.of("decision")[0]["reason"] == reason
+    outcome = read_outcome(ran.records, verdict.Rule(max_runs=24))
+    assert outcome.verdict is not None
+    assert (outcome.verdict.reason, outcome.invalid) == (reason, "")
+    hung = [side for side, value in outcome.samples if value is None]
+    assert hung == (["A"] if reason == "proven" else ["B", "B"])
+    assert json.loads(json.dumps(outcome.samples)) == [list(pair) for pair in outcome.samples]
+
+
+def test_a_base_that_keeps_overrunning_its_limit_is_not_the_candidates_fault(tmp_path: Path) -> None:
+    base = make_tree(tmp_path / "a", HANGS.format("n_a", "1 2 3 4 5 6 7 8") + noisy(1.0))
+    candidate = make_tree(tmp_path / "b", noisy(0.5))
+    the_spec = spec(timeouts=SHORT, env={"PROBE": str(tmp_path)}, test={"seed": 3})
+    ran = run_trial(tmp_path / "t", the_spec, base, candidate)
+    assert ran.end["base_failed"]
+    assert "overran" in ran.end["error"]
 
 
 def test_a_build_slower_than_the_benchmark_is_kept_fixed(tmp_path: Path) -> None:

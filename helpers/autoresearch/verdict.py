@@ -22,8 +22,8 @@ from autoresearch.eprocess import ORDERS, PAIRS, EProcess, draw_order, interval
 from autoresearch.verdict_rule import FIXED_LAYOUT_MARGIN_PCT, PRESETS, Rule, epoch_start, next_alpha
 
 __all__ = (
-    "FIXED_LAYOUT_MARGIN_PCT", "ORDERS", "PRESETS", "TIMED_OUT", "Rule", "SequentialTest", "Verdict", "draw_order",
-    "epoch_start", "explain", "judge", "judge_samples", "next_alpha",
+    "FIXED_LAYOUT_MARGIN_PCT", "MAX_TIMED_OUT", "ORDERS", "PRESETS", "TIMED_OUT", "Rule", "SequentialTest", "Verdict",
+    "draw_order", "epoch_start", "explain", "judge", "judge_samples", "next_alpha",
 )  # fmt: skip
 
 # The value of a run that was ended at its time limit.

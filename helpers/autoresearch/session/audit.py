@@ -29,7 +29,7 @@ from autoresearch.session.outcome import Outcome, read_outcome
 from autoresearch.session.recover import tip_of
 from autoresearch.session.reverting import without
 from autoresearch.session.state import Record, Session, count_audit, now_ms
-from autoresearch.verdict import Rule, SequentialTest, Verdict
+from autoresearch.verdict import TIMED_OUT, Rule, SequentialTest, Verdict
 
 AGAIN = "autoresearch finalize --audit --timeout 25"
 HELDOUT = "autoresearch.heldout.sh"
@@ -241,12 +241,13 @@ def _read(session: Session, part: Measurement, runs: int) -> Reading:
     return Reading(outcome, estimate(rule, outcome.samples))
 
 
-def estimate(rule: Rule, samples: Sequence[tuple[str, float]]) -> Verdict:
-    """The verdict after all blocks of four (side, value), in time order."""
+def estimate(rule: Rule, samples: Sequence[tuple[str, float | None]]) -> Verdict:
+    """The verdict after all blocks of four (side, value; None = timed out), in time order."""
     test = SequentialTest(rule)
     for begin in range(0, len(samples) - 3, 4):
         block = samples[begin : begin + 4]
-        test.step("".join(side for side, _ in block), [value for _, value in block])
+        values = [TIMED_OUT if value is None else value for _, value in block]
+        test.step("".join(side for side, _ in block), values)
     return test.verdict()
 
 

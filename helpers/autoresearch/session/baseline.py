@@ -57,7 +57,7 @@ def finish(session: Session, now: Pending) -> Record:
     result = engine.fetch(now.job)
     outcome = read_outcome(result.records)
     objective = session.config.objective
-    values = [value for _, value in outcome.samples]
+    values = [value for _, value in outcome.samples if value is not None]
     if outcome.status != "done" or outcome.invalid or len(values) < 4:
         pending_path(session).unlink(missing_ok=True)
         why = outcome.error or outcome.invalid or outcome.checks
@@ -133,7 +133,7 @@ def _run_line(session: Session, now: Pending, outcome: Outcome, noise: Record, h
     return {
         "run": session.last_run + 1,
         "commit": now.commit[:7],
-        "metric": median(value for _, value in outcome.samples),
+        "metric": median(value for _, value in outcome.samples if value is not None),
         "metrics": outcome.metrics,
         "status": "keep",
         "description": "baseline",

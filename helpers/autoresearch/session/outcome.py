@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from autoresearch.safetext import one_line
-from autoresearch.verdict import Rule, SequentialTest, Verdict
+from autoresearch.verdict import TIMED_OUT, Rule, SequentialTest, Verdict
 
 Record = Mapping[str, Any]
 Block = tuple[str, list[float]]
@@ -29,6 +29,7 @@ class Outcome:
     """What a trial showed. `verdict` is None unless an A/B was measured to its end.
 
     `base_failed` means that the base, not the candidate, did not work: nothing can be said of the candidate.
+    `samples` are (side, value) in time order, None for a run that was ended at its limit.
     `blocks` are an A/B's complete ones, (order, all metrics of each run in time order); `gains` and `findings` are
     what `tradeoffs.weigh` adds about the metrics beside the objective. `timed` are the same runs with their durations,
     `signed` says that the evaluator signed the objective in every run, `warnings` what does not decide.
@@ -43,7 +44,7 @@ class Outcome:
     metric: float | None = None
     base_metric: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
-    samples: tuple[tuple[str, float], ...] = ()
+    samples: tuple[tuple[str, float | None], ...] = ()
     warmups: tuple[tuple[str, float], ...] = ()
     layout: str = "fixed"
     builds: int = 0
@@ -80,9 +81,11 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
     invalid = problem_of(lines)
     status = str(end.get("status"))
     verdict = None
-    blocks = _blocks(counted)
+    every = _blocks(counted)
+    # What is said about other metrics and durations needs whole blocks; the objective knows about time-outs.
+    blocks = [(order, rows) for order, rows in every if not any(map(_timed_out, rows))]
     if rule is not None and status == "done" and not invalid:
-        verdict = _judge(rule, _values_of(blocks))
+        verdict = _judge(rule, _values_of(every))
     candidate = _values(counted, "B")
     return Outcome(
         status=status if status in ("done", "crash", "checks_failed") else "crash",
@@ -94,7 +97,11 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
         metric=median(candidate) if candidate else None,
         base_metric=median(base) if (base := _values(counted, "A")) else None,
         metrics=_secondary(counted, "B") or _secondary(counted, "A"),
-        samples=tuple((str(r["side"]), float(r["value"])) for r in counted if r.get("value") is not None),
+        samples=tuple(
+            (str(r["side"]), None if _timed_out(r) else float(r["value"]))
+            for r in counted
+            if r.get("value") is not None or _timed_out(r)
+        ),
         warmups=tuple(
             (str(r["side"]), float(r["value"]))
             for r in samples
@@ -149,13 +156,20 @@ def _blocks(counted: Sequence[Record]) -> list[tuple[str, list[Record]]]:
     blocks = []
     for _, rows in sorted(grouped.items()):
         rows = sorted(rows, key=lambda r: int(r["slot"]))
-        if len(rows) == 4 and all(r.get("value") is not None for r in rows):
+        if len(rows) == 4 and all(r.get("value") is not None or _timed_out(r) for r in rows):
             blocks.append(("".join(str(r["side"]) for r in rows), rows))
     return blocks
 
 
 def _values_of(blocks: Sequence[tuple[str, Sequence[Record]]]) -> list[Block]:
-    return [(order, [float(r["value"]) for r in rows]) for order, rows in blocks]
+    return [
+        (order, [TIMED_OUT if _timed_out(r) else float(r["value"]) for r in rows]) for order, rows in blocks
+    ]
+
+
+def _timed_out(record: Record) -> bool:
+    """A counted run that was ended at its limit: a censored reading."""
+    return record.get("timed_out") is True and record.get("value") is None
 
 
 def _judge(rule: Rule, blocks: Sequence[Block]) -> Verdict:

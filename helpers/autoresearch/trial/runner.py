@@ -53,6 +53,7 @@ class Trial:
         self.pristine = Pristine(spec.evaluator)
         self.added: dict[str, set[str]] = {}  # side -> names that its build left beside the evaluator
         self.samples: list[tuple[str, Reading]] = []
+        self.timed_out = {"A": 0, "B": 0}
         self.values_per_run = spec.values_per_run
         self.slot: slots.Slot | None = None
         self.build_cpus = _build_cpus()
@@ -272,19 +273,31 @@ class Trial:
             raise Failed(side, "checks " + self.checks, status="checks_failed")
 
     def _measure(self, side: str, slot: int | None, block: int | None) -> float:
-        """One run of the benchmark, recorded; a warm-up when it has no slot. `Failed` without a value."""
+        """One run of the benchmark, recorded; a warm-up when it has no slot. `Failed` without a value.
+
+        A counted run of an A/B that overran its limit is a censored reading, `TIMED_OUT`, as long as it is rare.
+        """
         done = self._benchmark(side, warmup=slot is None)
         # Whether this evaluator signs is seen at the base; until then a candidate's signature counts for nothing.
         token = self.token if side == "A" or self.expected is not None else None
         got = reading.read(
             done, self.spec.metric, self.values_per_run, self.spec.guarded, token, self.expected
         )
+        censored = done.timed_out and slot is not None and self.spec.mode == "ab"
+        if censored:
+            got = got._replace(value=None, problem=None)
         self.out.record(
             "sample", slot=slot, block=block, side=side, value=got.value, metrics=dict(got.metrics),
+            timed_out=done.timed_out,
             values=got.values, seconds=round(done.seconds, 4), cpu_seconds=round(done.cpu_seconds, 4),
             warmup=slot is None, problem=got.problem, signed=self.spec.metric in got.signed,
             **({"tail": safetext.tail(done.output)} if got.problem else {}),
         )  # fmt: skip
+        if censored:
+            self.timed_out[side] += 1
+            if self.timed_out["A"] > verdict.MAX_TIMED_OUT:
+                raise Failed("A", "%d runs overran their limit" % self.timed_out["A"])
+            return verdict.TIMED_OUT
         if got.value is None:
             raise Failed(side, got.problem or "no value", conflict=got.conflict)
         if self.values_per_run is None:
