@@ -136,3 +136,25 @@ def test_runs_are_a_budget(session: Session) -> None:
     code, data = session("status")
     assert (code, data["stop"]["now"]) == (4, True)
     assert "benchmark runs used" in data["stop"]["reason"]
+
+
+def test_small_steps_over_a_limit_are_found_by_the_audit(session: Session) -> None:
+    configure(session, "constraints: [{metric: mem, limit_pct: 2}]")
+    assert candidate(session, "one", 900, 50900)[0] == "keep"
+    session.open("two")
+    session.edit("two", "return 900", "return 800")
+    session.edit("two", "return 50900", "return 51800")
+    session.measure("two")
+    assert session("decide", "two")[1]["status"] == "keep"
+    code, data = session.until_done("finalize", "--audit", "--timeout", "20")
+    assert (code, data["verified"], data["limits_violated"]) == (1, False, ["mem"])
+    assert data["effect_pct"] == pytest.approx(20.0)
+    shown = session.run("finalize", "--audit").stdout
+    assert "limit violated by all keeps together: mem -3.6 %" in shown
+
+
+def test_a_session_whose_only_keep_serves_another_metric_is_verified_by_that(session: Session) -> None:
+    configure(session, "rescue: [{metric: mem, min_effect_pct: 5}]")
+    assert candidate(session, "lean", 1000, 40000)[:2] == ("keep", "rescued")
+    code, data = session.until_done("finalize", "--audit", "--timeout", "20")
+    assert (code, data["verified"], data["rescued_by"], data["ratio"]) == (0, True, "mem", None)

@@ -149,10 +149,16 @@ def summary(record: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "left_off": max(0, len(found) - MOST),
         "refuted": record["refuted"][:MOST],
+        "limits_violated": [one_line(f["metric"], 64) for f in _violated(record)][:MOST],
+        "rescued_by": record.get("rescued_by"),
         "base": record["base"][:12],
         "tip": record["tip"][:12],
         "error": one_line(record["error"], 200),
     }  # fmt: skip
+
+
+def _violated(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [f for f in record.get("limits") or [] if f["status"] == "violated"]
 
 
 def human(record: Mapping[str, Any]) -> list[str]:
@@ -170,6 +176,12 @@ def human(record: Mapping[str, Any]) -> list[str]:
     if heldout is not None:
         said = one_line(heldout["error"], 100) if heldout["effect_pct"] is None else interval(heldout)
         lines.append(f"held-out benchmark: {said}")
+    for found in _violated(record):
+        gain = found["gain_pct"]
+        changed = "changed from 0" if gain is None else f"{gain:+.1f} % (positive = better)"
+        lines.append(f"limit violated by all keeps together: {one_line(found['metric'], 64)} {changed}")
+    if record.get("rescued_by"):
+        lines.append(f"no worse in the objective, and proven better in {one_line(record['rescued_by'], 64)}")
     for found in record["ablation"]:
         of_claim = "" if found["claimed_pct"] is None else f" (claimed {found['claimed_pct']:+.1f} %)"
         said = found.get("detail") or f"brings {interval(found)}{of_claim}"

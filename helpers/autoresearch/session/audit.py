@@ -7,21 +7,20 @@ The number of blocks is fixed beforehand: an estimate that stops when it looks g
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from autoresearch import evaluator, workspace
 from autoresearch.errors import BadInput, EnvironmentMissing, IntegrityFault, NotYet
-from autoresearch.files import write_atomic
 from autoresearch.git import git
 from autoresearch.safetext import one_line
 from autoresearch.session import claims
+from autoresearch.session.audit_work import Ask, Measurement, Work, in_flight, save, work_path
 from autoresearch.session.budget import spend_fields
 from autoresearch.session.dispatch import engine_of, hand_over, trial_spec
 from autoresearch.session.opening import verify_evaluator
@@ -29,6 +28,7 @@ from autoresearch.session.outcome import Outcome, read_outcome
 from autoresearch.session.recover import tip_of
 from autoresearch.session.reverting import without
 from autoresearch.session.state import Record, Session, count_audit, now_ms
+from autoresearch.session.tradeoffs import judge_limits, saved_by, told
 from autoresearch.verdict import TIMED_OUT, Rule, SequentialTest, Verdict
 
 AGAIN = "autoresearch finalize --audit --timeout 25"
@@ -37,44 +37,6 @@ RUNS, ABLATE = 40, 3
 # One end of the 95 % interval: "proven" and "the interval lies above 0" are the same statement.
 ALPHA = 1.0 / 40.0
 TOTAL = "audit"
-
-
-@dataclass(frozen=True)
-class Ask:
-    """What an audit measures. Two equal ones need one measurement."""
-
-    base: str
-    tip: str
-    evaluator: str
-    runs: int
-    heldout: str | None
-
-
-@dataclass
-class Measurement:
-    """One A/B: `base` and `candidate` are commits or trees. `conflict` says why there is no job."""
-
-    name: str
-    base: str
-    candidate: str
-    seed: int
-    job: str | None = None
-    conflict: str = ""
-
-
-@dataclass
-class Work:
-    """An audit in flight: the tip against the base first, then, where the claims are in doubt, keep by keep."""
-
-    ask: Ask
-    ablate: int
-    total: Measurement
-    heldout: Measurement | None = None
-    ablation: list[Measurement] = field(default_factory=list)
-    planned: bool = False
-
-    def parts(self) -> list[Measurement]:
-        return [self.total, *([self.heldout] if self.heldout else []), *self.ablation]
 
 
 @dataclass(frozen=True)
@@ -91,6 +53,7 @@ class Reading:
 
     outcome: Outcome
     verdict: Verdict | None
+    rule: Rule | None = None
 
     @property
     def proven(self) -> bool:
@@ -132,9 +95,9 @@ def step(session: Session, *, runs: int = RUNS, ablate: int = ABLATE) -> Step:
     header = session.started()
     frozen = verify_evaluator(session)
     ask = Ask(str(header["base_commit"]), tip_of(session), frozen.digest, runs, _heldout_digest(session))
-    work = _in_flight(session)
+    work = in_flight(session)
     if work is not None and session.audit is not None and session.audit.get("job") == work.total.job:
-        _path(session).unlink(missing_ok=True)  # killed after the ledger line, before this
+        work_path(session).unlink(missing_ok=True)  # killed after the ledger line, before this
         work = None
     if not session.kept:
         raise NotYet("nothing is kept, so there is nothing to audit", next="autoresearch status")
@@ -157,7 +120,7 @@ def step(session: Session, *, runs: int = RUNS, ablate: int = ABLATE) -> Step:
         record = _conclude(session, work)
         session.append(record)
         count_audit(session, record)
-        _path(session).unlink(missing_ok=True)
+        work_path(session).unlink(missing_ok=True)
         return Step({}, record)
 
 
@@ -172,14 +135,14 @@ def _drive(session: Session, frozen: evaluator.Manifest, work: Work) -> dict[str
     for part in work.parts():
         if part.job is None and not part.conflict:
             part.job = _submit(session, frozen, part, work.ask.runs, heldout=part is work.heldout)
-            _save(session, work)
+            save(session, work)
     jobs = {part.name: part.job for part in work.parts() if part.job}
     states = engine_of(session).poll(list(jobs.values()))
     lost = [part for part in work.parts() if part.job and states[part.job].state in ("lost", "cancelled")]
     if lost:
         for part in lost:
             part.job = None
-        _save(session, work)
+        save(session, work)
         raise EnvironmentMissing(
             f"the job of {lost[0].name} was killed",
             fix="Repeat the command: it is measured again",
@@ -238,7 +201,7 @@ def _read(session: Session, part: Measurement, runs: int) -> Reading:
         session.config.test.preset, alpha=ALPHA, max_runs=runs, min_effect_pct=objective.min_effect_pct,
         direction=objective.direction, margin_pct=margin, layout=outcome.layout,
     )  # fmt: skip
-    return Reading(outcome, estimate(rule, outcome.samples))
+    return Reading(outcome, estimate(rule, outcome.samples), rule)
 
 
 def estimate(rule: Rule, samples: Sequence[tuple[str, float | None]]) -> Verdict:
@@ -254,7 +217,7 @@ def estimate(rule: Rule, samples: Sequence[tuple[str, float | None]]) -> Verdict
 def _total(session: Session, work: Work) -> Reading:
     total = _read(session, work.total, work.ask.runs)
     if total.outcome.base_failed:
-        _path(session).unlink(missing_ok=True)
+        work_path(session).unlink(missing_ok=True)
         raise EnvironmentMissing(
             f"the original baseline {work.ask.base[:12]} failed in the audit: {total.outcome.error}",
             fix="The machine or the evaluator is broken, not the session. Mend it, then repeat",
@@ -286,7 +249,7 @@ def _plan(session: Session, work: Work) -> None:
                 part.job, part.seed = work.total.job, work.total.seed
             work.ablation.append(part)
     work.planned = True
-    _save(session, work)
+    save(session, work)
 
 
 def _conclude(session: Session, work: Work) -> Record:
@@ -298,13 +261,20 @@ def _conclude(session: Session, work: Work) -> Record:
     claimed = claims.naive(session.kept)
     figures = total.fields()
     share = claims.ratio(figures["effect_pct"], claimed)
+    limits = judge_limits(session.config, total.outcome) if total.verdict is not None else []
+    saved = None
+    if total.rule is not None and claims.rescued(session.kept):
+        saved = saved_by(session.config, total.outcome, total.rule)
+    holds = (total.proven or saved is not None) and (share is None or share >= claims.LEAST_RATIO)
     outcomes = {p.job: _read(session, p, ask.runs).outcome for p in work.parts() if p.job}
     return {
         "type": "audit", "base": ask.base, "tip": ask.tip, **figures,
         "claimed_pct": claimed,
         "shrunken_pct": claims.shrunken(session.kept, _tested(session)),
         "ratio": share,
-        "verified": total.proven and (share is None or share >= claims.LEAST_RATIO),
+        "verified": holds and all(f.status != "violated" for f in limits),
+        "limits": told(limits),
+        "rescued_by": saved,
         "doubted": _doubted(total, claimed),
         "error": one_line(total.error, 300),
         "checks": total.outcome.checks,
@@ -367,34 +337,3 @@ def _heldout_digest(session: Session) -> str | None:
     if path.is_symlink() or not path.is_file():
         raise BadInput(f"{HELDOUT} is not a plain file", fix="Replace it by a script, or remove it")
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _path(session: Session) -> Path:
-    return session.project.state / "audit.json"
-
-
-def jobs_in_flight(session: Session) -> list[str]:
-    """Jobs of an audit that has no ledger line yet."""
-    work = _in_flight(session)
-    return [] if work is None else [part.job for part in work.parts() if part.job]
-
-
-def _save(session: Session, work: Work) -> None:
-    write_atomic(_path(session), json.dumps(asdict(work)).encode())
-
-
-def _in_flight(session: Session) -> Work | None:
-    """The audit in flight, if there is one."""
-    try:
-        data = json.loads(_path(session).read_text(encoding="utf-8"))
-        heldout = data["heldout"]
-        return Work(
-            Ask(**data["ask"]), int(data["ablate"]), Measurement(**data["total"]),
-            Measurement(**heldout) if heldout else None,
-            [Measurement(**part) for part in data["ablation"]], bool(data["planned"]),
-        )  # fmt: skip
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError, KeyError):
-        # Of another version, or edited: the jobs it named run out by themselves; new ones are submitted.
-        return None

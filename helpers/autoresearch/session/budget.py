@@ -35,7 +35,7 @@ def _in_flight(session: Session) -> list[str]:
     found = pending(session)
     jobs = [] if found is None else [found.job]
     if (session.project.state / "audit.json").exists():
-        from autoresearch.session.audit import jobs_in_flight
+        from autoresearch.session.audit_work import jobs_in_flight
 
         jobs += jobs_in_flight(session)
     return jobs

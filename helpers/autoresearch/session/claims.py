@@ -16,9 +16,9 @@ _Z95 = 1.96
 
 
 def naive(kept: Iterable[Record]) -> float | None:
-    """Product of the kept effects in percent; None when one of them has no effect."""
+    """Product of the kept effects in percent; None when one of them has no effect. `rescued` keeps claim nothing."""
     total = 0.0
-    for record in kept:
+    for record in filter(_claims, kept):
         gain = _gain(record)
         if gain is None:
             return None
@@ -41,7 +41,7 @@ def shrunken(kept: Sequence[Record], tested: Iterable[Record]) -> float | None:
     excess = math.fsum((x / s) ** 2 for x, s in readings) - len(readings)
     tau2 = max(0.0, excess / weight) if weight else 0.0
     total = 0.0
-    for record in kept:
+    for record in filter(_claims, kept):
         x, s = _gain(record), error(record)
         if x is None or s is None:
             return None
@@ -88,7 +88,16 @@ def weakest_first(kept: Iterable[Record]) -> list[Record]:
             return math.inf
         return float(verdict.get("e_value") or 0.0)
 
-    return sorted((r for r in kept if (r.get("verdict") or {}).get("reason") != "rescued"), key=evidence)
+    return sorted(filter(_claims, kept), key=evidence)
+
+
+def rescued(kept: Iterable[Record]) -> bool:
+    """Whether a keep was made for the sake of another metric than the objective."""
+    return not all(map(_claims, kept))
+
+
+def _claims(record: Record) -> bool:
+    return (record.get("verdict") or {}).get("reason") != "rescued"
 
 
 def _gain(record: Record) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -59,14 +60,7 @@ def weigh(config: Config, outcome: Outcome, rule: Rule, lines: int) -> Outcome:
         )
     if not outcome.blocks:
         return outcome
-    findings = [
-        hold(Limit(c.metric, c.direction, c.limit_pct, c.max, c.min), series[c.metric] or [])
-        for c in config.constraints
-    ]
-    told = [
-        {"metric": f.metric, "status": f.status, "gain_pct": _short(f.gain_pct), "e_value": _short(f.e_value)}
-        for f in findings
-    ]
+    findings = judge_limits(config, outcome)
     effect, least = verdict.effect_pct, config.objective.min_effect_pct
     if verdict.verdict != "keep":
         verdict, effect, least = _rescue(config, outcome, verdict, rule)
@@ -80,7 +74,39 @@ def weigh(config: Config, outcome: Outcome, rule: Rule, lines: int) -> Outcome:
         verdict = _limits(config, verdict, findings)
     if verdict.verdict == "keep":
         verdict = _size(config, verdict, effect, least, lines)
-    return replace(outcome, verdict=verdict, gains=_gains(config, outcome), findings=tuple(told))
+    return replace(outcome, verdict=verdict, gains=_gains(config, outcome), findings=tuple(told(findings)))
+
+
+def judge_limits(config: Config, outcome: Outcome) -> list[Finding]:
+    """What whole blocks say about each constraint; [] without blocks that have all of their metrics."""
+    found = []
+    for c in config.constraints:
+        series = outcome.series(c.metric)
+        if series:
+            found.append(hold(Limit(c.metric, c.direction, c.limit_pct, c.max, c.min), series))
+    return found
+
+
+def told(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    """Findings as they stand in the ledger."""
+    return [
+        {"metric": f.metric, "status": f.status, "gain_pct": _short(f.gain_pct), "e_value": _short(f.e_value)}
+        for f in findings
+    ]
+
+
+def saved_by(config: Config, outcome: Outcome, rule: Rule) -> str | None:
+    """The first rescue metric that is proven better while the objective is shown to be no worse; None without one."""
+    objective = config.objective
+    neutral = Limit(objective.metric, objective.direction, objective.min_effect_pct)
+    series = outcome.series(objective.metric)
+    if not config.rescue or not series or hold(neutral, series).status != "met":
+        return None
+    for metric in config.rescue:
+        own = replace(rule, direction=metric.direction, min_effect_pct=metric.min_effect_pct)
+        if prove(own, outcome.series(metric.metric) or []).verdict == "keep":
+            return metric.metric
+    return None
 
 
 def _rescue(
