@@ -181,6 +181,7 @@ def test_a_keep_without_a_percentage_is_no_claim_and_breaks_no_status() -> None:
     from autoresearch.config import parse_config
     from autoresearch.project import Project
     from autoresearch.session.overview import _text, claimed_gain
+    from autoresearch.session.spend import Spend
     from autoresearch.session.state import Session
 
     config = parse_config("{name: t, objective: {metric: m}, scope: [s]}")
@@ -188,6 +189,7 @@ def test_a_keep_without_a_percentage_is_no_claim_and_breaks_no_status() -> None:
     gain = claimed_gain(session)
     shown = {
         "goal": "", "metric": "m", "baseline": 0.0, "branch": "b", "tip": "t", "claimed_gain_pct": gain,
-        "verified_gain": None, "stop": {"near": {}, "now": False}, "advice": "", "recent": [], "next": "n",
+        "verified_gain": None, "summary": None, "stop": {"near": {}, "now": False}, "advice": "",
+        "recent": [], "next": "n",
     }  # fmt: skip
-    assert "best      b at t" in _text(session, shown, {})
+    assert "best      b at t" in _text(session, shown, {}, Spend())
