@@ -158,3 +158,20 @@ def test_a_session_whose_only_keep_serves_another_metric_is_verified_by_that(ses
     assert candidate(session, "lean", 1000, 40000)[:2] == ("keep", "rescued")
     code, data = session.until_done("finalize", "--audit", "--timeout", "20")
     assert (code, data["verified"], data["rescued_by"], data["ratio"]) == (0, True, "mem", None)
+
+
+def test_a_screening_run_far_behind_needs_no_ab(session: Session) -> None:
+    configure(session, "")
+    for name, steps in (("poor", 2500), ("fair", 1900)):
+        session.open(name)
+        session.edit(name, "return 1000", f"return {steps}")
+        assert session("run", name)[0] == 0
+    _, data = session.until_done("wait", "--timeout", "20")
+    assert data["stages"]["poor"].startswith("poor: one run was 150 % worse than the best commit's 1000")
+    assert data["stages"]["fair"].startswith("screened")
+    assert data["next"] == "autoresearch decide poor"
+    assert session("decide", "fair")[1]["next"] == "autoresearch ab fair"
+    code, data = session("decide", "poor")
+    assert (code, data["status"], data["reason"], data["runs_used"]) == (1, "discard", "screened", 1)
+    assert [r for r in session.lines() if r.get("type") == "test"] == []
+    assert session.run_line("poor")["verdict"]["effect_pct"] == pytest.approx(-150.0)

@@ -80,6 +80,7 @@ class RuleSettings(Section, frozen=True):
     fdr: Annotated[float, Meta(gt=0, le=1)] = 0.10
     layout: Literal["auto", "fresh", "fixed"] = "auto"
     keep_blocks: Annotated[int, Meta(ge=1, le=500)] | None = None
+    screen_pct: Positive | None = 100.0
 
 
 class StopRules(Section, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from autoresearch import workspace
@@ -15,6 +15,7 @@ from autoresearch.session.dispatch import describe_candidate, refusals, rule_of
 from autoresearch.session.opening import verify_evaluator
 from autoresearch.session.outcome import Outcome, read_outcome
 from autoresearch.session.recover import tip_of
+from autoresearch.session.screening import screen
 from autoresearch.session.stages import Stage, stage_of
 from autoresearch.session.state import MOST_REWORKS, Experiment, Session, count_run, now_ms
 from autoresearch.session.tradeoffs import weigh
@@ -173,6 +174,8 @@ def _outcome(
         )
     if outcome.status in ("crash", "checks_failed"):
         return outcome
+    if stage.name == "poor":
+        return replace(outcome, verdict=screen(session, stage.records))
     if not is_ab and not outcome.invalid:
         raise NotYet(
             f"{name} has no A/B yet; a screening run never decides a keep", next=f"autoresearch ab {name}"

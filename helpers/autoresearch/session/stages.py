@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autoresearch.session.outcome import problem_of
+from autoresearch.session.screening import screen
 from autoresearch.session.state import MOST_REWORKS, Experiment, Record, Session
 
 POLL = "--timeout 25"
@@ -14,7 +15,8 @@ POLL = "--timeout 25"
 
 @dataclass(frozen=True)
 class Stage:
-    """One of: open (nothing ran), running, lost (job killed or cancelled), screened (a run passed, no A/B yet),
+    """One of: open (nothing ran), running, lost (job killed or cancelled), screened (a run passed, no A/B yet), poor (a
+    run far worse than the best commit, which needs no A/B),
     failed (crash or checks_failed), measured (A/B done), stale (A/B done, but the best commit moved since).
 
     `record` is the ledger's line of the newest job, `records` what its trial printed.
@@ -62,6 +64,9 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
     if problem:
         return _failed(experiment, f"invalid: {problem}", job, record, records)
     if record.get("type") != "test":
+        poor = screen(session, records)
+        if poor is not None:
+            return Stage("poor", poor.reason_text, f"autoresearch decide {exp}", job, record, records)
         return Stage(
             "screened",
             "build, benchmark and checks passed",
@@ -92,7 +97,7 @@ def _failed(
 
 
 # Which stage to serve first: what costs nothing and frees the queue, before what takes time.
-_ORDER = ("measured", "screened", "stale", "failed", "lost", "running", "open")
+_ORDER = ("measured", "poor", "screened", "stale", "failed", "lost", "running", "open")
 
 
 def next_step(stages: Mapping[str, Stage]) -> str | None:

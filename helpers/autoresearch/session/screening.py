@@ -1,0 +1,44 @@
+"""The first tier: one run that may spare the full A/B. It can only discard, so it cannot raise the error rate.
+
+A screening run and the best commit's metric were taken at different times, and a wave of them shares caches and
+memory, so only a loss that no weather explains counts: `test.screen_pct` at least (twice as slow by default), and six
+times the spread of the baseline's own runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from autoresearch.session.outcome import read_outcome
+from autoresearch.session.state import Session
+from autoresearch.verdict import Verdict
+
+SPREADS = 6.0
+
+
+def screen(session: Session, records: list[Mapping[str, Any]]) -> Verdict | None:
+    """A discard, where a finished screening run is out of reach of the best commit; None where an A/B is due."""
+    reference = session.kept[-1] if session.kept else session.baseline
+    least = session.config.test.screen_pct
+    outcome = read_outcome(records)
+    if least is None or reference is None or outcome.metric is None:
+        return None
+    machine = outcome.environment.get("machine")
+    if machine is None or machine != reference.get("machine"):
+        return None  # numbers of two machines are never compared
+    best, value = reference.get("metric"), outcome.metric
+    if not isinstance(best, (int, float)) or best <= 0.0 or value <= 0.0:
+        return None
+    lower = session.config.objective.direction == "lower"
+    loss = 100.0 * ((value / best if lower else best / value) - 1.0)
+    spread = ((session.baseline or {}).get("noise") or {}).get("cv_pct") or 0.0
+    limit = max(least, SPREADS * float(spread))
+    if loss <= limit:
+        return None
+    text = f"one run was {loss:.0f} % worse than the best commit's {best:.6g} (limit {limit:.0f} %): not worth an A/B"
+    # As a gain in percent of the base: what was twice as slow is 100 % worse.
+    effect = -loss if lower else 100.0 * (value / best - 1.0)
+    return Verdict(
+        "discard", "screened", text, effect_pct=effect, runs_used=1, base_median=best, candidate_median=value
+    )
