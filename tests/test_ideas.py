@@ -279,11 +279,15 @@ def test_the_queue_from_add_to_done(project: Path, capsys: pytest.CaptureFixture
     (project / "autoresearch.jsonl").write_text(
         '{"run":1,"experiment":"e6"}\n{"type":"experiment","experiment": "e3"}\n'
     )
-    code, data = run(capsys, "next", "--n", "2", "--claim", "agent-1")
+    code, data = run(capsys, "next", "--n", "2")
     assert [idea["start"] for idea in data["ideas"]] == [
         "autoresearch new e7 --idea i1", "autoresearch new e8 --idea i2"
     ]  # fmt: skip
     assert data["next"] == "autoresearch new e7 --idea i1"
+    code, data = run(capsys, "next", "--n", "2", "--claim", "agent 1")
+    assert [idea["start"] for idea in data["ideas"]] == [
+        "autoresearch new --idea i1 --as 'agent 1'", "autoresearch new --idea i2 --as 'agent 1'"
+    ]  # fmt: skip
     assert run(capsys, "next")[0] == 1
 
     code, data = run(capsys, "done", "i1", "--measured", "1.5", "--verdict", "keep")

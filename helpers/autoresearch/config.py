@@ -114,6 +114,7 @@ class Config(Section, frozen=True):
     rescue: list[Rescue] = field(default_factory=list)
     complexity: Complexity = field(default_factory=Complexity)
     goal: str = ""
+    after: Name | None = None
     scope: list[str] = field(default_factory=list)
     off_limits: list[str] = field(default_factory=list)
     evaluator: list[str] = field(default_factory=list)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from autoresearch.project import Project
 from autoresearch.resources import shipped
 from autoresearch.safetext import one_line
 from autoresearch.search import ideas_file
+from autoresearch.search.holding import MINUTES, agent
 from autoresearch.search.ideas import (
     CLASSES,
     OPEN,
@@ -140,10 +141,19 @@ def rank_(plain: bool, as_json: bool) -> None:
 @command.command(name="next")
 @click.option("--n", "count", type=click.IntRange(1, 100), default=1, show_default=True, help="How many.")
 @click.option("--claim", metavar="WHO", help="Take them for WHO, so that no other agent gets them.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, max=100_000),
+    default=MINUTES,
+    show_default=True,
+    help="With --claim: how long; then they are anybody's again.",
+)
 @click.option("--plain", is_flag=True, help="Do not discount sources and classes that failed before.")
 @json_option
-def next_(count: int, claim: str | None, plain: bool, as_json: bool) -> None:
+def next_(count: int, claim: str | None, minutes: float, plain: bool, as_json: bool) -> None:
     """The best open ideas, each with the command that starts it.
+
+    Agents that share a session each claim theirs. A claim ends by itself, so that an agent that is gone blocks nothing.
 
     \b
     Example:
@@ -153,7 +163,7 @@ def next_(count: int, claim: str | None, plain: bool, as_json: bool) -> None:
     if claim is not None:
         if not claim.strip():
             raise BadInput("--claim takes the name of who works on it")
-        best = ideas_file.claim(project.ideas, count, claim, history=not plain)
+        best = ideas_file.claim(project.ideas, count, claim, minutes=minutes, history=not plain)
     else:
         best = rank(ideas_file.number(project.ideas), history=not plain)[:count]
     if not best:
@@ -161,8 +171,15 @@ def next_(count: int, claim: str | None, plain: bool, as_json: bool) -> None:
         data = {"ideas": [], "next": todo}
         emit(data, f"no open idea: profile, read, or search the literature ({todo})", as_json=as_json)
         raise click.exceptions.Exit(1)
-    free = _free_experiment(project)
-    starts = [f"autoresearch new e{free + i} --idea {item.idea.id}" for i, item in enumerate(best)]
+    if claim is None:
+        from autoresearch.session.naming import free_number
+
+        free = free_number(project)
+        starts = [f"autoresearch new e{free + i} --idea {item.idea.id}" for i, item in enumerate(best)]
+    else:
+        # Without an id of its own: `new` draws it, as another agent may take the next one first.
+        who = shlex.quote(agent(claim))
+        starts = [f"autoresearch new --idea {item.idea.id} --as {who}" for item in best]
     rows = [{**_ranked(item), "start": start} for item, start in zip(best, starts, strict=True)]
     human = "\n".join(
         f"{_line(item.idea)}\n  {'; '.join(item.reasons)}\n  {start}"
@@ -283,17 +300,6 @@ def _project() -> Project:
 
 def _template() -> str:
     return shipped("templates/autoresearch.ideas.md").read_text(encoding="utf-8")
-
-
-def _free_experiment(project: Project) -> int:
-    """The lowest n above all eN that the ledger or a worktree names; a proposal only, `new` decides."""
-    names = [place.name for place in project.worktrees.glob("e*")] if project.worktrees.is_dir() else []
-    numbers = [int(name[1:]) for name in names if re.fullmatch(r"e\d{1,9}", name)]
-    if project.ledger.is_file():
-        pattern = re.compile(rb'"experiment"\s*:\s*"e(\d{1,9})"')
-        with project.ledger.open("rb") as lines:
-            numbers += [int(found[1]) for line in lines for found in pattern.finditer(line)]
-    return max(numbers, default=0) + 1
 
 
 def _number(value: float | None) -> str:

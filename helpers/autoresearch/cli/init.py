@@ -49,6 +49,9 @@ _FILES = (
     help="Go on from a session that pi-autoresearch or another loop began here; options win over what it says.",
 )
 @click.option(
+    "--after", metavar="NAME", help="Follow the finished session NAME: a new branch from its last commit."
+)
+@click.option(
     "--plan", is_flag=True, help="Look at the project, propose and try a benchmark, write after a go."
 )
 @click.option("--yes", is_flag=True, help="With --plan: the go is given; write what was tried and works.")
@@ -65,6 +68,7 @@ def command(
     name: str | None,
     max_iterations: int | None,
     continued: bool,
+    after: str | None,
     plan: bool,
     force: bool,
     as_json: bool,
@@ -81,8 +85,12 @@ def command(
       autoresearch init --plan
       autoresearch init --goal "Parse faster" --metric time_s --unit s --scope 'src/**'
       autoresearch init --continue
+      autoresearch init --after parser
     """
     root = Path.cwd()
+    if after is not None:
+        _follow(after, name, given["goal"], max_iterations, as_json=as_json)
+        return
     if plan:
         _plan(root, name, max_iterations, given, force=force, as_json=as_json)
         return
@@ -195,6 +203,28 @@ def refuse_a_second(root: Path, *, force: bool, continued: bool = False) -> None
             fix="Edit it, or replace it with --force (the old one is kept)",
             next="autoresearch status",
         )
+
+
+def _follow(after: str, name: str | None, goal: str | None, most: int | None, *, as_json: bool) -> None:
+    """Turn autoresearch.yaml into that of the session's successor; the old one is kept as a backup."""
+    from autoresearch.session import open_session
+    from autoresearch.session.successor import follow
+
+    with open_session() as session:
+        text = follow(session, after, name, goal)
+        if most is not None:
+            text = with_max_experiments(text, most)
+        _write_config(session.project.root, text, force=True, continued=False)
+        unproven = bool(session.kept) and session.unaudited > 0
+    made = parse_config(text).name
+    follow_up = "autoresearch baseline --timeout 25"
+    data = {"session": made, "after": after, "branch": f"autoresearch/{made}", "next": follow_up}
+    lines = [f"{made} follows {after}; its ideas and lessons are kept"]
+    if unproven:
+        note = f"what {after} claims was not verified by finalize --audit"
+        data["note"] = note
+        lines.append(note)
+    emit(data, "\n".join([*lines, f"next: {follow_up}"]), as_json=as_json)
 
 
 def _begun(root: Path) -> Begun:

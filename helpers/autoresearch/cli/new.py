@@ -8,8 +8,11 @@ from autoresearch.cli._output import emit, hooked, json_option
 from autoresearch.session import open_session
 
 
-@click.command(epilog="Exit codes: 0 opened, 2 wrong use, 4 a stop rule was reached, 5 evaluator changed.")
-@click.argument("experiment", metavar="EXP")
+@click.command(
+    epilog="Exit codes: 0 opened, 1 another agent has the idea, 2 wrong use, 4 a stop rule was reached, "
+    "5 evaluator changed."
+)
+@click.argument("experiment", metavar="[EXP]", required=False)
 @click.option("--idea", help="Id of the idea it tries (autoresearch ideas next).")
 @click.option("--hypothesis", default="", help="Why it should be better, in one sentence. Default: the idea.")
 @click.option("--predict", type=float, help="Predicted gain in percent. Default: the idea's.")
@@ -17,12 +20,20 @@ from autoresearch.session import open_session
     "--source", default="", help="Where it comes from, such as arxiv:2101.00001. Default: the idea's."
 )
 @click.option("--parent", help="Commit or experiment to start from. Default: the best commit.")
+@click.option(
+    "--as",
+    "who",
+    envvar="AUTORESEARCH_AGENT",
+    default="",
+    metavar="WHO",
+    help="Which of several agents you are: whoever claimed the idea (ideas next --claim WHO).",
+)
 @json_option
 def command(
-    experiment: str, idea: str | None, hypothesis: str, predict: float | None, source: str,
-    parent: str | None, as_json: bool,
+    experiment: str | None, idea: str | None, hypothesis: str, predict: float | None, source: str,
+    parent: str | None, who: str, as_json: bool,
 ) -> None:  # fmt: skip
-    """Open an isolated copy of the best commit, ready to edit.
+    """Open an isolated copy of the best commit, ready to edit. Without EXP it gets the next free id.
 
     \b
     Example:
@@ -41,7 +52,7 @@ def command(
     with open_session() as session:
         made, where = open_experiment(
             session, experiment, parent=parent, idea=idea, hypothesis=hypothesis,
-            predicted_pct=predict, source=source,
+            predicted_pct=predict, source=source, who=who,
         )  # fmt: skip
         try:
             shown = where.relative_to(session.project.root)

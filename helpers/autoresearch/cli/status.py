@@ -9,9 +9,17 @@ from autoresearch.cli._output import emit, hooked, json_option
 
 
 @click.command(epilog="Exit codes: 0 shown, 2 no session here, 4 a stop rule was reached, 5 integrity.")
+@click.option(
+    "--as",
+    "who",
+    envvar="AUTORESEARCH_AGENT",
+    default="",
+    metavar="WHO",
+    help="Which of several agents you are: next then leaves the others' experiments to them.",
+)
 @json_option
 @click.pass_context
-def command(ctx: click.Context, as_json: bool) -> None:
+def command(ctx: click.Context, who: str, as_json: bool) -> None:
     """Say where the session stands, what runs, what it has cost, and what comes next.
 
     \b
@@ -23,7 +31,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
     from autoresearch.session.userhooks import collect
 
     with open_session() as session:
-        view = overview(session)
+        view = overview(session, who)
     said = collect(session.project)
     text = "\n".join(filter(None, [view.text, said]))
     emit(fit(hooked(view.data, said), "recent", "undecided"), text, as_json=as_json)

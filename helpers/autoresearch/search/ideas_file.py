@@ -7,14 +7,16 @@ mark(path, "i3", "keep", measured_pct=3.2)      claim(path, 1, "agent-2")      a
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 from autoresearch.errors import BadInput, EnvironmentMissing
 from autoresearch.files import locked, write_atomic
 from autoresearch.project import AUTO
 from autoresearch.safetext import clean, one_line
+from autoresearch.search.holding import MINUTES, claim_note, has_ended, require_free
 from autoresearch.search.ideas import (
     OPEN,
     STATUSES,
@@ -101,25 +103,56 @@ def add(path: Path, idea: Idea, *, force: bool = False, empty: str = _EMPTY) -> 
         return _find(document.ideas(), new.id)
 
 
-def claim(path: Path, count: int, who: str, *, history: bool = True) -> list[Ranked]:
-    """Take the best `count` open ideas for `who`, in one step, so that no other agent gets them."""
+def claim(
+    path: Path, count: int, who: str, *, minutes: float = MINUTES, history: bool = True
+) -> list[Ranked]:
+    """Take the best `count` open ideas for `who`, in one step, so that no other agent gets them.
+
+    The claim ends after `minutes`; ideas whose claim has ended are open again.
+    """
     with _writing(path) as (document, highest):
         document.number(highest())
+        _release(document)
         best = rank(document.ideas(), history=history)[:count]
         for item in best:
-            document.update(item.idea, replace(item.idea, status="claimed", note=_flat(who)))
+            note = claim_note(who, minutes, _now())
+            document.update(item.idea, replace(item.idea, status="claimed", note=_flat(note)))
         now = {idea.id: idea for idea in document.ideas()}
         return [replace(item, idea=now[item.idea.id]) for item in best]
 
 
 def number(path: Path) -> list[Idea]:
-    """Write ids into entries that have none; all ideas. The file is left alone when every entry has one."""
+    """Write ids into entries that have none, and end claims that ran out; all ideas. Else the file is left alone."""
     ideas = load(path)
-    if all(idea.recorded for idea in ideas):
+    if all(idea.recorded and not has_ended(idea, _now()) for idea in ideas):
         return ideas
     with _writing(path) as (document, highest):
         document.number(highest())
+        _release(document)
         return document.ideas()
+
+
+def take(path: Path, name: str, experiment: str, *, who: str = "", running: Collection[str] = ()) -> Idea:
+    """Set an idea to running in `experiment`, in one step; the idea as it was before.
+
+    `NotYet` when another agent holds it, or one of the experiments `running` tries it.
+    """
+    with _writing(path) as (document, highest):
+        document.number(highest())
+        old = _find(document.ideas(), name)
+        require_free(old, who, running, _now())
+        document.update(old, replace(old, status="running", measured_pct=None, note=_flat(experiment)))
+        return old
+
+
+def _release(document: Document) -> None:
+    for idea in document.ideas():
+        if has_ended(idea, _now()):
+            document.update(idea, replace(idea, status=OPEN, note=""))
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
 
 
 def _change(path: Path, name: str, change: Callable[[Idea], Idea]) -> Idea:

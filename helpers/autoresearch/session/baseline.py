@@ -24,7 +24,9 @@ def start(session: Session, *, new_segment: bool = False) -> Pending:
     if session.baseline is not None and not new_segment and pending(session) is None:
         raise BadInput("the baseline is measured already", next="autoresearch status")
     manifest = evaluator.survey(session.project, session.config)
-    commit = tip_of(session) if session.header is not None else resolve(session.project.root, "HEAD")
+    commit = session.predecessor or resolve(session.project.root, "HEAD")
+    if session.header is not None:
+        commit = tip_of(session)
     if commit is None:
         raise BadInput("this repository has no commit yet", fix="git add -A && git commit -m start")
     now = pending(session)
@@ -120,6 +122,7 @@ def _header(session: Session, manifest: evaluator.Manifest, commit: str) -> Reco
         "base_commit": commit,
         "branch": session.branch,
         "goal": session.config.goal,
+        **({"after": session.config.after} if session.predecessor else {}),
         "evaluator": manifest.files,
         "evaluator_digest": manifest.digest,
         "settings": manifest.settings,

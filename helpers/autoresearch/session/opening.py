@@ -9,8 +9,10 @@ from autoresearch import evaluator, workspace
 from autoresearch.errors import BadInput
 from autoresearch.git import resolve
 from autoresearch.safetext import one_line
+from autoresearch.search.holding import agent
+from autoresearch.search.ideas import Idea
 from autoresearch.session.limits import refuse_if_full, refuse_if_stopped
-from autoresearch.session.naming import check_experiment
+from autoresearch.session.naming import check_experiment, free_number
 from autoresearch.session.recover import tip_of
 from autoresearch.session.state import Experiment, Session, now_ms
 
@@ -29,23 +31,28 @@ def verify_evaluator(session: Session) -> evaluator.Manifest:
 
 
 def open_experiment(
-    session: Session, name: str, *, parent: str | None, idea: str | None, hypothesis: str,
-    predicted_pct: float | None, source: str,
+    session: Session, name: str | None, *, parent: str | None, idea: str | None, hypothesis: str,
+    predicted_pct: float | None, source: str, who: str = "",
 ) -> tuple[Experiment, Path]:  # fmt: skip
     """Create the worktree with the evaluator's files in it and record the experiment.
 
-    `parent` is a revision or an experiment's id; default: the best commit. Returns the experiment and the
-    directory to edit in.
+    `name` is the next free one if None. `parent` is a revision or an experiment's id; default: the best commit. `who`
+    is the agent that opens it; an idea that another one holds is refused. Returns the experiment and the directory to
+    edit in.
     """
-    check_experiment(name)
+    name = f"e{free_number(session.project)}" if name is None else check_experiment(name)
     refuse_if_stopped(session)
     refuse_if_full(session)
     frozen = verify_evaluator(session)
     if name in session.experiments:
         raise BadInput(f"{name} exists already", fix="Choose another id", next="autoresearch status")
     commit = _parent_commit(session, parent)
-    idea_fields = _idea_fields(session, idea)
-    where = workspace.open_worktree(session.project, name, commit)
+    taken = _take(session, idea, name, who)
+    try:
+        where = workspace.open_worktree(session.project, name, commit)
+    except BaseException:
+        _give_back(session, taken)
+        raise
     try:
         prefix = workspace.prefix(session.project)
         pin = evaluator.pin_dir(session.project, frozen)
@@ -55,20 +62,18 @@ def open_experiment(
             "experiment": name,
             "parent": commit,
             "idea": idea,
-            "hypothesis": one_line(hypothesis or idea_fields.get("text", ""), 500),
-            "predicted_pct": predicted_pct if predicted_pct is not None else idea_fields.get("gain"),
-            "source": one_line(source or idea_fields.get("source", ""), 300),
+            "hypothesis": one_line(hypothesis or (taken.text if taken else ""), 500),
+            "predicted_pct": taken.gain_pct if taken and predicted_pct is None else predicted_pct,
+            "source": one_line(source or (taken.source if taken else ""), 300),
+            "agent": agent(who) or None,
             "timestamp": now_ms(),
         }
         session.append(record)
     except BaseException:
         # Without its ledger line the experiment does not exist, so its copy must not either.
         workspace.close_worktree(session.project, name)
+        _give_back(session, taken)
         raise
-    if idea:
-        from autoresearch.search.ideas_file import mark
-
-        mark(session.project.ideas, idea, "running", note=name)
     session.experiments[name] = Experiment(name, record)
     return session.experiments[name], where
 
@@ -86,10 +91,18 @@ def _parent_commit(session: Session, parent: str | None) -> str:
     return commit
 
 
-def _idea_fields(session: Session, idea: str | None) -> dict[str, Any]:
+def _take(session: Session, idea: str | None, name: str, who: str) -> Idea | None:
+    """Mark the idea as running in `name`; the idea as it was, or None without one."""
     if not idea:
-        return {}
-    from autoresearch.search.ideas_file import get
+        return None
+    from autoresearch.search.ideas_file import take
 
-    found = get(session.project.ideas, idea)
-    return {"text": found.text, "gain": found.gain_pct, "source": found.source}
+    running = {e.id for e in session.experiments.values() if e.result is None}
+    return take(session.project.ideas, idea, name, who=who, running=running)
+
+
+def _give_back(session: Session, taken: Idea | None) -> None:
+    if taken is not None:
+        from autoresearch.search.ideas_file import mark
+
+        mark(session.project.ideas, taken.id, taken.status, note=taken.note)

@@ -7,6 +7,7 @@ from typing import Any
 
 from autoresearch.errors import Exit
 from autoresearch.safetext import one_line
+from autoresearch.search.holding import agent
 from autoresearch.session.budget import spend_of
 from autoresearch.session.claims import naive
 from autoresearch.session.limits import best_value, stop_view
@@ -30,8 +31,8 @@ class Overview:
     code: Exit
 
 
-def overview(session: Session) -> Overview:
-    """Describe the session and its next legal step."""
+def overview(session: Session, who: str = "") -> Overview:
+    """Describe the session and its next legal step; for one of several agents, `who`, that of its own experiments."""
     if session.header is None or session.baseline is None:
         return _before(session)
     objective = session.config.objective
@@ -40,7 +41,7 @@ def overview(session: Session) -> Overview:
     stop = stop_view(session, spend)
     audit_first = bool(session.kept) and session.unaudited > 0
     at_end = AUDIT if audit_first else "autoresearch report"
-    follow = next_step(stages) or (at_end if stop.stop else "autoresearch ideas next")
+    follow = next_step(_own(session, stages, who)) or (at_end if stop.stop else "autoresearch ideas next")
     noise = session.baseline.get("noise") or {}
     data: dict[str, Any] = {
         "session": session.config.name,
@@ -78,12 +79,24 @@ def last_ten(session: Session) -> str | None:
     return tens(runs)[-1]
 
 
+def _own(session: Session, stages: dict[str, Stage], who: str) -> dict[str, Stage]:
+    """Without the experiments that another agent opened by name."""
+    if not who:
+        return stages
+    return {
+        n: s for n, s in stages.items() if session.experiments[n].opened.get("agent") in (None, agent(who))
+    }
+
+
 def _before(session: Session) -> Overview:
     waiting = pending(session)
     follow = f"autoresearch baseline {POLL}" if waiting else "autoresearch doctor"
     state = "the baseline is being measured" if waiting else "no baseline yet"
     data: dict[str, Any] = {"session": session.config.name, "state": state, "next": follow}
     text = f"{session.config.name}: {state}"
+    if session.predecessor:
+        data["after"] = f"{session.config.after}, from its last commit {session.predecessor[:12]}"
+        text += f"\nafter     {data['after']}; its ideas and lessons are kept"
     if session.history:
         data["history"] = f"{session.history} runs of another loop; their numbers are not compared with ours"
         text += f"\nhistory   {data['history']}"

@@ -51,7 +51,8 @@ class Session:
     `kept` and `keeps` leave out what was backed out since (`reverted`: those run lines). `head` is the commit of the
     last keep or revert, `audit` the last audit's line, `unaudited` the keeps and reverts since then. `spent` is what
     the session had cost at the last line that says so, `job_ids` are all jobs that it submitted.
-    `history` counts runs that another loop wrote into this ledger: they are read, and never mixed with ours.
+    `predecessor` is the commit that a successor starts from, until it has a baseline. `history` counts
+    runs that another loop wrote into this ledger: they are read, and never mixed with ours.
     """
 
     project: Project
@@ -76,6 +77,7 @@ class Session:
     head: str | None = None
     audit: Record | None = None
     unaudited: int = 0
+    predecessor: str | None = None
     history: int = 0
     in_segment: int = 0
 
@@ -186,6 +188,9 @@ def open_segment(session: Session, record: Record) -> None:
     session.kept, session.reverted = [], []
     session.head = session.audit = None
     session.unaudited = 0
+    if record.get("after"):  # what the predecessor took is not the successor's
+        session.started_ms = session.runs_used = 0
+        session.seconds = 0.0
     if session.header is not None:
         session.started_ms = session.started_ms or int(record.get("timestamp") or 0)
 
@@ -271,6 +276,19 @@ def count_revert(session: Session, record: Record) -> None:
     session.unaudited += 1
 
 
+def _turn_page(session: Session) -> Session:
+    """Before its own baseline, a successor has nothing but the commit that its predecessor ended with."""
+    header = session.header
+    after = session.config.after
+    if header is None or after is None or header.get("name") != after or session.config.name == after:
+        return session
+    session.predecessor = session.head or str(header.get("base_commit"))
+    session.header = session.baseline = session.audit = session.head = None
+    session.tests = session.keeps = session.dry = session.unaudited = 0
+    session.by_status, session.kept, session.reverted = {}, [], []
+    return session
+
+
 def load(root: Path) -> Session:
     """Read a project's session; works before the baseline too."""
     project = Project(root)
@@ -279,7 +297,7 @@ def load(root: Path) -> Session:
         return replay(project, config, iter(()))
     from autoresearch.ledger.store import records
 
-    return replay(project, config, records(project.ledger))
+    return _turn_page(replay(project, config, records(project.ledger)))
 
 
 @contextlib.contextmanager
