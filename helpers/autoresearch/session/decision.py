@@ -196,6 +196,8 @@ def _measured(stage: Stage, outcome: Outcome) -> dict[str, Any]:
     test = stage.record or {}
     if verdict is not None:
         verdict |= {"t": test.get("t"), "alpha": test.get("alpha"), "seed": test.get("seed")}
+        if outcome.instructions:
+            verdict |= {"instructions": outcome.instructions}
         if outcome.gains:
             verdict |= {"gains": outcome.gains, "limits": list(outcome.findings)}
     # `parent` is what the effect is relative to: for an A/B its base, which may be newer than where the copy began.

@@ -32,7 +32,8 @@ class Outcome:
     `samples` are (side, value) in time order, None for a run that was ended at its limit.
     `blocks` are an A/B's complete ones, (order, all metrics of each run in time order); `gains` and `findings` are
     what `tradeoffs.weigh` adds about the metrics beside the objective. `timed` are the same runs with their durations,
-    `signed` says that the evaluator signed the objective in every run, `warnings` what does not decide.
+    `signed` says that the evaluator signed the objective in every run, `warnings` what does not decide;
+    `instructions` of one run of each side ({"tool", "A", "B"}), where they were counted.
     """
 
     status: str  # done | crash | checks_failed
@@ -58,6 +59,7 @@ class Outcome:
     timed: tuple[tuple[Timed, ...], ...] = ()
     signed: bool = False
     warnings: tuple[str, ...] = ()
+    instructions: dict[str, Any] = field(default_factory=dict)
 
     def series(self, metric: str) -> list[Block] | None:
         """The blocks of one metric, (order, values); None when a run did not print it."""
@@ -118,8 +120,22 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
             for order, rows in blocks
         ),
         timed=tuple(tuple(_timed(r) for r in rows) for _, rows in blocks),
+        instructions=_instructions(lines),
         signed=bool(counted) and all(r.get("signed") is True for r in counted),
     )
+
+
+def _instructions(lines: Sequence[Record]) -> dict[str, Any]:
+    for record in lines:
+        a, b = record.get("A"), record.get("B")
+        if (
+            record.get("type") == "instructions"
+            and isinstance(a, int)
+            and isinstance(b, int)
+            and min(a, b) > 0
+        ):
+            return {"tool": one_line(str(record.get("tool")), 20), "A": a, "B": b}
+    return {}
 
 
 def _timed(record: Record) -> Timed:

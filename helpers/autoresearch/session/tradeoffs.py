@@ -15,6 +15,8 @@ from autoresearch.verdict import Rule, Verdict
 
 # Blocks of four that a second metric is judged by at least: E grows at most sixfold in one, and 20 are needed.
 KEEP_BLOCKS = 5
+# Counts closer than this are the same work: the environment's size and the loader make up for less.
+SAME_INSTRUCTIONS = 5e-4
 
 
 def second_metrics(config: Config) -> list[str]:
@@ -66,6 +68,8 @@ def weigh(config: Config, outcome: Outcome, rule: Rule, lines: int) -> Outcome:
         verdict, effect, least = _rescue(config, outcome, verdict, rule)
     if verdict.verdict == "keep":
         verdict = _implausible(config, outcome, verdict)
+    if verdict.verdict == "keep":
+        verdict = _same_work(outcome, verdict)
     if verdict.verdict == "keep":
         found = doubt(config.objective, outcome, verdict.effect_pct)
         if found is not None:
@@ -156,6 +160,18 @@ def _implausible(config: Config, outcome: Outcome, verdict: Verdict) -> Verdict:
         "raise that in autoresearch.yaml and open a new segment: autoresearch baseline --new-segment"
     )
     return replace(verdict, verdict="discard", reason="implausible", reason_text=text)
+
+
+def _same_work(outcome: Outcome, verdict: Verdict) -> Verdict:
+    """With one build a side, a gain without a change in what is executed may be where the linker put it."""
+    counts = outcome.instructions
+    if verdict.layout != "fixed" or not counts or abs(counts["B"] / counts["A"] - 1.0) >= SAME_INSTRUCTIONS:
+        return verdict
+    text = (
+        f"both sides execute the same instructions ({counts['A']:,} and {counts['B']:,} by {counts['tool']}), so "
+        "with one build a side this may be the luck of the linker: give the build a fresh layout (templates/layout.md)"
+    )
+    return replace(verdict, verdict="discard", reason="same_instructions", reason_text=text)
 
 
 def _limits(config: Config, verdict: Verdict, findings: list[Finding]) -> Verdict:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Iterator
 
 from autoresearch import safetext, stats, verdict
-from autoresearch.trial import clock, environment, procs, reading, relink, seal, signing, slots
+from autoresearch.trial import clock, counting, environment, procs, reading, relink, seal, signing, slots
 from autoresearch.trial.emit import Recorder
 from autoresearch.trial.pristine import Look, Pristine
 from autoresearch.trial.procs import Finished
@@ -142,6 +142,8 @@ class Trial:
                 found = test.add_block(order, values)
                 decided = found if whole else decided or found
             decided = decided or test.verdict()
+            if decided.verdict == "keep" and not test.exact():
+                self._second_opinion(layout)
         self._decision(decided)
 
     def _least_blocks(self, decided: verdict.Verdict, exact: bool) -> int:
@@ -152,6 +154,21 @@ class Trial:
 
     def _repeats(self, name: str) -> bool:
         return all(len({got.metrics.get(name) for s, got in self.samples if s == side}) == 1 for side in "AB")
+
+    def _second_opinion(self, layout: str) -> None:
+        """Count the instructions of a run of each side, where that is cheap or where the layout's luck may decide."""
+        limit, tool = self.spec.timeouts["benchmark"], counting.tool()
+        if tool is None or (
+            tool == "valgrind" and (layout != "fixed" or self.last_seconds * counting.SLOWDOWN > limit)
+        ):
+            return
+        where = os.path.join(self.stage.tmp, "instructions")
+        found = {}
+        for side in "AB":
+            self.stage.place_copy(self.trees[side])
+            self._run(side, counting.wrap(tool, self.spec.benchmark, where), limit, building=False)
+            found[side] = counting.read(tool, where)
+        self.out.record("instructions", tool=tool, **found)
 
     # --- steps
 
