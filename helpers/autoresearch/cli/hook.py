@@ -22,7 +22,9 @@ _NOTE = 1900  # bytes
 _HOW = "The skill autoresearch explains the loop; `autoresearch status --json` says the next legal command."
 
 
-@click.command(epilog="Exit codes: 0 always. AUTORESEARCH_HOOKS=off turns it off.")
+@click.command(
+    epilog="Exit codes: 0 always. AUTORESEARCH_HOOKS=off turns it off, AUTORESEARCH_LOOP=off only the sending back."
+)
 def command() -> None:
     """Answer one hook event of an agent's client: JSON on stdin, JSON or nothing on stdout.
 
@@ -33,7 +35,7 @@ def command() -> None:
     Example:
       echo '{"hook_event_name":"SessionStart","cwd":"."}' | autoresearch hook
     """
-    if os.environ.get("AUTORESEARCH_HOOKS", "").lower() in ("off", "0", "false", "no"):
+    if _off("AUTORESEARCH_HOOKS"):
         return
     try:
         answer = _answer(sys.stdin.buffer.read())
@@ -44,6 +46,10 @@ def command() -> None:
         from autoresearch.safetext import one_line
 
         click.echo(f"autoresearch hook: {one_line(f'{type(exc).__name__}: {exc}', 300)}", err=True)
+
+
+def _off(setting: str) -> bool:
+    return os.environ.get(setting, "").lower() in ("off", "0", "false", "no")
 
 
 def _answer(raw: bytes) -> Answer | None:
@@ -144,7 +150,7 @@ def _stop(event: Event, root: Path) -> Answer | None:
     from autoresearch.session.overview import overview
     from autoresearch.session.state import load
 
-    if not _baseline_exists(root):
+    if _off("AUTORESEARCH_LOOP") or not _baseline_exists(root):
         return None
     session = load(root)
     loop = _read(root)
