@@ -422,10 +422,21 @@ def test_a_halt_lets_run_what_runs_and_fails_what_waits() -> None:
         m.Note("halt", "", "budget: 5 dollars are spent"),
         m.Finish("b", "failed", "budget: 5 dollars are spent"),
     ]
-    assert play(m.Result("vm-1", "a", 1, True)) == [m.Finish("a", "done", "", "vm-1", 1)]
+    assert play(m.Result("vm-1", "a", 1, True)) == [m.Finish("a", "done", "", "vm-1", 1), m.TearDown("vm-1")]
     assert [type(a) for a in play(m.Submit("c", 60))] == [m.Finish]
+    assert not play.fleet.at_rest
+    play(m.Gone("vm-1"))
+    assert play.fleet.at_rest
     play(m.Halt(""))
-    assert play(m.Submit("d", 60)) == [m.Send("vm-1", "d", 1)]
+    assert play(m.Submit("d", 60)) == [m.Launch("vm-2")]
+
+
+def test_a_halt_waits_for_a_vm_that_comes_up_to_give_it_back() -> None:
+    play = Script(vms=1)
+    play(m.Submit("a", 60))
+    assert play(m.Halt("spent"))[-1] == m.Finish("a", "failed", "spent")
+    assert not play.fleet.at_rest
+    assert play(m.Up("vm-1")) == [m.TearDown("vm-1")]
 
 
 @pytest.mark.parametrize("event", [m.Up("x"), m.Gone("x"), m.VmLost("x", ""), m.LaunchRefused("x", "")])

@@ -22,7 +22,8 @@ from autoresearch.engines.skypilot.yard import Yard
 class Fleet(Yard):
     """The scheduler. `apply` and `tick` return what to do now, in order.
 
-    While `halted` holds a reason (a budget says so) nothing is launched or sent, and what waits fails with it.
+    While `halted` holds a reason (a budget says so) nothing is launched or sent, what waits fails with it, and VMs are
+    given back as soon as what they measure has ended.
     """
 
     def __init__(self, policy: m.Policy, prefix: str = "vm", *, yardstick: bool = True) -> None:
@@ -46,8 +47,9 @@ class Fleet(Yard):
 
     @property
     def at_rest(self) -> bool:
-        """Nothing is left to do: no job, and no VM on its way out."""
-        return not self.jobs and not any(vm.state == m.LEAVING for vm in self.vms.values())
+        """Nothing is left to do: no job, and no VM on its way out, or that a halt has still to give back."""
+        leaving = any(vm.state == m.LEAVING for vm in self.vms.values())
+        return not self.jobs and not leaving and not (self.halted and self.alive())
 
     def restore(self, vms: Iterable[m.Vm], jobs: Iterable[m.Job], now: float) -> None:
         """Take up where a killed dispatcher stood. What was in flight is looked for, and nothing is sent twice.
@@ -324,8 +326,12 @@ class Fleet(Yard):
                 if now - flight.looked >= self.policy.look_every:
                     flight.looked = now
                     self._actions.append(m.Look(vm.name, flight.job, flight.attempt))
-            elif vm.state in (m.FRESH, m.IDLE) and not self.halted:
-                self._use(vm, now)
+            elif vm.state in (m.FRESH, m.IDLE):
+                if self.halted:
+                    vm.reason = self.halted
+                    self._leave(vm, now)
+                else:
+                    self._use(vm, now)
         self._despair()
         self._launch(now)
         actions, self._actions = self._actions, []
