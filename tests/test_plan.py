@@ -209,7 +209,7 @@ def test_the_plan_is_tried_shown_and_written_after_the_go(
         pytest.skip(f"needs {tool}")
     root = git_project(tmp_path / "p", files)
     before = snapshot(root)
-    code, data = planned(autoresearch, root, "--timeout", "10")
+    code, data = planned(autoresearch, root)
     assert code == 0, data
     assert (data["plan"]["metric"], data["plan"]["command"]) == (metric, command)
     assert data["dry_run"]["state"] == "ok"

@@ -17,6 +17,7 @@ from autoresearch.resources import shipped
 
 if TYPE_CHECKING:
     from autoresearch.session.adopt import Begun
+    from autoresearch.session.kinds import Kind
 
 # (template, file in the project, executable)
 _FILES = (
@@ -52,6 +53,12 @@ _FILES = (
     "--after", metavar="NAME", help="Follow the finished session NAME: a new branch from its last commit."
 )
 @click.option(
+    "--template",
+    "kind",
+    metavar="KIND",
+    help="Begin from a ready benchmark and checks; KIND list shows them.",
+)
+@click.option(
     "--plan", is_flag=True, help="Look at the project, propose and try a benchmark, write after a go."
 )
 @click.option("--yes", is_flag=True, help="With --plan: the go is given; write what was tried and works.")
@@ -69,6 +76,7 @@ def command(
     max_iterations: int | None,
     continued: bool,
     after: str | None,
+    kind: str | None,
     plan: bool,
     force: bool,
     as_json: bool,
@@ -83,11 +91,17 @@ def command(
     \b
     Examples:
       autoresearch init --plan
+      autoresearch init --template latency --scope 'src/**'
       autoresearch init --goal "Parse faster" --metric time_s --unit s --scope 'src/**'
       autoresearch init --continue
       autoresearch init --after parser
     """
     root = Path.cwd()
+    if kind is not None and (plan or continued or after):
+        raise click.UsageError("--template goes with none of --plan, --continue and --after.")
+    if kind == "list":
+        _list_kinds(as_json=as_json)
+        return
     if after is not None:
         _follow(after, name, given["goal"], max_iterations, as_json=as_json)
         return
@@ -100,7 +114,8 @@ def command(
     if stray:
         raise click.UsageError(f"--{stray.replace('_', '-')} goes with --plan.")
     begun = _begun(root) if continued else None
-    values = _values(begun, given)
+    template = _load_kind(kind) if kind is not None else None
+    values = _values(begun, given) if template is None else _filled(template, given)
     if not values["scope"]:
         raise BadInput(
             "init needs to know which files may change", fix="Add --scope 'src/**', once for each glob",
@@ -108,8 +123,11 @@ def command(
         )  # fmt: skip
     values["name"] = name or _default_name(root, continued=continued)
     most = max_iterations or (begun.max_experiments if begun else None)
-    scripts = dict(begun.scripts) if begun else {}
-    written, left = write_session(root, values, scripts, most=most, force=force, continued=continued)
+    scripts = dict(begun.scripts) if begun else {} if template is None else template.files
+    settings = {} if template is None else template.settings
+    written, left = write_session(
+        root, values, scripts, settings=settings, most=most, force=force, continued=continued
+    )
     history = _take_history(begun) if begun else {}
     written += render(root)
     lines = [f"wrote {', '.join(written)}"]
@@ -120,8 +138,19 @@ def command(
     mend = [] if "autoresearch.sh" in (*left, *wrapped) else ["autoresearch.sh"]
     mend += [] if "autoresearch.checks.sh" in (*left, *wrapped) else ["autoresearch.checks.sh"]
     first = f"write {' and '.join(mend)}, then " if mend else ""
+    if template is not None:
+        lines.append(f"read {template.playbook} of the skill, then adapt what says ADAPT:")
+        lines += [f"  {name}" for name, text in template.files.items() if "ADAPT" in text and name in written]
     lines.append(f"next: {first}autoresearch doctor")
-    data = {"written": written, "left": left, "root": str(root), **history, "next": "autoresearch doctor"}
+    told = {} if template is None else {"playbook": template.playbook}
+    data = {
+        "written": written,
+        "left": left,
+        "root": str(root),
+        **told,
+        **history,
+        "next": "autoresearch doctor",
+    }
     emit(data, "\n".join(lines), as_json=as_json)
 
 
@@ -152,11 +181,33 @@ def _plan(
     )
 
 
+def _load_kind(name: str) -> Kind:
+    from autoresearch.session.kinds import load_kind
+
+    return load_kind(name)
+
+
+def _filled(template: Kind, given: dict[str, Any]) -> dict[str, Any]:
+    """The template's values; what the user said wins."""
+    said = {key: given[key] for key in template.values if given[key]}
+    values = {"goal": given["goal"] or template.what, "off_limits": list(given["off_limits"])}
+    return values | template.values | {k: list(v) if isinstance(v, tuple) else v for k, v in said.items()}
+
+
+def _list_kinds(*, as_json: bool) -> None:
+    from autoresearch.session.kinds import kinds, load_kind
+
+    found = [load_kind(name) for name in kinds()]
+    data = {"kinds": {kind.name: kind.what for kind in found}, "next": "autoresearch init --template KIND"}
+    emit(data, "\n".join(f"{kind.name:<12}{kind.what}" for kind in found), as_json=as_json)
+
+
 def write_session(
     root: Path,
     values: dict[str, Any],
     drafts: dict[str, str],
     *,
+    settings: dict[str, Any] | None = None,
     most: int | None = None,
     force: bool = False,
     continued: bool = False,
@@ -166,6 +217,10 @@ def write_session(
     `drafts` are texts for files in the project, in place of the empty templates.
     """
     filled = _render_config(**values)
+    if settings:
+        from autoresearch.session.kinds import with_settings
+
+        filled = with_settings(filled, settings)
     if most is not None:
         filled = with_max_experiments(filled, most)
     parse_config(filled)

@@ -1,0 +1,73 @@
+"""The kinds of `init --template`: ready benchmarks with their checks, one directory each under templates/."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autoresearch.config import CONFIG_NAME, parse_config
+from autoresearch.errors import BadInput
+from autoresearch.resources import shipped
+
+_ABOUT = "kind.yaml"
+_SIGNER = "signed_metric.py"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind: `values` fill autoresearch.yaml's template, `settings` change further keys, `files` are copied."""
+
+    name: str
+    what: str
+    playbook: str
+    values: dict[str, Any]
+    settings: dict[str, Any]
+    files: dict[str, str]
+
+
+def kinds() -> list[str]:
+    """Names of all kinds that are shipped."""
+    return sorted(path.parent.name for path in shipped("templates").glob(f"*/{_ABOUT}"))
+
+
+def load_kind(name: str) -> Kind:
+    """Read a kind; `BadInput` for a name that is none."""
+    import yaml
+
+    if name not in kinds():
+        raise BadInput(f"no template is called {name}", fix=f"Choose one of {', '.join(kinds())}")
+    top = shipped("templates") / name
+    about = yaml.safe_load((top / _ABOUT).read_text(encoding="utf-8"))
+    values = {key: about[key] for key in ("metric", "unit", "direction", "scope", "evaluator")}
+    files = {
+        path.relative_to(top).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(top.rglob("*"))
+        if path.is_file() and path.name != _ABOUT and _belongs(path.relative_to(top))
+    }
+    if any(_SIGNER.removesuffix(".py") in text for text in files.values()):
+        files[f"evaluator/{_SIGNER}"] = shipped(f"templates/{_SIGNER}").read_text(encoding="utf-8")
+    return Kind(
+        name, about["what"], about["playbook"], values | {"build": about.get("build", "")},
+        about.get("settings", {}), files,
+    )  # fmt: skip
+
+
+def _belongs(path: Path) -> bool:
+    return "__pycache__" not in path.parts and path.suffix != ".pyc"
+
+
+def with_settings(text: str, settings: dict[str, Any]) -> str:
+    """The text of a freshly filled autoresearch.yaml with some keys set anew; comments stay.
+
+    Keys are names of one line each, wherever they stand; a value is written as JSON, which is YAML.
+    """
+    for key, value in settings.items():
+        line = re.compile(rf"^(\s*{re.escape(key)}:).*$", re.MULTILINE)
+        if len(line.findall(text)) != 1:
+            raise BadInput(f"{CONFIG_NAME} has no single line for {key}")
+        text = line.sub(r"\1 " + json.dumps(value).replace("\\", r"\\"), text)
+    parse_config(text)
+    return text

@@ -1,0 +1,3 @@
+def solve(data):
+    data.sort()
+    return list(dict.fromkeys(data))

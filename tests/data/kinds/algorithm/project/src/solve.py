@@ -1,0 +1,2 @@
+def solve(data):
+    return sorted(dict.fromkeys(data))

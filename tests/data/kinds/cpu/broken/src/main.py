@@ -1,0 +1,3 @@
+import sys
+
+print(sum(abs(int(word)) for word in sys.stdin.read().split()))

@@ -1,0 +1,7 @@
+import sys
+
+numbers = [int(word) for word in sys.stdin.read().split()]
+total = 0
+for number in numbers:
+    total += number
+print(total)

@@ -1,0 +1,2 @@
+def move(heap, legal, seed):
+    return legal[(seed + heap) % len(legal)]

@@ -1,0 +1,3 @@
+set -eu
+mkdir -p dist
+cat src/*.js > dist/bundle.js

@@ -1,0 +1,168 @@
+"""Templates of `init --template` in projects of their kind: they measure, see gains, refuse what is broken."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from autoresearch.errors import BadInput
+from autoresearch.metrics import parse
+from autoresearch.session.kinds import kinds, load_kind, with_settings
+from autoresearch.session.lint import is_driver, lint
+from autoresearch.trial import signing
+from conftest import REPO, Run, commit_all
+
+FIXTURES = Path(__file__).parent / "data" / "kinds"
+NEEDS = {"size": ["node"], "build-time": ["make"]}
+KINDS = kinds()
+
+
+def overlay(kind: str, layer: str, root: Path) -> bool:
+    source = FIXTURES / kind / layer
+    if not source.is_dir():
+        return False
+    shutil.copytree(source, root, dirs_exist_ok=True)
+    return True
+
+
+@pytest.fixture
+def made(request: pytest.FixtureRequest, tmp_path: Path, autoresearch: Run) -> Path:
+    """The fixture project of a kind, with the template's files put in by the real command."""
+    kind = request.param
+    for tool in NEEDS.get(kind, []):
+        if shutil.which(tool) is None:
+            pytest.skip(f"the template {kind} needs {tool}")
+    root = tmp_path / "p"
+    assert overlay(kind, "project", root), f"no fixture project for {kind}"
+    (root / ".gitignore").write_text("__pycache__/\ndist/\nbuild/\n")
+    subprocess.run(["git", "init", "-q", "-b", "main", str(root)], check=True)
+    commit_all(root)
+    done = autoresearch("init", "--template", kind, "--json", cwd=root)
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)
+    assert len(done.stdout) < 2000
+    assert (REPO / data["playbook"]).is_file()
+    return root
+
+
+def build(root: Path, kind: str) -> None:
+    command = load_kind(kind).values["build"]
+    if command:
+        subprocess.run(["sh", "-c", command], cwd=root, check=True)
+
+
+def script(root: Path, name: str, token: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    named = {signing.VARIABLE: str(root.parent / signing.FILE)} if token else {}
+    return subprocess.run(
+        ["bash", name],
+        cwd=root,
+        env={**os.environ, **named, **env},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def measured(root: Path, kind: str) -> dict[str, float]:
+    token = signing.issue(str(root.parent))
+    done = script(root, "autoresearch.sh", token)
+    assert done.returncode == 0, done.stderr + done.stdout
+    metric = load_kind(kind).values["metric"]
+    assert metric in signing.signed(done.stdout, token), "the result is not signed"
+    assert not (root.parent / signing.FILE).exists(), "the token was left for the program to find"
+    return parse(done.stdout).metrics
+
+
+@pytest.mark.parametrize("made", KINDS, indirect=True, ids=KINDS)
+def test_it_measures_sees_a_gain_and_refuses_what_is_broken(
+    made: Path, request: pytest.FixtureRequest
+) -> None:
+    kind = request.node.callspec.params["made"]
+    build(made, kind)
+    metric, direction = (load_kind(kind).values[key] for key in ("metric", "direction"))
+    before = measured(made, kind)
+    passed = script(made, "autoresearch.checks.sh")
+    assert passed.returncode == 0, passed.stderr + passed.stdout
+    for constraint in load_kind(kind).settings.get("constraints", []):
+        assert constraint["metric"] in before
+    if overlay(kind, "better", made):
+        build(made, kind)
+        after = measured(made, kind)
+        assert after[metric] != before[metric]
+        assert (after[metric] > before[metric]) is (direction == "higher")
+        again = script(made, "autoresearch.checks.sh")
+        assert again.returncode == 0, again.stderr + again.stdout
+    overlay(kind, "broken", made)
+    build(made, kind)
+    refused = script(made, "autoresearch.checks.sh")
+    assert refused.returncode != 0, "the checks let a broken candidate pass"
+    assert re.search(r"\w{3}", refused.stderr), "and they should say why"
+
+
+@pytest.mark.parametrize("made", ["cpu", "security"], indirect=True)
+def test_doctor_finds_it_ready(made: Path, autoresearch: Run) -> None:
+    done = autoresearch("doctor", "--json", cwd=made)
+    assert done.returncode == 0, done.stdout
+    warned = {f["what"] for f in json.loads(done.stdout)["findings"] if f["level"] == "warn"}
+    assert not [
+        what for what in warned if what == "signature" or what.startswith(("autoresearch", "evaluator"))
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_lint_free_and_complete(kind: str) -> None:
+    loaded = load_kind(kind)
+    playbook = (REPO / loaded.playbook).read_text(encoding="utf-8")
+    assert f"init --template {kind} " in playbook
+    assert {"autoresearch.sh", "autoresearch.checks.sh"} <= set(loaded.files)
+    assert (FIXTURES / kind / "broken").is_dir()
+    for name, text in loaded.files.items():
+        if is_driver(name):
+            script = name.endswith(".sh")
+            which = ("checks" if "check" in name else "benchmark") if script else "driver"
+            found = lint(text, which, metric=loaded.values["metric"])  # type: ignore[arg-type]
+            assert found == [], (name, found)
+
+
+def test_the_users_files_and_words_win(tmp_path: Path, autoresearch: Run) -> None:
+    root = tmp_path / "p"
+    root.mkdir()
+    (root / "autoresearch.sh").write_text("mine\n")
+    done = autoresearch(
+        "init",
+        "--template",
+        "latency",
+        "--scope",
+        "lib/**",
+        "--goal",
+        "Faster",
+        "--max-iterations",
+        "9",
+        cwd=root,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (root / "autoresearch.sh").read_text() == "mine\n"
+    config = (root / "autoresearch.yaml").read_text()
+    assert 'scope: ["lib/**"]' in config
+    assert '"error_rate"' in config
+    assert "max_experiments: 9" in config
+    assert "evaluator/service.py" in done.stdout
+
+
+def test_list_and_unknown_names(autoresearch: Run) -> None:
+    listed = json.loads(autoresearch("init", "--template", "list", "--json").stdout)
+    assert set(listed["kinds"]) == set(KINDS)
+    unknown = autoresearch("init", "--template", "nonsense")
+    assert unknown.returncode == 2
+    assert "Choose one of" in unknown.stderr
+
+
+def test_a_setting_that_has_no_line_is_refused() -> None:
+    with pytest.raises(BadInput, match="no single line"):
+        with_settings("a: 1\n", {"b": 2})
