@@ -63,6 +63,15 @@ class Complexity(Section, frozen=True):
     pct_per_100_lines: Annotated[float, Meta(ge=0)] = 0.0
 
 
+class Differential(Section, frozen=True):
+    """Generated inputs that base and candidate must answer alike; the default command is autoresearch.diff.sh."""
+
+    command: str = ""
+    inputs: Annotated[int, Meta(ge=1, le=1000)] = 20
+    timeout: Positive = 10.0
+    slowdown: Annotated[float, Meta(ge=1)] = 5.0
+
+
 class Timeouts(Section, frozen=True):
     """Hard limits in seconds; what overruns is ended with all its children."""
 
@@ -119,6 +128,8 @@ class Config(Section, frozen=True):
     off_limits: list[str] = field(default_factory=list)
     evaluator: list[str] = field(default_factory=list)
     build: str = ""
+    differential: Differential = field(default_factory=Differential)
+    hidden: str | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     test: RuleSettings = field(default_factory=RuleSettings)
     noise_runs: Annotated[int, Meta(ge=4, le=200)] = 20

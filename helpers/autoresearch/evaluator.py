@@ -14,12 +14,15 @@ from typing import Any
 
 from autoresearch.config import Config
 from autoresearch.errors import BadInput, IntegrityFault
+from autoresearch.git import git
 from autoresearch.project import EVALUATOR_FILES, SESSION_DIRS, SESSION_FILES, Project
 from autoresearch.workspace import Change
 
-BENCHMARK, CHECKS, DEPS = EVALUATOR_FILES
+BENCHMARK, CHECKS, DEPS, DIFF = EVALUATOR_FILES
 # Never part of a candidate: they change what git checks out, or what other repositories bring in.
 _GIT_CONTROL = (".gitmodules", ".gitattributes")
+# What a directory of hidden checks is entered by.
+HIDDEN_ENTRY = "checks.sh"
 _CACHES = {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".DS_Store"}
 _LINK, _SUBMODULE = "120000", "160000"
 
@@ -48,7 +51,9 @@ def frozen_settings(config: Config) -> dict[str, Any]:
     # What is not used leaves no trace, so that a session begun before these keys existed goes on.
     frozen["objective"] = {key: value for key, value in frozen["objective"].items() if value is not None}
     default = msgspec.to_builtins(Config(config.name, config.objective))
-    used = [key for key in ("constraints", "rescue", "complexity") if data[key] != default[key]]
+    used = [
+        key for key in ("constraints", "rescue", "complexity", "differential") if data[key] != default[key]
+    ]
     return frozen | {key: data[key] for key in used}
 
 
@@ -69,7 +74,42 @@ def survey(project: Project, config: Config) -> Manifest:
             raise BadInput(f"evaluator: {pattern} in autoresearch.yaml matches no file")
         for path in found:
             files[path.relative_to(project.root).as_posix()] = _sha256(path)
-    return Manifest(dict(sorted(files.items())), frozen_settings(config))
+    settings = frozen_settings(config)
+    unseen = hidden_checks(project, config)
+    if unseen is not None:
+        # One digest: the names of its files would tell what they check.
+        settings["hidden"] = _tree_digest(unseen)
+    return Manifest(dict(sorted(files.items())), settings)
+
+
+def hidden_checks(project: Project, config: Config) -> Path | None:
+    """The directory of the hidden checks, if there is one; `BadInput` when the config names one that cannot be used."""
+    if config.hidden is None and not (project.hidden / HIDDEN_ENTRY).is_file():
+        return None
+    where = project.hidden if config.hidden is None else (project.root / config.hidden).resolve()
+    if not (where / HIDDEN_ENTRY).is_file():
+        raise BadInput(f"hidden: {config.hidden} in autoresearch.yaml holds no {HIDDEN_ENTRY}")
+    inside = where.is_relative_to(project.root.resolve())
+    if inside and not where.is_relative_to(project.state.resolve()):
+        raise BadInput(
+            f"hidden: {config.hidden} lies in the project, where every worktree would hold it",
+            fix=f"Move it to {project.hidden.relative_to(project.root)}, or out of the project",
+        )
+    # In the project's state directory, which git ignores unless somebody added it by force or too early.
+    if inside and git(project.root, "ls-files", "--", str(where)):
+        raise BadInput(
+            "the hidden checks are committed, so every worktree holds them",
+            fix=f"git rm -r --cached {where.relative_to(project.root.resolve())}, and commit",
+        )
+    return where
+
+
+def _tree_digest(where: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(where.rglob("*")):
+        if path.is_file() and not _CACHES.intersection(path.parts):
+            digest.update(f"{path.relative_to(where).as_posix()}\0{_sha256(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def _matching(root: Path, pattern: str) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-EVALUATOR_FILES = ("autoresearch.sh", "autoresearch.checks.sh", "setup_deps.sh")
+EVALUATOR_FILES = ("autoresearch.sh", "autoresearch.checks.sh", "setup_deps.sh", "autoresearch.diff.sh")
 # Files a session owns at the project's top: never part of a candidate's diff.
 SESSION_FILES = (
     "autoresearch.yaml",
@@ -103,6 +103,11 @@ class Project:
     def pin(self) -> Path:
         """Pristine copies of the evaluator files."""
         return self.state / "pin"
+
+    @property
+    def hidden(self) -> Path:
+        """Checks that no worktree ever holds, unless the config names another place."""
+        return self.state / "hidden"
 
     @property
     def worktrees(self) -> Path:

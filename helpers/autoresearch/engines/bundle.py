@@ -38,9 +38,14 @@ class Bundle:
 
 
 def build_bundle(
-    outbox: Path, spec: Mapping[str, Any], *, base: Path | None = None, candidate: Path | None = None
+    outbox: Path,
+    spec: Mapping[str, Any],
+    *,
+    base: Path | None = None,
+    candidate: Path | None = None,
+    hidden: Path | None = None,
 ) -> Bundle:
-    """Pack `spec` (trial.json) with the directories `base` (a.tar) and `candidate` (b.tar) into `outbox`.
+    """Pack `spec` (trial.json) with the directories `base` (a.tar), `candidate` (b.tar) and `hidden` into `outbox`.
 
     The same content gives the same bytes and so the same name: entries are sorted, owners and times dropped.
     """
@@ -49,6 +54,8 @@ def build_bundle(
         members["a.tar"] = tree_tar(base)
     if candidate is not None:
         members["b.tar"] = tree_tar(candidate)
+    if hidden is not None:
+        members["hidden.tar"] = tree_tar(hidden)
     for pattern in TRAVELS:
         for path in sorted(_PACKAGE.glob(pattern)):
             members[f"autoresearch/{path.relative_to(_PACKAGE).as_posix()}"] = path.read_bytes()

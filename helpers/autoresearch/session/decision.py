@@ -82,6 +82,12 @@ def decide(
         return _finish(
             session, experiment, candidate, record | {"status": "discard", "error": reason}, Exit.NO
         )
+    if "hidden" in frozen.settings and not outcome.unseen:
+        raise NotYet(
+            f"the hidden checks did not run in the A/B of {name}",
+            fix="Measure it again",
+            next=f"autoresearch ab {name}",
+        )
     if session.config.review:
         review.require(name, said)
         record["review"] = said

@@ -115,6 +115,8 @@ def submit_ab(
             **trial_settings(session.config, alpha),
         },
         "layout": test.layout,
+        "differential": _differential(session, frozen),
+        "hidden": "hidden" in frozen.settings,
     }
     job = _submit(session, spec, {"a": tip, "b": tree}, frozen)
     record = {
@@ -153,7 +155,7 @@ def running_or_done(
 def submit_noise(session: Session, frozen: evaluator.Manifest, commit: str) -> str:
     """Submit the checks and the A/A runs of the base; returns the job's id. Works before there is a ledger."""
     spec = trial_spec(session, frozen, "baseline", "noise", values_per_run=None)
-    spec["runs"] = session.config.noise_runs
+    spec |= {"runs": session.config.noise_runs, "hidden": "hidden" in frozen.settings}
     return _submit(session, spec, {"a": commit}, frozen)
 
 
@@ -243,6 +245,17 @@ def trial_spec(
     }  # fmt: skip
 
 
+def _differential(session: Session, frozen: evaluator.Manifest) -> dict[str, Any] | None:
+    """The generated inputs of an A/B: by the command that is set, or by autoresearch.diff.sh where it is."""
+    config = session.config.differential
+    command = config.command or (f"bash {evaluator.DIFF}" if evaluator.DIFF in frozen.files else "")
+    if not command:
+        return None
+    return {
+        "command": command, "inputs": config.inputs, "timeout": config.timeout, "slowdown": config.slowdown,
+    }  # fmt: skip
+
+
 def _submit(
     session: Session, spec: dict[str, Any], trees: Mapping[str, str], frozen: evaluator.Manifest
 ) -> str:
@@ -278,7 +291,8 @@ def hand_over(session: Session, project: Project, spec: dict[str, Any], places: 
         # Only our own task measures two trees side by side; the user's setup is kept.
         task = replace(load_task(shipped("experiment.yaml")), setup=task.setup)
     outbox = places[next(iter(places))].parent / "outbox"
-    bundle = build_bundle(outbox, spec, base=places.get("a"), candidate=places.get("b"))
+    unseen = evaluator.hidden_checks(project, session.config) if spec.get("hidden") else None
+    bundle = build_bundle(outbox, spec, base=places.get("a"), candidate=places.get("b"), hidden=unseen)
     envs = {"EXP_ID": str(spec["experiment"]), "EXP_SHA256": bundle.sha256}
     return engine_of(session).submit(
         task,
@@ -294,7 +308,8 @@ def _limit(spec: Mapping[str, Any]) -> float:
     """Seconds that a whole job may take once it runs: every stage at its own limit, and an hour to spare."""
     limits = spec["timeouts"]
     runs = int(spec.get("runs") or (spec.get("test") or {}).get("max_runs") or 120) + 4
+    inputs = spec.get("differential") or {"inputs": 0, "timeout": 0.0}
     return float(
-        2 * (limits["setup"] + limits["build"]) + limits["checks"]
+        2 * (limits["setup"] + limits["build"] + limits["checks"]) + 3 * inputs["inputs"] * inputs["timeout"]
         + runs * (limits["benchmark"] + limits["build"]) + 3600
     )  # fmt: skip

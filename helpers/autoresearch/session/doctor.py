@@ -238,12 +238,36 @@ def _benchmark(project: Project, config: Config) -> Iterator[Finding]:
                 yield from _cores(config, done.cpu_seconds, seconds) if len(values) == 2 else ()
             else:
                 yield Finding("ok", stage, f"passed in {done.seconds:.1f} s")
+        if command := config.differential.command or (
+            f"bash {evaluator.DIFF}" if evaluator.DIFF in manifest.files else ""
+        ):
+            # Twice the same seed, and another one: a generator that ignores its seed tests one input twenty times.
+            asked = [
+                run(f"{command} {seed}", env=env, cwd=str(tree / prefix), timeout=config.differential.timeout)
+                for seed in (1, 1, 2)
+            ]
+            yield _inputs(command, [(done.failure(), done.output) for done in asked])
         yield from _cross_check(config, values, seconds)
         if not signed:
             yield Finding(
                 "warn", "signature", f"{metric} is not signed: the measured program could print it instead",
                 "Print it with metric from templates/autoresearch.sh, or templates/signed_metric.py in Python",
             )  # fmt: skip
+
+
+def _inputs(command: str, answers: list[tuple[str, str]]) -> Finding:
+    first, again, other = answers
+    if first[0]:
+        return Finding("fail", "inputs", f"{command} 1: {first[0]}", f"Run it by hand: {command} 1")
+    if first != again:
+        return Finding(
+            "fail", "inputs", "one seed twice gives two outputs", "Print no times, paths or addresses"
+        )
+    if first == other:
+        return Finding(
+            "warn", "inputs", "seeds 1 and 2 give the same output", "Use the seed, and print the result"
+        )
+    return Finding("ok", "inputs", f"{command} answers seeds alike each time")
 
 
 def _cores(config: Config, cpu: float | None, seconds: float) -> Iterator[Finding]:

@@ -34,6 +34,7 @@ class Outcome:
     what `tradeoffs.weigh` adds about the metrics beside the objective. `timed` are the same runs with their durations,
     `signed` says that the evaluator signed the objective in every run, `warnings` what does not decide;
     `instructions` of one run of each side ({"tool", "A", "B"}), where they were counted.
+    `signed` says that the evaluator signed the objective in every run, `unseen` that the hidden checks have passed.
     """
 
     status: str  # done | crash | checks_failed
@@ -60,6 +61,7 @@ class Outcome:
     signed: bool = False
     warnings: tuple[str, ...] = ()
     instructions: dict[str, Any] = field(default_factory=dict)
+    unseen: bool = False
 
     def series(self, metric: str) -> list[Block] | None:
         """The blocks of one metric, (order, values); None when a run did not print it."""
@@ -121,6 +123,7 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
         ),
         timed=tuple(tuple(_timed(r) for r in rows) for _, rows in blocks),
         instructions=_instructions(lines),
+        unseen=any(r.get("hidden") and r.get("status") == "passed" for r in checks),
         signed=bool(counted) and all(r.get("signed") is True for r in counted),
     )
 

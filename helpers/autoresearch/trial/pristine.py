@@ -14,6 +14,8 @@ import shutil
 import stat
 from typing import Dict, FrozenSet, Mapping, NamedTuple, Optional, Set, Tuple
 
+from autoresearch.trial.failed import Failed
+
 _State = Optional[Tuple[int, ...]]
 
 
@@ -37,6 +39,7 @@ class Pristine:
     def __init__(self, files: Mapping[str, str]) -> None:
         self.files = dict(files)
         self.folders = sorted({os.path.dirname(path) for path in files})
+        self.added: Dict[str, Set[str]] = {}  # side -> names that its build left beside the evaluator
 
     def look(self, tree: str) -> Look:
         """The surroundings as they are, before somebody else's code runs."""
@@ -57,6 +60,24 @@ class Pristine:
             if os.path.isdir(cache) and not os.path.islink(cache):
                 shutil.rmtree(cache, ignore_errors=True)
         return Found(tuple(sorted(changed)), frozenset(names - before.names))
+
+    def unspoilt(self, tree: str, side: str, before: Look, stage: str) -> None:
+        """Nothing that a build did may change what measures it; `Failed` otherwise."""
+        found = self.since(tree, before)
+        if found.changed:
+            problem = "tampered: the %s changed %s, which belongs to the evaluator" % (
+                stage,
+                found.changed[0],
+            )
+            raise Failed(side, problem, conflict=True)
+        self.added.setdefault(side, set()).update(found.added)
+
+    def alike(self) -> None:
+        """Refuse a candidate whose build leaves other names beside the evaluator than the base's does."""
+        odd = sorted(self.added.get("B", set()) - self.added.get("A", set()))
+        if odd:
+            problem = "tampered: the build left %s beside the evaluator, the base's does not" % odd[0]
+            raise Failed("B", problem, conflict=True)
 
     def _names(self, tree: str) -> Set[str]:
         found: Set[str] = set()

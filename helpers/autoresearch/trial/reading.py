@@ -94,6 +94,15 @@ def read(
     return Reading(value, {**others, metric: value}, len(found), None, False, frozenset(signed), len(begins))
 
 
+def medians(readings: Sequence[Reading]) -> dict[str, float]:
+    """The median of each metric over runs."""
+    found: dict[str, list[float]] = {}
+    for got in readings:
+        for name, value in got.metrics.items():
+            found.setdefault(name, []).append(value)
+    return {name: stats.median(values) for name, values in found.items()}
+
+
 def _ending(finished: Finished) -> str:
     return finished.failure() if not finished.flooded else "printed more than the output limit"
 

@@ -10,25 +10,16 @@ import time
 from dataclasses import replace
 from typing import Iterator
 
-from autoresearch import safetext, stats, verdict
+from autoresearch import safetext, verdict
 from autoresearch.trial import clock, counting, environment, procs, reading, relink, seal, signing, slots
+from autoresearch.trial.checking import Checks
 from autoresearch.trial.emit import Recorder
-from autoresearch.trial.pristine import Look, Pristine
+from autoresearch.trial.failed import Failed
+from autoresearch.trial.pristine import Pristine
 from autoresearch.trial.procs import Finished
 from autoresearch.trial.reading import Reading
 from autoresearch.trial.spec import Spec
 from autoresearch.trial.stage import COPY_LIMIT, Stage, tree_bytes
-
-
-class Failed(Exception):
-    """A step that ends the trial. `side` is "A" (base) or "B" (candidate)."""
-
-    def __init__(self, side: str, error: str, *, status: str = "crash", conflict: bool = False) -> None:
-        super().__init__(error)
-        self.side = side
-        self.error = error
-        self.status = status
-        self.conflict = conflict
 
 
 class Trial:
@@ -51,15 +42,14 @@ class Trial:
         self.prepared: dict[str, str] = {}  # side -> tree with its dependencies, not built
         self.build_seconds: dict[str, float] = {}
         self.pristine = Pristine(spec.evaluator)
-        self.added: dict[str, set[str]] = {}  # side -> names that its build left beside the evaluator
         self.samples: list[tuple[str, Reading]] = []
         self.timed_out = {"A": 0, "B": 0}
         self.values_per_run = spec.values_per_run
         self.slot: slots.Slot | None = None
-        self.build_cpus = _build_cpus()
+        self.build_cpus = slots.build_cpus()
         self.fresh = False
         self.last_seconds = 0.0
-        self.checks = "skipped (not reached)" if spec.checks else "skipped (no checks)"
+        self.checks = Checks(spec, self.stage, self.trees, self._unmeasured, out)
         self.rule = verdict.Rule.preset(
             spec.preset,
             alpha=spec.alpha,
@@ -104,23 +94,25 @@ class Trial:
             self._decide_layout()
             for slot in range(self.spec.runs):
                 self._measure(side, slot, None)
-        self._check(side)
+        self.checks.own(side)
 
     def _noise(self) -> None:
         self._build_first("A")
-        self._check("A")
+        self.checks.own("A")
         with self._slot():
             self._measure("A", None, None)
             self._decide_layout()
             for slot in range(self.spec.runs):
                 self._measure("A", slot, None)
+        self.checks.hidden("A")
 
     def _ab(self) -> None:
         # Which side comes first is drawn here too, so that nothing can be learnt from being the first.
         for side in self._shuffled():
             self._build_first(side)
-        self._beside()
-        self._check("B")
+        self.pristine.alike()
+        self.checks.own("B")
+        self.checks.inputs()
         with self._slot():
             for side in self._shuffled():
                 self._measure(side, None, None)
@@ -144,6 +136,9 @@ class Trial:
             decided = decided or test.verdict()
             if decided.verdict == "keep" and not test.exact():
                 self._second_opinion(layout)
+        if decided.verdict == "keep" or self.spec.min_blocks_discard > 1:
+            # Not before, so that nothing of the candidate's runs beside them but what they start themselves.
+            self.checks.hidden("B")
         self._decision(decided)
 
     def _least_blocks(self, decided: verdict.Verdict, exact: bool) -> int:
@@ -199,6 +194,9 @@ class Trial:
         with self._marked() as marker:
             return procs.run(command, env={**env, **marker}, cwd=cwd, timeout=timeout, cpus=cpus)
 
+    def _unmeasured(self, side: str, command: str, timeout: float) -> Finished:
+        return self._run(side, command, timeout, building=True)
+
     @contextlib.contextmanager
     def _marked(self) -> Iterator[dict[str, str]]:
         # The engine's marker is passed on, so that a killed engine's guardian finds what we have started.
@@ -222,7 +220,7 @@ class Trial:
             self._build_record(side, done, stage="setup")
             if not done.ok:
                 raise Failed(side, "setup failed (%s)" % done.failure())
-            self._unspoilt(side, before, "setup")
+            self.pristine.unspoilt(self.stage.work, side, before, "setup")
             self.prepared[side] = self.stage.put_away()
             self.seals.set(self.prepared[side])
             self.stage.place_copy(self.prepared[side])
@@ -237,26 +235,8 @@ class Trial:
         self._build_record(side, done, stage="build")
         if not done.ok:
             raise Failed(side, "build failed (%s)" % done.failure())
-        self._unspoilt(side, before, "build")
+        self.pristine.unspoilt(self.stage.work, side, before, "build")
         self.build_seconds.setdefault(side, done.seconds)
-
-    def _unspoilt(self, side: str, before: Look, stage: str) -> None:
-        """Nothing that a build did may change what measures it."""
-        found = self.pristine.since(self.stage.work, before)
-        if found.changed:
-            problem = "tampered: the %s changed %s, which belongs to the evaluator" % (
-                stage,
-                found.changed[0],
-            )
-            raise Failed(side, problem, conflict=True)
-        self.added.setdefault(side, set()).update(found.added)
-
-    def _beside(self) -> None:
-        """Refuse a candidate whose build leaves other names beside the evaluator than the base's does."""
-        odd = sorted(self.added.get("B", set()) - self.added.get("A", set()))
-        if odd:
-            problem = "tampered: the build left %s beside the evaluator, the base's does not" % odd[0]
-            raise Failed("B", problem, conflict=True)
 
     def _build_record(self, side: str, done: Finished, stage: str) -> None:
         tail = "" if done.ok and side in self.build_seconds else safetext.tail(done.output, limit=1000)
@@ -275,19 +255,6 @@ class Trial:
         seal.level(self.stage.work, self.stamp)
         self.trees[side] = self.stage.put_away()
         self.seals.set(self.trees[side])
-
-    def _check(self, side: str) -> None:
-        if not self.spec.checks:
-            return
-        self.stage.place_copy(self.trees[side])
-        done = self._run(side, self.spec.checks, self.spec.timeouts["checks"], building=True)
-        self.checks = (
-            "passed" if done.ok else "timeout" if done.timed_out else "failed (exit %d)" % done.exit_code
-        )
-        tail = "" if done.ok else safetext.tail(done.output)
-        self.out.record("checks", side=side, status=self.checks, seconds=round(done.seconds, 3), tail=tail)
-        if not done.ok:
-            raise Failed(side, "checks " + self.checks, status="checks_failed")
 
     def _measure(self, side: str, slot: int | None, block: int | None) -> float:
         """One run of the benchmark, recorded; a warm-up when it has no slot. `Failed` without a value.
@@ -331,7 +298,7 @@ class Trial:
         moved = False
         if self.fresh and self.spec.build and not warmup:
             self._build(side)
-            self._beside()
+            self.pristine.alike()
         elif tree_bytes(tree) <= COPY_LIMIT:
             self._intact(tree)
             self.stage.place_copy(tree)
@@ -375,22 +342,11 @@ class Trial:
 
     @contextlib.contextmanager
     def _slot(self) -> Iterator[None]:
-        directory = os.environ.get(slots.SLOT_DIR)
-        if not directory:
-            yield
-            return
-        begun = time.monotonic()
-        with slots.take(directory, lambda: self.out.record("slot", state="waiting")) as slot:
-            waited = round(time.monotonic() - begun, 3)
-            self.slot = slot
-            begun = time.monotonic()
-            self.out.record("slot", state="taken", index=slot.number, cpus=slot.cpus, waited=waited)
+        with slots.recorded(self.out.record) as self.slot:
             try:
                 yield
             finally:
                 self.slot = None
-                held = round(time.monotonic() - begun, 3)
-                self.out.record("slot", state="free", index=slot.number, held=held)
 
     # --- ends
 
@@ -417,19 +373,8 @@ class Trial:
 
     def _end(self, status: str, error: str | None, reason: str | None, base_failed: bool = False) -> None:
         self.out.record("end", status=status, error=error, reason=reason, base_failed=base_failed)
-        self.out.result(status, error, self.checks, self._medians() if status == "done" else {})
+        self.out.result(status, error, self.checks.status, self._medians() if status == "done" else {})
 
     def _medians(self) -> dict[str, float]:
-        """Medians over the counted runs of the candidate, or of the only side."""
         side = "A" if self.spec.mode == "noise" or "B" not in self.trees else "B"
-        found: dict[str, list[float]] = {}
-        for where, got in self.samples:
-            if where == side:
-                for name, value in got.metrics.items():
-                    found.setdefault(name, []).append(value)
-        return {name: stats.median(values) for name, values in found.items()}
-
-
-def _build_cpus() -> list[int]:
-    directory = os.environ.get(slots.SLOT_DIR)
-    return [int(cpu) for cpu in slots.read_plan(directory).get("build", [])] if directory else []
+        return reading.medians([got for where, got in self.samples if where == side])

@@ -62,6 +62,30 @@ def take(directory: str, wait: Optional[Callable[[], None]] = None) -> Iterator[
 
 
 @contextlib.contextmanager
+def recorded(record: Callable[..., None]) -> Iterator[Optional[Slot]]:
+    """`take` in the directory that the engine names, told to `record`; None where there is no engine."""
+    directory = os.environ.get(SLOT_DIR)
+    if not directory:
+        yield None
+        return
+    begun = time.monotonic()
+    with take(directory, lambda: record("slot", state="waiting")) as slot:
+        waited = round(time.monotonic() - begun, 3)
+        begun = time.monotonic()
+        record("slot", state="taken", index=slot.number, cpus=slot.cpus, waited=waited)
+        try:
+            yield slot
+        finally:
+            record("slot", state="free", index=slot.number, held=round(time.monotonic() - begun, 3))
+
+
+def build_cpus() -> List[int]:
+    """CPUs to build on, by the engine's plan; empty: anywhere."""
+    directory = os.environ.get(SLOT_DIR)
+    return [int(cpu) for cpu in read_plan(directory).get("build", [])] if directory else []
+
+
+@contextlib.contextmanager
 def _locked(path: str, wait: Optional[Callable[[], None]]) -> Iterator[bool]:
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     announced = False

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, Mapping, NamedTuple
 
+from autoresearch.trial.differential import Plan
+
 PROTOCOL = 1
 MODES = ("single", "ab", "noise")
 LAYOUTS = ("auto", "fresh", "fixed")
@@ -46,6 +48,9 @@ class Spec(NamedTuple):
     # An A/B goes on to so many blocks after a keep, or a discard, for what else is judged by its readings.
     min_blocks: int = 0
     min_blocks_discard: int = 0
+    # Generated inputs that must be answered alike on both sides; and whether hidden.tar holds further checks.
+    differential: Plan | None = None
+    hidden: bool = False
     # The evaluator's files and their sha256, by path from the tree's top: no build may change them.
     evaluator: Mapping[str, str] = {}
 
@@ -93,8 +98,17 @@ def parse_spec(text: str) -> Spec:
         guarded=tuple(str(name) for name in metric.get("guarded") or ()),
         min_blocks=_positive(test.get("min_blocks") or 1, "test.min_blocks"),
         min_blocks_discard=_positive(test.get("min_blocks_discard") or 1, "test.min_blocks_discard"),
+        differential=_differential(_mapping(data, "differential")),
+        hidden=bool(data.get("hidden")),
         evaluator={str(path): str(digest) for path, digest in _mapping(data, "evaluator").items()},
     )
+
+
+def _differential(data: Mapping[str, Any]) -> Plan | None:
+    if not data:
+        return None
+    inputs, timeout = _positive(data.get("inputs"), "differential.inputs"), float(data.get("timeout") or 10)
+    return Plan(_text(data, "command"), inputs, timeout, float(data.get("slowdown") or 5))
 
 
 def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:

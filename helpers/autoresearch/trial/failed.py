@@ -1,0 +1,14 @@
+"""What ends a trial before its end."""
+
+from __future__ import annotations
+
+
+class Failed(Exception):
+    """A step that ends the trial. `side` is "A" (base) or "B" (candidate)."""
+
+    def __init__(self, side: str, error: str, *, status: str = "crash", conflict: bool = False) -> None:
+        super().__init__(error)
+        self.side = side
+        self.error = error
+        self.status = status
+        self.conflict = conflict

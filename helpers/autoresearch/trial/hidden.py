@@ -1,0 +1,32 @@
+"""Checks that the candidate and its author never see: they stand in no tree before they run."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+
+from autoresearch.trial.stage import remove
+
+ARCHIVE = "hidden.tar"
+FOLDER = ".hidden-checks"
+
+
+def take(root: str) -> bytes:
+    """The archive's bytes; its file is deleted, so that nothing that runs later finds it."""
+    path = os.path.join(root, ARCHIVE)
+    with open(path, "rb") as file:
+        content = file.read()
+    os.unlink(path)
+    return content
+
+
+def place(content: bytes, tree: str) -> str:
+    """Unpack the archive into a directory of its own in `tree`, in the place of what is there; returns its name."""
+    to = os.path.join(tree, FOLDER)
+    remove(to)
+    os.mkdir(to, 0o700)
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        # Packed by us from plain files (`engines.bundle`); Python 3.8 has no extraction filters.
+        tar.extractall(to)
+    return FOLDER
