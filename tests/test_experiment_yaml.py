@@ -169,8 +169,11 @@ def test_equal_size_and_time_queued_at_once_in_one_workdir(tmp_path: Path) -> No
         )
         for i, (_, bundle) in enumerate(alike)
     ]  # fmt: skip
-    said = [process.communicate(timeout=60)[0].splitlines()[0] for process in running]
-    assert said == [f"METRIC a={value}" for value, _ in alike]
+    said = [process.communicate(timeout=60)[0].splitlines()[:2] for process in running]
+    assert said == [
+        [f"EXPERIMENT_BUNDLE: e{i} {bundle.sha256}", f"METRIC a={value}"]
+        for i, (value, bundle) in enumerate(alike)
+    ]
     assert list((home / "autoresearch").iterdir()) == []
 
 

@@ -114,6 +114,17 @@ class Budget(Section, frozen=True):
     price_per_hour: Annotated[float, Meta(ge=0)] | None = None
 
 
+class Machines(Section, frozen=True):
+    """VMs of the engine skypilot. `idle_minutes`: null = as experiment.yaml says, else 30."""
+
+    count: Annotated[int, Meta(ge=1, le=512)] = 1
+    idle_minutes: Annotated[int, Meta(ge=1)] | None = None
+    qualify: bool = True
+    replacements: Annotated[int, Meta(ge=0)] = 2
+    requalify_after: Annotated[int, Meta(ge=1)] = 50
+    attempts: Annotated[int, Meta(ge=1, le=10)] = 3
+
+
 class Config(Section, frozen=True):
     """The whole of `autoresearch.yaml`."""
 
@@ -135,6 +146,7 @@ class Config(Section, frozen=True):
     noise_runs: Annotated[int, Meta(ge=4, le=200)] = 20
     engine: Literal["local", "skypilot"] = "local"
     infra: str | None = None
+    vms: Machines = field(default_factory=Machines)
     slots: Annotated[int, Meta(ge=1, le=512)] | Literal["auto"] = "auto"
     cores_per_slot: Annotated[int, Meta(ge=1)] | Literal["all"] = 1
     stop: StopRules = field(default_factory=StopRules)

@@ -10,6 +10,7 @@ import click
 
 from autoresearch.cli._output import is_terminal
 from autoresearch.engines import JobState
+from autoresearch.errors import EnvironmentMissing
 
 
 class Pollable(Protocol):
@@ -17,12 +18,17 @@ class Pollable(Protocol):
 
     def poll(self, jobs: Iterable[str] | None = None) -> Mapping[str, JobState]: ...
 
+    def blocked(self) -> EnvironmentMissing | None: ...
+
 
 def wait_for(
     engine: Pollable, jobs: Mapping[str, str], timeout: float | None, *, quiet: bool, any_one: bool = False,
     clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, JobState]:  # fmt: skip
-    """Poll `jobs` ({name: job id}) until all (or any one) have ended or `timeout` seconds are over."""
+    """Poll `jobs` ({name: job id}) until all (or any one) have ended or `timeout` seconds are over.
+
+    `EnvironmentMissing` when the engine cannot go on with them.
+    """
     deadline = None if timeout is None else clock() + timeout
     live = is_terminal() and not quiet
     at_first: int | None = None
@@ -32,6 +38,9 @@ def wait_for(
         running = [
             f"{name} {state.phase or state.state}" for name, state in by_name.items() if not state.final
         ]
+        problem = engine.blocked() if running else None
+        if problem is not None:
+            raise problem
         at_first = len(running) if at_first is None else at_first
         left = None if deadline is None else deadline - clock()
         over = left is not None and left <= 0

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autoresearch.engines.task import Task
+    from autoresearch.errors import EnvironmentMissing
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED, LOST = "queued", "running", "done", "failed", "cancelled", "lost"
 FINAL = frozenset({DONE, FAILED, CANCELLED, LOST})
@@ -93,3 +94,14 @@ class Engine(Protocol):
 
     def machines(self, jobs: Collection[str]) -> list[Machine]:
         """The session's machines, and what they have taken so far; `jobs` are those that the session submitted."""
+
+    def blocked(self) -> EnvironmentMissing | None:
+        """Why no job goes on at present, such as a cloud tool that is missing; None when all is well."""
+
+    def wants_yardstick(self, key: str) -> bool:
+        """Whether machines should be qualified by the noise trial `key` (a name of base and evaluator)."""
+
+    def set_yardstick(
+        self, key: str, task: Task, *, workdir: Path, envs: Mapping[str, str], timeout: float
+    ) -> None:
+        """Take a noise trial of the unchanged base, which every new machine runs before it measures anything else."""

@@ -7,13 +7,10 @@ may ask, and a killed one loses nothing.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import platform
-import re
 import shutil
 import signal
 import subprocess
@@ -21,11 +18,21 @@ import sys
 import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from autoresearch.engines import CANCELLED, FINAL, LOST, QUEUED, RUNNING, JobResult, JobState, Machine
 from autoresearch.engines import output as output_module
 from autoresearch.engines.bundle import holds_trial
+from autoresearch.engines.jobdir import (
+    all_jobs,
+    is_free,
+    job_directory,
+    new_directory,
+    read_json,
+    read_log,
+    result_of,
+    write_private,
+)
 from autoresearch.engines.plan import CpuPlan, plan_cpus
 from autoresearch.engines.supervisor import JOB, write_json
 from autoresearch.engines.task import Task
@@ -37,7 +44,6 @@ from autoresearch.trial.slots import SLOT_DIR
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 _PHASE_BYTES = 4 * 1024 * 1024
 _AHEAD = 4  # jobs that may build while the slots measure
-_LOG_BYTES = 64 * 1024 * 1024
 
 
 class LocalEngine:
@@ -84,7 +90,7 @@ class LocalEngine:
         if shutil.which("bash") is None:
             raise EnvironmentMissing("bash is not installed", fix="Install bash; tasks are written for it")
         values = task.resolve(envs)
-        jobdir = self._new_directory(experiment, mode)
+        jobdir = new_directory(self._jobs(), experiment, mode)
         lock = os.open(jobdir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             # Held from here on: the runner inherits it, so there is no moment at which the job looks lost.
@@ -112,22 +118,8 @@ class LocalEngine:
     def fetch(self, job: str) -> JobResult:
         """Parse what the job has printed so far."""
         state = self.poll([job])[job]
-        log = self.log_path(job)
-        parsed = output_module.parse_log(_read_log(log, _LOG_BYTES))
-        exit_code = (_read_json(self._directory(job) / "exit.json") or {}).get("exit")
-        error = parsed.error
-        status = parsed.status
-        if state.final and state.state != "done" and status in ("", "done"):
-            # It said nothing, or was ended after saying so: never a success.
-            status, error = "crash", error or f"job {state.state}: {state.detail}".rstrip(": ")
-        elif state.state == "done" and not status and not parsed.records:
-            # A plain task without a result block: its exit code speaks.
-            status = "done" if parsed.metrics else "crash"
-            error = "" if parsed.metrics else "no METRIC line"
-        return JobResult(
-            job, state.state, exit_code, status, error, parsed.checks, parsed.metrics, log, parsed.records,
-            parsed.warnings,
-        )  # fmt: skip
+        exit_code = (read_json(self._directory(job) / "exit.json") or {}).get("exit")
+        return result_of(state, self.log_path(job), exit_code)
 
     def cancel(self, job: str, patience: float = 15.0) -> JobState:
         """End a job with everything it started; a finished one stays as it is."""
@@ -166,6 +158,19 @@ class LocalEngine:
             until = max(until, ended)
         return [Machine(platform.node() or "here", any(running for *_, running in spans), hours)]
 
+    def blocked(self) -> EnvironmentMissing | None:
+        """Nothing stands in the way here that a submission would not have said."""
+        return None
+
+    def wants_yardstick(self, key: str) -> bool:
+        """The baseline has measured this machine."""
+        return False
+
+    def set_yardstick(
+        self, key: str, task: Task, *, workdir: Path, envs: Mapping[str, str], timeout: float
+    ) -> None:
+        """Not needed here."""
+
     # --- logs
 
     def log_path(self, job: str) -> Path:
@@ -173,7 +178,7 @@ class LocalEngine:
 
     def tail(self, job: str, lines: int = 20, limit: int = 1500) -> str:
         """The cleaned end of a job's output."""
-        return tail(_read_log(self.log_path(job), limit * 20, from_end=True), lines, limit)
+        return tail(read_log(self.log_path(job), limit * 20, from_end=True), lines, limit)
 
     # --- inside
 
@@ -181,30 +186,10 @@ class LocalEngine:
         return self.state / "jobs"
 
     def _directory(self, job: str) -> Path:
-        path = self._jobs() / job
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", job) or not (path / "job.json").exists():
-            raise BadInput(
-                f"no job {one_line(job, 80)}", fix="autoresearch queue lists them", next="autoresearch queue"
-            )
-        return path
+        return job_directory(self._jobs(), job)
 
     def _all_jobs(self) -> list[str]:
-        found = [(_created(path), path.parent.name) for path in self._jobs().glob("*/job.json")]
-        return [name for _, name in sorted(found)]
-
-    def _new_directory(self, experiment: str, mode: str) -> Path:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", experiment):
-            raise BadInput(
-                f"{one_line(experiment, 60)!r} is no experiment id", fix="Use letters, digits, dot, - and _"
-            )
-        self._jobs().mkdir(parents=True, exist_ok=True)
-        number = 1
-        while True:
-            path = self._jobs() / f"{experiment}-{mode}-{number}"
-            with contextlib.suppress(FileExistsError):
-                path.mkdir(0o700)
-                return path
-            number += 1
+        return all_jobs(self._jobs())
 
     def _write_job(
         self,
@@ -246,16 +231,13 @@ class LocalEngine:
             "slot_dir": str(slot_dir), "jobs_dir": str(jobs_dir), "holds_slot": not takes_itself,
             "drop_workdir": "EXP_SHA256" in values,
         }  # fmt: skip
-        fd = os.open(jobdir / "job.part", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)  # it may hold secrets
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            json.dump(job, file)
-        (jobdir / "job.part").rename(jobdir / "job.json")
+        write_private(jobdir / "job.json", job)
 
     def _lock_directory(self, name: str, slots: list[list[int]], cores: Path | None) -> Path:
         path = self.state / name
         path.mkdir(parents=True, exist_ok=True)
         plan = {"slots": slots, "build": self.plan.build, "cores": str(cores) if cores else None}
-        if _read_json(path / "cpus.json") != plan:
+        if read_json(path / "cpus.json") != plan:
             write_json(path / "cpus.json", plan)
         return path
 
@@ -274,34 +256,34 @@ class LocalEngine:
 
     def _state(self, job: str) -> JobState:
         jobdir = self._directory(job)
-        experiment = str((_read_json(jobdir / "job.json") or {}).get("experiment", ""))
-        ended = _read_json(jobdir / "exit.json")
-        if ended is None and _is_free(jobdir / "lock"):
+        experiment = str((read_json(jobdir / "job.json") or {}).get("experiment", ""))
+        ended = read_json(jobdir / "exit.json")
+        if ended is None and is_free(jobdir / "lock"):
             # It may have ended between the two looks.
-            said = one_line(_read_log(jobdir / "supervisor.log", 4000, from_end=True)[-160:])
+            said = one_line(read_log(jobdir / "supervisor.log", 4000, from_end=True)[-160:])
             lost = {"state": LOST, "detail": f"its runner was killed {said}".rstrip()}
-            ended = _read_json(jobdir / "exit.json") or lost
-        started = _read_json(jobdir / "started.json")
+            ended = read_json(jobdir / "exit.json") or lost
+        started = read_json(jobdir / "started.json")
         if ended is not None:
             state = ended["state"] if ended.get("state") in FINAL else LOST
             detail = one_line(str(ended.get("detail", "")))
             return JobState(job, experiment, state, "", detail, float(ended.get("seconds", 0.0)))
         if started is None:
             return JobState(job, experiment, QUEUED, "waits for a free place")
-        now = output_module.phase(_read_log(jobdir / "log.txt", _PHASE_BYTES))
+        now = output_module.phase(read_log(jobdir / "log.txt", _PHASE_BYTES))
         return JobState(job, experiment, RUNNING, now, "", max(0.0, time.time() - float(started["time"])))
 
     def _span(self, job: str) -> tuple[float, float, bool] | None:
         """(begin, end so far, whether it runs) in seconds since the epoch; None when nothing of it ran or is left."""
         jobdir = self._jobs() / job
-        started = _read_json(jobdir / "started.json")
+        started = read_json(jobdir / "started.json")
         if started is None:
             return None
         begun = float(started["time"])
-        ended = _read_json(jobdir / "exit.json") or {}
+        ended = read_json(jobdir / "exit.json") or {}
         if "ended" in ended:
             return begun, max(begun, float(ended["ended"])), False
-        if _is_free(jobdir / "lock"):  # its runner was killed: its last words are the end that is known
+        if is_free(jobdir / "lock"):  # its runner was killed: its last words are the end that is known
             log = jobdir / "log.txt"
             return begun, max(begun, log.stat().st_mtime if log.exists() else begun), False
         return begun, time.time(), True
@@ -310,12 +292,12 @@ class LocalEngine:
         jobdir = self._directory(job)
         if (jobdir / "swept").exists():
             return 0
-        killed = processes.kill_marked(f"{JOB}={(_read_json(jobdir / 'job.json') or {}).get('marker')}")
+        killed = processes.kill_marked(f"{JOB}={(read_json(jobdir / 'job.json') or {}).get('marker')}")
         (jobdir / "swept").touch()
         return killed
 
     def _signal_runner(self, jobdir: Path, signum: int) -> bool:
-        runner = _read_json(jobdir / "pid.json")
+        runner = read_json(jobdir / "pid.json")
         if runner is None:
             return False
         if processes.start_time(runner["pid"]) == runner["start"]:  # not another process of the same number
@@ -333,42 +315,3 @@ def core_locks() -> Path | None:
     except OSError:
         return None
     return path
-
-
-def _is_free(path: Path) -> bool:
-    """Whether nobody holds the lock. Shared, so that two lookers do not take each other for a holder."""
-    try:
-        fd = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return True
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(fd)
-    return True
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        return None
-    return data if isinstance(data, dict) else None
-
-
-def _created(path: Path) -> float:
-    return float((_read_json(path) or {}).get("created", 0.0))
-
-
-def _read_log(path: Path, limit: int, *, from_end: bool = False) -> str:
-    try:
-        with path.open("rb") as file:
-            if from_end:
-                file.seek(max(0, path.stat().st_size - limit))
-            return file.read(limit).decode("utf-8", "replace")
-    except FileNotFoundError:
-        return ""

@@ -60,6 +60,12 @@ def finish(session: Session, now: Pending) -> Record:
     outcome = read_outcome(result.records)
     objective = session.config.objective
     values = [value for _, value in outcome.samples if value is not None]
+    if state.state in ("lost", "cancelled"):
+        pending_path(session).unlink(missing_ok=True)
+        raise EnvironmentMissing(
+            f"the baseline's job was {'killed' if state.state == 'lost' else 'cancelled'}: {state.detail}",
+            fix="Repeat the command: it is measured again", next="autoresearch baseline --timeout 25",
+        )  # fmt: skip
     if outcome.status != "done" or outcome.invalid or len(values) < 4:
         pending_path(session).unlink(missing_ok=True)
         why = outcome.error or outcome.invalid or outcome.checks

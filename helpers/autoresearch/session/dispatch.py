@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoresearch import evaluator, workspace
-from autoresearch.errors import EnvironmentMissing, IntegrityFault, NotYet
+from autoresearch.errors import IntegrityFault, NotYet
 from autoresearch.git import git
 from autoresearch.project import Project
 from autoresearch.resources import shipped
@@ -24,6 +25,7 @@ from autoresearch.verdict import Rule, epoch_start, next_alpha
 
 if TYPE_CHECKING:
     from autoresearch.engines import Engine
+    from autoresearch.engines.task import Task
 
 Allow = Callable[[str], None]
 
@@ -31,8 +33,10 @@ Allow = Callable[[str], None]
 def engine_of(session: Session) -> Engine:
     """The engine that `autoresearch.yaml` names."""
     config = session.config
-    if config.engine != "local":
-        raise EnvironmentMissing(f"engine {config.engine} is not in this version", fix="Set engine: local")
+    if config.engine == "skypilot":
+        from autoresearch.engines.skypilot.engine import SkyPilotEngine, limits
+
+        return SkyPilotEngine(session.project.state, config.name, **limits(config))
     from autoresearch.engines.local import LocalEngine
 
     return LocalEngine(session.project.state, slots=config.slots, cores_per_slot=config.cores_per_slot)
@@ -260,7 +264,17 @@ def _submit(
     session: Session, spec: dict[str, Any], trees: Mapping[str, str], frozen: evaluator.Manifest
 ) -> str:
     """Export the trees, lay the pinned evaluator over them, and hand the bundle to the engine."""
-    project = session.project
+    if spec["mode"] != "noise":
+        _place_yardstick(session, frozen)
+    with _placed(session.project, trees, frozen) as places:
+        return hand_over(session, session.project, spec, places)
+
+
+@contextlib.contextmanager
+def _placed(
+    project: Project, trees: Mapping[str, str], frozen: evaluator.Manifest
+) -> Iterator[dict[str, Path]]:
+    """The trees as directories with the pinned evaluator over them, gone afterwards."""
     evaluator.check_pin(project, frozen)
     pin, prefix = evaluator.pin_dir(project, frozen), workspace.prefix(project)
     scratch = Path(tempfile.mkdtemp(prefix="bundle-", dir=project.state))
@@ -270,9 +284,36 @@ def _submit(
             places[side] = scratch / side
             workspace.export(project, tree, places[side])
             evaluator.overlay(pin, frozen, places[side], prefix)
-        return hand_over(session, project, spec, places)
+        yield places
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _place_yardstick(session: Session, frozen: evaluator.Manifest) -> None:
+    """Give an engine with machines to be qualified the noise trial of the best commit; nothing else needs it."""
+    from autoresearch.engines.bundle import build_bundle
+    from autoresearch.engines.task import load_task
+
+    engine, tip = engine_of(session), tip_of(session)
+    key = f"{tip}.{frozen.digest}"
+    if not engine.wants_yardstick(key):
+        return
+    spec = trial_spec(session, frozen, "noise", "noise") | {"runs": session.config.noise_runs}
+    task = load_task(session.project.task)
+    with _placed(session.project, {"a": tip}, frozen) as places:
+        outbox = places["a"].parent / "outbox"
+        bundle = build_bundle(outbox, spec, base=places["a"])
+        envs = {"EXP_ID": "noise", "EXP_SHA256": bundle.sha256}
+        engine.set_yardstick(key, _trial_task(task), workdir=outbox, envs=envs, timeout=_limit(spec))
+
+
+def _trial_task(task: Task) -> Task:
+    """The project's task if it runs trials, else ours with the setup and the machines that the project's asks for."""
+    from autoresearch.engines.task import load_task
+
+    if "EXP_SHA256" in task.envs:
+        return task
+    return replace(load_task(shipped("experiment.yaml")), setup=task.setup, other=task.other)
 
 
 def hand_over(session: Session, project: Project, spec: dict[str, Any], places: Mapping[str, Path]) -> str:
@@ -289,7 +330,7 @@ def hand_over(session: Session, project: Project, spec: dict[str, Any], places: 
                 envs={"EXP_ID": str(spec["experiment"])}, timeout=_limit(spec),
             )  # fmt: skip
         # Only our own task measures two trees side by side; the user's setup is kept.
-        task = replace(load_task(shipped("experiment.yaml")), setup=task.setup)
+        task = _trial_task(task)
     outbox = places[next(iter(places))].parent / "outbox"
     unseen = evaluator.hidden_checks(project, session.config) if spec.get("hidden") else None
     bundle = build_bundle(outbox, spec, base=places.get("a"), candidate=places.get("b"), hidden=unseen)

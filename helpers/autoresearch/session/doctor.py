@@ -72,12 +72,16 @@ def _machine(project: Project, config: Config) -> Iterator[Finding]:
         yield Finding(
             "warn", "papers", "arxiv is missing: no papers", "Install the extra: autoresearch-skill[papers]"
         )
+    if config.engine == "skypilot":
+        from autoresearch.engines.skypilot.diagnose import diagnose
+
+        found = diagnose(project.state, config.infra)
+        yield Finding(found.level, "engine", one_line(found.text, 300), found.fix)
+        return
     from autoresearch.engines.plan import plan_cpus
 
     for sentence in plan_cpus(config.slots, config.cores_per_slot).warnings:
         yield Finding("warn", "slots", sentence, "Lower slots in autoresearch.yaml, or leave it at auto")
-    if config.engine == "skypilot":
-        yield Finding("fail", "engine", "engine skypilot is not in this version", "Set engine: local")
 
 
 def _repository(project: Project, config: Config) -> Iterator[Finding]:

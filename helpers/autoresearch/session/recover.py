@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autoresearch.engines.notes import NOTES, read_notes
 from autoresearch.errors import IntegrityFault
 from autoresearch.git import GitError, git, resolve
 from autoresearch.session.state import Session
@@ -33,6 +34,16 @@ def finish_half_done(session: Session) -> None:
             f"branch {branch} ({tip[:12]}) and the ledger's last commit ({truth[:12]}) have parted",
             fix=f"Move the branch back with git branch -f {branch} {truth[:12]}",
         )
+
+
+def take_notes(session: Session) -> None:
+    """Copy the engine's notes on its machines into the ledger, each once: those newer than the last one there."""
+    path = session.project.state / NOTES
+    if path.exists():
+        for note in read_notes(path):
+            if note["timestamp"] > session.noted_ms:
+                session.append(note)
+                session.noted_ms = note["timestamp"]
 
 
 def tip_of(session: Session) -> str:

@@ -46,9 +46,9 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
         return Stage("running", state.phase or state.state, f"autoresearch wait {POLL}", job, record)
     again = f"autoresearch {'ab' if record.get('type') == 'test' else 'run'} {exp}"
     if state.state in ("lost", "cancelled"):
-        return Stage(
-            "lost", f"its job was {'killed' if state.state == 'lost' else 'cancelled'}", again, job, record
-        )
+        how = "killed" if state.state == "lost" else "cancelled"
+        why = f": {state.detail}" if state.detail not in ("", how) else ""
+        return Stage("lost", f"its job was {how}{why}", again, job, record)
     result = engine.fetch(job)
     end: Mapping[str, Any] = next((r for r in reversed(result.records) if r.get("type") == "end"), {})
     status = str(end.get("status") or result.status or "crash")

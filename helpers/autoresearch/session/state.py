@@ -49,7 +49,8 @@ class Session:
     """What is true now. `header` is the last config line; counts are of its segment unless said otherwise.
 
     `kept` and `keeps` leave out what was backed out since (`reverted`: those run lines). `head` is the commit of the
-    last keep or revert, `audit` the last audit's line, `unaudited` the keeps and reverts since then. `spent` is what
+    last keep or revert, `audit` the last audit's line, `unaudited` the keeps and reverts since then. `noted_ms` is
+    the time of the last note on a machine. `spent` is what
     the session had cost at the last line that says so, `job_ids` are all jobs that it submitted.
     `predecessor` is the commit that a successor starts from, until it has a baseline. `history` counts
     runs that another loop wrote into this ledger: they are read, and never mixed with ours.
@@ -78,6 +79,7 @@ class Session:
     audit: Record | None = None
     unaudited: int = 0
     predecessor: str | None = None
+    noted_ms: int = 0
     history: int = 0
     in_segment: int = 0
 
@@ -165,6 +167,8 @@ def replay(project: Project, config: Config, records: Iterator[Record]) -> Sessi
             )
         elif kind in ("job", "test"):
             _count_job(session, record)
+        elif kind == "vm":
+            session.noted_ms = max(session.noted_ms, int(record.get("timestamp") or 0))
         elif kind == "audit" and record.get("tip"):
             count_audit(session, record)
         elif kind == "revert" and record.get("experiment") and record.get("commit"):
@@ -307,9 +311,10 @@ def open_session(start: Path | None = None) -> Iterator[Session]:
     with locked(Project(root).lock):
         session = load(root)
         if session.header is not None:
-            from autoresearch.session.recover import finish_half_done
+            from autoresearch.session.recover import finish_half_done, take_notes
 
             finish_half_done(session)
+            take_notes(session)
         yield session
 
 

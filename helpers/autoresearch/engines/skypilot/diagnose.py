@@ -1,0 +1,67 @@
+"""What `doctor` says of the engine skypilot: is there a SkyPilot that we can use, and which clouds are enabled?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from autoresearch.engines.skypilot.client import (
+    FIXES,
+    Bridge,
+    BridgeError,
+    check_version,
+    find_interpreter,
+)
+from autoresearch.errors import EnvironmentMissing
+
+
+class Diagnosis(NamedTuple):
+    """`level` ok|warn|fail, what was found, and what to do about it."""
+
+    level: Literal["ok", "warn", "fail"]
+    text: str
+    fix: str = ""
+
+
+def enabled(clouds: list[str], infra: str | None) -> bool:
+    """Whether `infra` (as in autoresearch.yaml; none = any) is one of the enabled clouds."""
+    wanted = (infra or "*").split("/")[0].lower()
+    return bool(clouds) and (wanted == "*" or {"k8s": "kubernetes"}.get(wanted, wanted) in clouds)
+
+
+def not_enabled(clouds: list[str], infra: str | None) -> EnvironmentMissing:
+    """The error for a SkyPilot that has nothing for us."""
+    have = f"; enabled: {', '.join(clouds)}" if clouds else ""
+    what = f"infra {infra} is not enabled" if clouds else "no cloud is enabled"
+    return EnvironmentMissing(f"SkyPilot: {what}{have}", fix=FIXES["no_cloud"])
+
+
+def enabled_clouds(bridge: Bridge, infra: str | None) -> list[str]:
+    """The enabled clouds, in lower case; probed anew when `infra` is not among those of the last `sky check`."""
+    clouds: list[str] = []
+    for full in (False, True):
+        clouds = [str(c).lower() for c in bridge.call("check", timeout=300, full=full)["clouds"]]
+        if enabled(clouds, infra):
+            break
+    return clouds
+
+
+def diagnose(state: Path, infra: str | None) -> Diagnosis:
+    """Ask SkyPilot; takes seconds, as its server may have to start."""
+    try:
+        python = find_interpreter()
+        version = check_version(python)
+        (state / "sky").mkdir(parents=True, exist_ok=True)
+        bridge = Bridge(python, state / "sky" / "bridge.log")
+        try:
+            bridge.call("hello", timeout=300)
+            clouds = enabled_clouds(bridge, infra)
+        finally:
+            bridge.close()
+        if not enabled(clouds, infra):
+            raise not_enabled(clouds, infra)
+    except EnvironmentMissing as exc:
+        return Diagnosis("fail", exc.message, exc.fix)
+    except BridgeError as exc:
+        return Diagnosis("fail", f"SkyPilot: {exc}", FIXES["server"])
+    return Diagnosis("ok", f"SkyPilot {version}; enabled: {', '.join(clouds)}")

@@ -1,0 +1,246 @@
+"""`python -m autoresearch.engines.skypilot.dispatcher STATE LOCK_FD`: lives while there are trials, and no longer.
+
+Carries the fleet's decisions out through the bridge and brings the answers back. Holds no truth of its own: all that
+it knows is in files (`store.py`), written before and after every remote act. Killed at any moment, its successor finds
+what runs by the job's name on the VM, and submits nothing twice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from autoresearch.engines.notes import append_note
+from autoresearch.engines.skypilot import model as m
+from autoresearch.engines.skypilot.client import FIXES, Bridge, BridgeError, find_interpreter
+from autoresearch.engines.skypilot.diagnose import enabled, enabled_clouds, not_enabled
+from autoresearch.engines.skypilot.fleet import Fleet
+from autoresearch.engines.skypilot.store import Store
+from autoresearch.engines.skypilot.trials import Trials
+from autoresearch.engines.skypilot.vms import Vms
+from autoresearch.errors import EnvironmentMissing
+
+TICK = 0.2  # seconds between looks for new jobs and late answers
+SERVER_PATIENCE = 180.0  # seconds of nothing but server failures, until we say so
+
+
+class Dispatcher:
+    """One dispatch, from the first waiting job to the last that ends."""
+
+    def __init__(self, store: Store, bridge: Bridge, clock: Callable[[], float] = time.monotonic) -> None:
+        # A monotonic clock stands still while a laptop sleeps: nothing is late because we were.
+        self.store = store
+        self.bridge = bridge
+        self.clock = clock
+        plan = store.plan()
+        self.fleet = Fleet(_policy(plan), str(plan.get("prefix", "vm")))
+        self.facts: dict[str, dict[str, Any]] = {}
+        self.known: set[str] = set()
+        self._asked: dict[int, Callable[[dict[str, Any]], None]] = {}
+        self._server_since: float | None = None
+        self.vms = Vms(self)
+        self.trials = Trials(self)
+
+    # --- the story
+
+    def run(self) -> None:
+        """Until nothing is left to do. `EnvironmentMissing` when SkyPilot cannot be used."""
+        self.check()
+        self.restore()
+        while True:
+            self.scan()
+            self.trials.watch()
+            self.do(self.fleet.tick(self.clock()))
+            if self.fleet.at_rest:
+                return
+            for answer in self.bridge.take(TICK):
+                self._answered(answer)
+
+    def check(self) -> None:
+        """Is there a SkyPilot that we can use, and a cloud?"""
+        self.bridge.call("hello", timeout=300)
+        infra = self.store.plan().get("infra")
+        clouds = enabled_clouds(self.bridge, infra)
+        if not enabled(clouds, infra):
+            raise not_enabled(clouds, infra)
+
+    def restore(self) -> None:
+        """Take up where another dispatcher stood."""
+        saved = self.store.fleet()
+        self.fleet.launched = int(saved.get("launched", 0))
+        self.fleet.replaced = int(saved.get("replaced", 0))
+        vms = {name: self._vm(name, data) for name, data in (saved.get("vms") or {}).items()}
+        now = self.clock()
+        attempts: dict[str, int] = {}
+        for flight in self.store.flights():
+            job = str(flight.get("job", ""))
+            attempts[job] = int(flight["attempt"])
+            vm = vms.get(str(flight["vm"]))
+            if vm is None or vm.state in (m.LEAVING, m.RETIRED, m.LOST):
+                continue
+            begun = flight.get("begun")
+            vm.flight = m.Flight(
+                job, int(flight["attempt"]), m.UNSURE, now, qualifying=bool(flight.get("qualifying")),
+                begun=None if begun is None else now - max(0.0, time.time() - float(begun)),
+            )  # fmt: skip
+        jobs = []
+        for _, name, spec in self.store.waiting(self.known):
+            self.known.add(name)
+            jobs.append(
+                m.Job(name, float(spec["timeout"]), bool(spec.get("qualifies")), attempts.get(name, 0))
+            )
+        self.fleet.restore(vms.values(), jobs, now)
+        self.vms.restore()
+
+    def scan(self) -> None:
+        """New jobs, cancellations, changed plans, a halt."""
+        self.fleet.policy = _policy(self.store.plan())
+        yardstick = self.store.spec("")
+        self.fleet.yardstick = bool(yardstick)
+        if yardstick:
+            limit = float(yardstick["timeout"])
+            self.fleet.policy = dataclasses.replace(self.fleet.policy, qualify_timeout=limit)
+        now = self.clock()
+        halt = self.store.halt_reason()
+        if halt != self.fleet.halted:
+            self.do(self.fleet.apply(m.Halt(halt), now))
+        for _, name, spec in self.store.waiting(self.known):
+            self.known.add(name)
+            event = m.Submit(name, float(spec["timeout"]), bool(spec.get("qualifies")))
+            self.do(self.fleet.apply(event, now))
+        for name in list(self.fleet.jobs):
+            if (self.store.jobs / name / "cancel").exists():
+                self.do(self.fleet.apply(m.CancelJob(name), now))
+
+    # --- between fleet and bridge
+
+    def tell(self, event: m.Event) -> None:
+        """Pass an event to the fleet and do what it says."""
+        self.do(self.fleet.apply(event, self.clock()))
+
+    def do(self, actions: list[m.Action]) -> None:
+        """Write down what is known, then act."""
+        if not actions:
+            return
+        self.save()
+        for action in actions:
+            if isinstance(action, m.Launch):
+                self.vms.launch(action.vm)
+            elif isinstance(action, m.TearDown):
+                self.vms.tear_down(action.vm)
+            elif isinstance(action, m.Send):
+                self.trials.send(action)
+            elif isinstance(action, m.Look):
+                self.trials.look(action)
+            elif isinstance(action, m.Stop):
+                self.trials.stop(action)
+            elif isinstance(action, m.Finish):
+                self.trials.finish(action)
+            else:
+                facts = self.facts.get(action.vm, {})
+                data = {"infra": facts.get("infra"), "resources": facts.get("resources"), **action.data}
+                append_note(
+                    self.store.state, action.kind, action.vm, action.reason, data if action.vm else {}
+                )
+
+    def ask(self, then: Callable[[dict[str, Any]], None], op: str, **arguments: Any) -> int:
+        """Send a request; `then` gets each of its answers. Returns its number."""
+        number = self.bridge.send(op, **arguments)
+        self._asked[number] = then
+        return number
+
+    def _answered(self, answer: dict[str, Any]) -> None:
+        if "dead" in answer:
+            raise EnvironmentMissing(str(answer["dead"]), fix=f"See {self.store.sky / 'bridge.log'}")
+        number = int(answer["id"])
+        final = "ok" in answer
+        then = self._asked.pop(number, None) if final else self._asked.get(number)
+        if final:
+            self._watch_server(answer)
+        if then is not None:
+            then(answer)
+
+    def _watch_server(self, answer: dict[str, Any]) -> None:
+        """Failures of the API server are each asked again; a long row of them is said aloud."""
+        kind = "" if answer["ok"] else str(answer.get("kind"))
+        if kind in ("missing", "version", "auth", "no_cloud"):
+            self.save()
+            raise EnvironmentMissing(f"SkyPilot: {answer.get('error')}", fix=FIXES[kind])
+        if kind != "server":
+            self._server_since = None
+            return
+        now = self.clock()
+        self._server_since = now if self._server_since is None else self._server_since
+        if now - self._server_since > SERVER_PATIENCE:
+            self.save()
+            raise EnvironmentMissing(f"SkyPilot: {answer.get('error')}", fix=FIXES["server"])
+
+    # --- memory
+
+    def save(self) -> None:
+        """The VMs, as they are now."""
+        vms = {
+            name: {
+                **vm.to_json(),
+                "job": (vm.flight.job or "noise") if vm.flight else "",
+                "facts": self.facts.get(name, {}),
+            }
+            for name, vm in self.fleet.vms.items()
+        }
+        self.store.save_fleet(
+            {
+                "launched": self.fleet.launched,
+                "replaced": self.fleet.replaced,
+                "vms": vms,
+                "saved": time.time(),
+            }
+        )
+
+    def _vm(self, name: str, data: dict[str, Any]) -> m.Vm:
+        self.facts[name] = dict(data.get("facts") or {})
+        fields = {f.name for f in dataclasses.fields(m.Vm)} - {"flight", "since", "name"}
+        return m.Vm(name=name, since=self.clock(), **{k: v for k, v in data.items() if k in fields})
+
+
+def _policy(plan: dict[str, Any]) -> m.Policy:
+    return m.Policy(**plan.get("policy", {}))
+
+
+def main(argv: list[str]) -> int:
+    """Entry point of the detached process; the lock's descriptor is only kept open."""
+    store = Store(Path(argv[0]))
+    os.set_inheritable(int(argv[1]), False)  # the bridge, and the server that it may start, outlive us
+    for signum in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(signum, signal.SIG_IGN)
+    bridge = None
+    try:
+        bridge = Bridge(find_interpreter(), store.sky / "bridge.log")
+        dispatch = Dispatcher(store, bridge)
+        dispatch.run()
+    except EnvironmentMissing as exc:
+        store.set_problem(exc.message, exc.fix)
+        return int(exc.code)
+    except BridgeError as exc:
+        store.set_problem(f"SkyPilot: {exc}", FIXES["server"])
+        return 3
+    except Exception as exc:
+        traceback.print_exc()
+        store.set_problem(
+            f"the dispatcher failed: {type(exc).__name__}: {exc}", f"See {store.sky / 'dispatcher.log'}"
+        )
+        return 3
+    finally:
+        if bridge is not None:
+            bridge.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,351 @@
+"""The engine `skypilot`, as the session sees it: only files. The work is the dispatcher's, started when need be."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autoresearch.engines import CANCELLED, FINAL, LOST, QUEUED, RUNNING, JobResult, JobState, Machine
+from autoresearch.engines import output as output_module
+from autoresearch.engines.bundle import build_bare_bundle
+from autoresearch.engines.jobdir import (
+    all_jobs,
+    is_free,
+    job_directory,
+    new_directory,
+    read_json,
+    read_log,
+    result_of,
+    write_private,
+)
+from autoresearch.engines.skypilot import model as m
+from autoresearch.engines.skypilot.qualify import Yardstick
+from autoresearch.engines.skypilot.store import Store
+from autoresearch.engines.skypilot.taskconfig import is_ours, launch_config, run_config, spec_hash
+from autoresearch.engines.supervisor import write_json
+from autoresearch.engines.task import Task
+from autoresearch.errors import BadInput, EnvironmentMissing
+from autoresearch.safetext import one_line, tail
+
+if TYPE_CHECKING:
+    from autoresearch.config import Config
+
+_PACKAGE_PARENT = Path(__file__).resolve().parents[3]
+_PHASE_BYTES = 4 * 1024 * 1024
+RETRY = 15.0  # seconds before SkyPilot is tried again after it could not be used
+
+
+class SkyPilotEngine:
+    """Runs tasks on VMs through SkyPilot. See `autoresearch.engines.Engine`.
+
+    `policy` holds the number of VMs and the limits, `need` says what a VM must be able to show. `name` becomes part
+    of the VMs' names.
+    """
+
+    warnings: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        state_dir: Path,
+        name: str,
+        *,
+        infra: str | None = None,
+        policy: m.Policy | None = None,
+        idle_minutes: int | None = None,
+        need: Yardstick | None = None,
+    ) -> None:
+        self.state = state_dir.resolve()
+        self.store = Store(self.state)
+        self.name = name
+        self.infra = infra
+        self.policy = policy or m.Policy()
+        self.idle_minutes = idle_minutes
+        self.need = need or Yardstick()
+        self._children: list[subprocess.Popen[bytes]] = []
+
+    # --- the protocol
+
+    def submit(
+        self, task: Task, *, experiment: str, mode: str, workdir: Path, envs: Mapping[str, str], timeout: float,
+    ) -> str:  # fmt: skip
+        """Queue a job; see `Engine.submit`. `EnvironmentMissing` when there is no SkyPilot that we can use."""
+        self._check()
+        jobdir = new_directory(self.store.jobs, experiment, mode)
+        try:
+            self._write_job(jobdir, task, experiment, mode, workdir, envs, timeout)
+        except BaseException:
+            shutil.rmtree(jobdir, ignore_errors=True)
+            raise
+        self._ensure()
+        return jobdir.name
+
+    def poll(self, jobs: Iterable[str] | None = None) -> dict[str, JobState]:
+        """States of the given jobs, or of all. Starts a dispatcher when something waits and none lives."""
+        names = all_jobs(self.store.jobs) if jobs is None else list(jobs)
+        states = {name: self._state(name) for name in names}
+        if any(not state.final for state in states.values()):
+            self._ensure()
+        return states
+
+    def fetch(self, job: str) -> JobResult:
+        """What the job has printed so far, parsed; the last of `records` says where it ran."""
+        state = self.poll([job])[job]
+        ended = read_json(self._directory(job) / "exit.json") or {}
+        if state.state == LOST:
+            # What a lost trial has printed is no result.
+            return JobResult(job, LOST, None, "", state.detail, "", {}, self.log_path(job), [], [])
+        result = result_of(state, self.log_path(job), ended.get("exit"))
+        if ended.get("vm"):
+            result.records.append(
+                {"type": "vm", **{k: ended.get(k) for k in ("vm", "attempt", "infra", "price", "seconds")}}
+            )
+        return result
+
+    def cancel(self, job: str, patience: float = 60.0) -> JobState:
+        """End a job. On a VM this takes some seconds; after `patience` it goes on without us."""
+        jobdir = self._directory(job)
+        if self._state(job).final:
+            return self._state(job)
+        (jobdir / "cancel").touch()
+        deadline = time.monotonic() + patience
+        while not (state := self._state(job)).final and time.monotonic() < deadline:
+            if not (jobdir / "flight.json").exists() and self._cancel_waiting(jobdir):
+                continue
+            self._ensure()
+            if self.blocked() is not None:
+                break
+            time.sleep(0.1)
+        return state
+
+    def blocked(self) -> EnvironmentMissing | None:
+        """Why nothing goes on, if SkyPilot cannot be used."""
+        problem = self.store.problem()
+        if problem is None or not is_free(self.store.lock):
+            return None
+        return EnvironmentMissing(str(problem.get("message")), fix=str(problem.get("fix", "")))
+
+    # --- the base's noise trial, for new VMs
+
+    def wants_yardstick(self, key: str) -> bool:
+        """Whether VMs should be qualified, and not by the trial `key` already."""
+        known = read_json(self.store.yardstick / "job.json") or {}
+        return self.policy.qualify and known.get("key") != key
+
+    def set_yardstick(
+        self, key: str, task: Task, *, workdir: Path, envs: Mapping[str, str], timeout: float
+    ) -> None:
+        """Take a noise trial of the unchanged base, which every new VM runs first. Not for a plain task."""
+        if not is_ours(task):
+            return
+        part = self.store.sky / f"yardstick.{os.getpid()}"
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        self._write_job(part, task, str(envs["EXP_ID"]), "noise", workdir, envs, timeout, key=key)
+        old = self.store.sky / f"yardstick.old.{os.getpid()}"
+        if self.store.yardstick.exists():
+            self.store.yardstick.rename(old)
+        part.rename(self.store.yardstick)
+        shutil.rmtree(old, ignore_errors=True)
+
+    # --- logs and VMs
+
+    def log_path(self, job: str) -> Path:
+        """The output of the trial that counts, or of the one that runs."""
+        jobdir = self._directory(job)
+        if (jobdir / "log.txt").exists():
+            return jobdir / "log.txt"
+        flight = read_json(jobdir / "flight.json") or {}
+        return jobdir / str(flight.get("log") or "log.txt")
+
+    def tail(self, job: str, lines: int = 20, limit: int = 1500) -> str:
+        """The cleaned end of a job's output."""
+        return tail(read_log(self.log_path(job), limit * 20, from_end=True), lines, limit)
+
+    def machines(self, jobs: Collection[str]) -> list[Machine]:
+        """The VMs that this project has launched, whatever ran on them."""
+        return [
+            Machine(vm["vm"], vm["state"] not in (m.RETIRED, m.LOST), vm["hours"], vm["price"], vm["dollars"])
+            for vm in self.vms()
+        ]
+
+    def vms(self) -> list[dict[str, Any]]:
+        """The VMs, oldest first: vm, state, trial, trials, hours (since the launch was asked for, until it ended),
+        price ($/h or None), dollars (SkyPilot's report, or None), infra, resources, sigma_pct, mde_pct, reason."""
+        return [self._vm(name, data) for name, data in (self.store.fleet().get("vms") or {}).items()]
+
+    # --- inside
+
+    def _directory(self, job: str) -> Path:
+        return job_directory(self.store.jobs, job)
+
+    def _check(self) -> None:
+        from autoresearch.engines.skypilot.client import check_version, find_interpreter
+
+        check_version(find_interpreter())
+
+    def _write_job(
+        self, jobdir: Path, task: Task, experiment: str, mode: str, workdir: Path, envs: Mapping[str, str],
+        timeout: float, key: str = "",
+    ) -> None:  # fmt: skip
+        values = task.resolve({"EXP_ID": experiment, **envs} if is_ours(task) else envs)
+        outbox = jobdir / "outbox"
+        outbox.mkdir()
+        # SkyPilot leaves out what git ignores, unless there is a list of its own.
+        (outbox / ".skyignore").touch()
+        if is_ours(task):
+            sha256 = values["EXP_SHA256"]
+            if "EXPERIMENT_BUNDLE" not in task.run:
+                raise BadInput(
+                    f"{task.where} is of an older version: it does not say whose result it prints",
+                    fix="Copy experiment.yaml of this version over it; see CHANGELOG.md",
+                )
+            shutil.copyfile(workdir / f"{sha256}.tar.gz", outbox / f"{sha256}.tar.gz")
+        else:
+            sha256 = build_bare_bundle(outbox, workdir).sha256
+            values = {**values, "EXP_ID": experiment, "EXP_SHA256": sha256}
+        launch = launch_config(task, self.infra, self.idle_minutes)
+        write_private(
+            jobdir / "job.json",
+            {
+                "engine": "skypilot", "experiment": values["EXP_ID"], "mode": mode, "created": time.time(),
+                "timeout": timeout, "sha256": sha256, "ours": is_ours(task), "key": key,
+                "qualifies": mode == "noise" and is_ours(task),
+                "launch": launch, "launch_hash": spec_hash(launch), "run_task": run_config(task, values),
+            },
+        )  # fmt: skip
+
+    def _state(self, job: str) -> JobState:
+        jobdir = self._directory(job)
+        spec = read_json(jobdir / "job.json") or {}
+        experiment = str(spec.get("experiment", ""))
+        ended = read_json(jobdir / "exit.json")
+        if ended is not None:
+            state = ended["state"] if ended.get("state") in FINAL else LOST
+            detail = one_line(str(ended.get("detail", "")))
+            return JobState(job, experiment, state, "", detail, float(ended.get("seconds", 0.0)))
+        if spec.get("engine") != "skypilot":
+            return JobState(job, experiment, LOST, "", "it was submitted to another engine")
+        flight = read_json(jobdir / "flight.json") or {}
+        if flight.get("stage") != m.RUNNING:
+            return JobState(job, experiment, QUEUED, self._why_waiting(flight))
+        now = output_module.phase(read_log(self.log_path(job), _PHASE_BYTES))
+        seconds = max(0.0, time.time() - float(flight.get("begun") or time.time()))
+        return JobState(job, experiment, RUNNING, f"{flight['vm']}: {now}", "", seconds)
+
+    def _why_waiting(self, flight: Mapping[str, Any]) -> str:
+        problem = self.blocked()
+        if problem is not None:
+            return problem.message
+        if flight.get("stage") == m.SENDING:
+            return f"on its way to {flight.get('vm')}"
+        coming = {m.LAUNCHING: "comes up", m.FRESH: "is up", m.QUALIFYING: "measures its noise"}
+        for name, vm in (self.store.fleet().get("vms") or {}).items():
+            if vm.get("state") in coming:
+                return f"{name} {coming[vm['state']]}"
+        return "waits for a VM"
+
+    def _vm(self, name: str, data: Mapping[str, Any]) -> dict[str, Any]:
+        facts = data.get("facts") or {}
+        begin, price = facts.get("launched") or facts.get("asked"), facts.get("price")
+        hours = max(0.0, (facts.get("ended") or time.time()) - begin) / 3600 if begin else 0.0
+        return {
+            "vm": name, "state": str(data.get("state")), "trial": str(data.get("job", "")),
+            "trials": int(data.get("trials", 0)), "hours": round(hours, 4), "price": price,
+            "dollars": facts.get("dollars"), "infra": facts.get("infra"),
+            "resources": facts.get("resources"), "sigma_pct": data.get("sigma_pct"), "mde_pct": data.get("mde_pct"),
+            "reason": one_line(str(data.get("unfit") or data.get("reason") or "")),
+        }  # fmt: skip
+
+    def _cancel_waiting(self, jobdir: Path) -> bool:
+        """End a job that no dispatcher has taken; True when that is done."""
+        with self._lock() as lock:
+            if lock is None or (jobdir / "flight.json").exists():
+                return False
+            write_json(jobdir / "exit.json", {"state": CANCELLED, "exit": None, "detail": "cancelled"})
+        return True
+
+    def _lock(self) -> _Lock:
+        return _Lock(self.store.lock)
+
+    def _ensure(self) -> None:
+        """See that a dispatcher lives; one that could not use SkyPilot is not started again at once."""
+        self._children = [child for child in self._children if child.poll() is None]
+        problem = self.store.problem()
+        if problem is not None and time.time() - float(problem.get("time", 0.0)) < RETRY:
+            return
+        with self._lock() as lock:
+            if lock is None:
+                self._write_plan()
+                return
+            self._write_plan()
+            self.store.clear_problem()
+            env = {**os.environ, "PYTHONPATH": str(_PACKAGE_PARENT)}
+            with (self.store.sky / "dispatcher.log").open("ab") as log:
+                child = subprocess.Popen(
+                    [sys.executable, "-m", "autoresearch.engines.skypilot.dispatcher", str(self.state), str(lock)],
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.store.sky, env=env,
+                    pass_fds=(lock,), start_new_session=True,
+                )  # fmt: skip
+        self._children.append(child)
+
+    def _write_plan(self) -> None:
+        known = self.store.plan()
+        plan = {
+            # Kept for the project's life: VMs of another session of the same name must not be taken for ours.
+            "prefix": known.get("prefix") or vm_prefix(self.name),
+            "infra": self.infra, "policy": asdict(self.policy), "need": self.need._asdict(),
+        }  # fmt: skip
+        if plan != known:
+            write_json(self.store.sky / "plan.json", plan)
+
+
+class _Lock:
+    """The dispatcher's lock as a context: its descriptor, or None when somebody holds it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = -1
+
+    def __enter__(self) -> int | None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return None
+        return self._fd
+
+    def __exit__(self, *exc: object) -> None:
+        # A dispatcher that was started meanwhile has inherited the lock, and keeps it.
+        os.close(self._fd)
+
+
+def vm_prefix(name: str) -> str:
+    """A name that every cloud takes (letters, digits, dashes, short), and that no other project's VMs have."""
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:20].strip("-") or "session"
+    plain = plain if plain[0].isalpha() else f"s-{plain}"
+    return f"{plain}-{secrets.token_hex(2)}-vm"
+
+
+def limits(config: Config) -> dict[str, Any]:
+    """The engine's settings out of `autoresearch.yaml`."""
+    from autoresearch.verdict import Rule
+
+    vms, objective = config.vms, config.objective
+    runs = Rule.preset(config.test.preset, max_runs=config.test.max_runs).max_runs
+    policy = m.Policy(
+        vms=vms.count, qualify=vms.qualify, replacements=vms.replacements, requalify_after=vms.requalify_after,
+        attempts=vms.attempts,
+    )  # fmt: skip
+    need = Yardstick(objective.direction, objective.min_effect_pct, runs)
+    return {"infra": config.infra, "policy": policy, "idle_minutes": vms.idle_minutes, "need": need}
