@@ -50,6 +50,12 @@ def test_a_price_of_ones_own_is_for_machines_without_one() -> None:
     assert add_up([], {}, 0, 0.5).dollars == 0.0
 
 
+def test_a_provider_without_a_price_list_names_no_price() -> None:
+    slurm = Machine("rack", True, 4.0, 0.0, dollars=0.0)
+    assert add_up([slurm], {}, 0, None).dollars is None
+    assert add_up([slurm], {}, 0, 0.5).dollars == 2.0
+
+
 @given(
     hours=st.lists(st.floats(0, 100), max_size=5),
     old_hours=st.floats(0, 1000),

@@ -48,9 +48,10 @@ def add_up(machines: Sequence[Machine], floor: Mapping[str, Any], tokens: int, p
     `floor` is what a ledger line said earlier (`Spend.to_json`): money that was spent stays spent, also when the
     engine's own notes of it are gone.
     """
-    priced = [(m, m.price_per_hour if m.price_per_hour is not None else price) for m in machines]
+    # SkyPilot says 0 where it has no price list (Slurm, Kubernetes): that is no price.
+    priced = [(m, m.price_per_hour or price or None) for m in machines]
     hours = math.fsum(m.hours for m in machines)
-    costs = [m.dollars if m.dollars is not None else None if p is None else m.hours * p for m, p in priced]
+    costs = [m.dollars or (None if p is None else m.hours * p) for m, p in priced]
     dollars = math.fsum(c for c in costs if c is not None) if any(c is not None for c in costs) else None
     if dollars is None and price is not None:
         dollars = 0.0
