@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from autoresearch.errors import BadInput, EnvironmentMissing
 from autoresearch.ledger.records import STATUSES, number
+from autoresearch.safetext import redact
 
 BLOCK = 1 << 18
 # A longer line is no record: it is read cut to this, so that reading needs no more memory than that.
@@ -41,7 +42,7 @@ def append(path: Path | str, record: Mapping[str, Any]) -> None:
     EnvironmentMissing when the disk is full or the file cannot be written.
     """
     path = Path(path)
-    line = encode(record)
+    line = encode(without_secrets(record) if isinstance(record, Mapping) else record)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = _open_locked(path)
@@ -53,6 +54,19 @@ def append(path: Path | str, record: Mapping[str, Any]) -> None:
         raise _cannot_write(path, exc) from None
     finally:
         os.close(handle)
+
+
+def without_secrets(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a record, with what looks like a credential taken out of its texts, however deep."""
+    return {str(key): _redacted(value) for key, value in record.items()}
+
+
+def _redacted(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {key: _redacted(inner) for key, inner in value.items()}
+    return [_redacted(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def encode(record: Mapping[str, Any]) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from autoresearch import workspace
-from autoresearch.errors import BadInput, EnvironmentMissing, Exit, NotYet
+from autoresearch.errors import BadInput, EnvironmentMissing, Exit, IntegrityFault, NotYet
 from autoresearch.safetext import one_line
 from autoresearch.session import review
 from autoresearch.session.budget import spend_fields
@@ -229,6 +229,7 @@ def _keep(
     session: Session, experiment: Experiment, candidate: workspace.Candidate, record: dict[str, Any], tip: str
 ) -> Decision:
     tree = workspace.onto(session.project, candidate, tip)
+    _only_named(session, candidate, tip, tree)
     commit = workspace.commit_winner(session.project, tree, tip, commit_message(session, record))
     # Before the ledger line, so that the same command works once the user has mended it.
     workspace.require_free(session.project, session.branch)
@@ -236,6 +237,19 @@ def _keep(
     session.append(record)
     workspace.advance(session.project, session.branch, commit, tip)
     return _close(session, experiment, record, Exit.DONE)
+
+
+def _only_named(session: Session, candidate: workspace.Candidate, tip: str, tree: str) -> None:
+    """Refuse to commit a file that the judged diff does not name."""
+    root, base = session.project.root, workspace.common_base(session.project, candidate, tip)
+    named = {change.path for change in workspace.changes_between(root, base, candidate.tree)}
+    stray = [c.path for c in workspace.changes_between(root, tip, tree) if c.path not in named]
+    if stray:
+        raise IntegrityFault(
+            f"the commit of {candidate.experiment} would change {one_line(stray[0], 120)}, not named in its diff",
+            fix="Measure it again on the best commit",
+            next=f"autoresearch ab {candidate.experiment}",
+        )
 
 
 def _finish(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import random
+import re
 import sys
 from typing import Any, Iterable, Mapping
 
@@ -18,12 +19,22 @@ TOOLCHAIN = (
     "NODE_EXTRA_CA_CERTS", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
 )  # fmt: skip
 _PAD_LIMIT = 4096
+_USER = re.compile(r"://[^/@\s]{1,500}@")
 
 
-def allowed(source: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, str]:
-    """The part of `source` that may be passed on: fixed names, LC_*, and the names in `extra`."""
-    names = set(ALLOWED) | set(TOOLCHAIN) | set(extra)
+def allowed(
+    source: Mapping[str, str], extra: Iterable[str] = (), *, credentials: bool = False
+) -> dict[str, str]:
+    """The part of `source` that may be passed on: fixed names, LC_*, and the names in `extra`.
+
+    A user and password in a proxy's or an index's address stay out without `credentials`: they are for the set-up,
+    which is the evaluator's, not for code of the candidate.
+    """
+    extra = set(extra)
+    names = set(ALLOWED) | set(TOOLCHAIN) | extra
     kept = {key: value for key, value in source.items() if key in names or key.startswith("LC_")}
+    if not credentials:
+        kept = {key: value if key in extra else _USER.sub("://", value) for key, value in kept.items()}
     kept["TERM"] = "dumb"
     kept.setdefault("PATH", os.defpath)
     return kept

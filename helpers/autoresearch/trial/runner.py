@@ -179,7 +179,7 @@ class Trial:
         return os.path.join(self.root, side.lower() + ".tar")
 
     def _run(self, side: str, command: str, timeout: float, *, building: bool) -> Finished:
-        env = environment.allowed(os.environ, self.spec.env_pass)
+        env = environment.allowed(os.environ, self.spec.env_pass, credentials=command == self.spec.deps)
         env.update(environment.layout(self.layout_rng))
         env["TMPDIR"] = self.stage.tmp
         env[signing.VARIABLE] = os.path.join(self.stage.tmp, signing.FILE)
