@@ -49,6 +49,10 @@ run_suite() { # SUITE
       SLURM_LAB_VENV=$(dirname "$(dirname "$AUTORESEARCH_SKY_PYTHON")") SLURM_LAB_UV=${SLURM_LAB_UV:-$venv/bin/uv} \
         SLURM_LAB=1 pytest tests/slurm --durations=0
       ;;
+    faults)
+      step "pytest tests/faults, all of it: about half an hour"
+      AUTORESEARCH_FAULTS=full pytest tests/faults -s --durations=10
+      ;;
     *)
       step "pytest tests/$suite"
       pytest "tests/$suite"

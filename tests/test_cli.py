@@ -94,8 +94,12 @@ def test_init_scaffolds_keeps_the_users_files_and_backs_up(autoresearch: Run, tm
 
     config = load_config(root)
     assert (config.name, config.goal, config.build) == ("my-project", 'say "hi" & <b>', "make -j2")
-    assert autoresearch(*arguments, cwd=root).returncode == Exit.USAGE
-    assert autoresearch(*arguments, "--force", cwd=root).returncode == 0
+    (root / "experiment.yaml").unlink()
+    again = json.loads(autoresearch(*arguments, cwd=root).stdout)
+    assert again["written"][0] == "experiment.yaml"  # as after a kill in the middle
+    other = (*arguments, "--metric", "ops")
+    assert autoresearch(*other, cwd=root).returncode == Exit.USAGE
+    assert autoresearch(*other, "--force", cwd=root).returncode == 0
     assert (root / "autoresearch.yaml.bak-1").exists()
 
 

@@ -194,7 +194,7 @@ def test_a_killed_guardian_ends_the_job(engine: LocalEngine) -> None:
     inner = runner(engine, job)
     os.kill(int(Path(f"/proc/{inner}/stat").read_text().rpartition(")")[2].split()[1]), signal.SIGKILL)
     state = wait(engine, [job])[job]
-    assert (state.state, state.detail) == ("failed", "ended by a signal")
+    assert (state.state, state.detail) == ("lost", "its runner was ended by a signal")
     assert eventually(lambda: processes_with(token) == [])
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from autoresearch.config import Config
 from autoresearch.errors import BadInput, IntegrityFault
+from autoresearch.files import sync_directory, sync_file
 from autoresearch.git import git
 from autoresearch.project import EVALUATOR_FILES, SESSION_DIRS, SESSION_FILES, Project
 from autoresearch.workspace import Change
@@ -134,7 +135,9 @@ def freeze(project: Project, manifest: Manifest) -> Path:
         for name in manifest.files:
             (fresh / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(project.root / name, fresh / name)
+            sync_file(fresh / name)
         fresh.rename(pin)
+        sync_directory(pin.parent)
     check_pin(project, manifest)
     return pin
 
@@ -151,7 +154,8 @@ def check_pin(project: Project, manifest: Manifest) -> None:
         if path.is_symlink() or not path.is_file() or _sha256(path) != digest:
             raise IntegrityFault(
                 f"the pinned copy of {name} is not what baseline froze",
-                fix=f"Delete {pin} and run autoresearch baseline: it pins the project's files again if they match",
+                fix="If nobody meant to change it, autoresearch doctor --repair puts it back from the "
+                "project's own file, if that is the frozen one",
             )
 
 

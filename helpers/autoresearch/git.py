@@ -11,7 +11,17 @@ from pathlib import Path
 from autoresearch.errors import AutoresearchError, BadInput, EnvironmentMissing, Exit
 from autoresearch.safetext import one_line
 
-_QUIET = ["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false"]
+_QUIET = [
+    "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false",
+    "-c", "submodule.recurse=false", "-c", "i18n.commitEncoding=UTF-8", "-c", "commit.gpgSign=false",
+    # The ledger names commits: after a power cut they must be there, too (from git 2.36 on).
+    "-c", "core.fsync=objects,reference", "-c", "core.filesRefLockTimeout=2000",
+]  # fmt: skip
+# For trees of our own: the bytes of the commit, whatever the user's checkout makes of them.
+EXACT = (
+    "-c", "core.autocrlf=false", "-c", "core.safecrlf=false", "-c", "core.sparseCheckout=false",
+    "-c", "index.sparse=false",
+)  # fmt: skip
 # Used only where the user has set no identity, so that an overnight run does not die for want of a name.
 _IDENTITY = {
     "GIT_AUTHOR_NAME": "autoresearch",
@@ -19,15 +29,14 @@ _IDENTITY = {
     "GIT_COMMITTER_NAME": "autoresearch",
     "GIT_COMMITTER_EMAIL": "autoresearch@localhost",
 }
-# Variables by which a caller (a git hook, say) would point our git at another repository.
-_FOREIGN = (
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_COMMON_DIR",
-    "GIT_PREFIX",
-)
+# Variables by which a caller (a git hook, say) would point our git at another repository, or change its answers.
+_FOREIGN = frozenset(
+    ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX",
+     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_QUARANTINE_PATH", "GIT_GRAFT_FILE",
+     "GIT_SHALLOW_FILE", "GIT_IMPLICIT_WORK_TREE", "GIT_INTERNAL_SUPER_PREFIX", "GIT_NO_REPLACE_OBJECTS",
+     "GIT_REPLACE_REF_BASE", "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS",
+     "GIT_ICASE_PATHSPECS", "GIT_EXTERNAL_DIFF", "GIT_DIFF_OPTS", "GIT_ATTR_SOURCE", "GIT_DEFAULT_HASH")
+)  # fmt: skip
 
 
 class GitError(AutoresearchError):
@@ -36,8 +45,9 @@ class GitError(AutoresearchError):
     code = Exit.ENVIRONMENT
 
     def __init__(self, args: Sequence[str], status: int, stderr: str) -> None:
-        said = one_line(stderr, 400) or f"exit status {status}"
-        super().__init__(f"git {' '.join(args[:2])} failed: {said}")
+        self.said = one_line(stderr, 400) or f"exit status {status}"
+        words = [word for word in args if word not in EXACT]
+        super().__init__(f"git {' '.join(words[:2])} failed: {self.said}")
 
 
 def run_git(
@@ -63,8 +73,8 @@ def run_git(
 
 
 def git(where: Path, *args: str, env: Mapping[str, str] | None = None, stdin: bytes | None = None) -> str:
-    """Like `run_git`, as stripped text."""
-    return run_git(where, args, env=env, stdin=stdin).decode("utf-8", "surrogateescape").strip()
+    """Like `run_git`, as text without its final newline (a path may end with a blank)."""
+    return run_git(where, args, env=env, stdin=stdin).decode("utf-8", "surrogateescape").removesuffix("\n")
 
 
 def toplevel(where: Path) -> Path:
@@ -72,15 +82,37 @@ def toplevel(where: Path) -> Path:
     try:
         return Path(git(where, "rev-parse", "--show-toplevel"))
     except GitError as exc:
-        if "dubious ownership" in exc.message:
+        if "dubious ownership" in exc.said or "safe.directory" in exc.said:
             raise EnvironmentMissing(
                 f"{where} belongs to another user, so git refuses it",
                 fix=f"If you trust it: git config --global --add safe.directory {where}",
+            ) from None
+        if "must be run in a work tree" in exc.said:
+            raise BadInput(
+                f"{where} is in a bare repository, which has no files to measure",
+                fix="Work in a checkout of it: git worktree add ../checkout, and start there",
             ) from None
         raise BadInput(
             f"{where} is not inside a git work tree",
             fix="autoresearch keeps winners as commits. Run git init && git add -A && git commit first",
         ) from None
+
+
+# What git writes into its directory while an operation waits for the user: (name, operation, how it ends).
+_IN_PROGRESS = (
+    ("rebase-merge", "a rebase", "git rebase --continue, or --abort"),
+    ("rebase-apply", "a rebase or git am", "git rebase --continue, or --abort"),
+    ("MERGE_HEAD", "a merge", "git merge --continue, or --abort"),
+    ("CHERRY_PICK_HEAD", "a cherry-pick", "git cherry-pick --continue, or --abort"),
+    ("REVERT_HEAD", "a revert", "git revert --continue, or --abort"),
+    ("BISECT_LOG", "a bisect", "git bisect reset"),
+)
+
+
+def in_progress(where: Path) -> tuple[str, str] | None:
+    """The operation that the user is in the middle of, and the command that ends it."""
+    own = Path(git(where, "rev-parse", "--absolute-git-dir"))
+    return next(((name, end) for file, name, end in _IN_PROGRESS if (own / file).exists()), None)
 
 
 def resolve(where: Path, rev: str) -> str | None:

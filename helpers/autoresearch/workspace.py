@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoresearch import notices
 from autoresearch.errors import BadInput, IntegrityFault
-from autoresearch.git import GitError, git, identity, resolve, run_git, toplevel
+from autoresearch.files import remove, scratch
+from autoresearch.git import EXACT, GitError, git, identity, resolve, run_git, toplevel
 from autoresearch.project import Project
 
 EXPERIMENT_REFS = "refs/autoresearch/exp"
+NEXT_REF = "refs/autoresearch/next"
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,9 @@ class Conflict(Exception):
 
 
 @contextlib.contextmanager
-def _private_index(seed: Path | None = None) -> Iterator[dict[str, str]]:
-    with tempfile.TemporaryDirectory(prefix="autoresearch-index-") as where:
-        index = Path(where) / "index"
+def private_index(project: Project, seed: Path | None = None) -> Iterator[dict[str, str]]:
+    with scratch(project.state, "index-") as where:
+        index = where / "index"
         if seed is not None and seed.exists():
             # A copy keeps git's file stamps, so that only changed files are hashed again. Its own time stamp must
             # stay too: by it git knows which entries are too young to be trusted ("racy git").
@@ -85,19 +88,39 @@ def checked_out_at(project: Project, branch: str) -> Path | None:
     return None
 
 
+def admin_directories(project: Project, below: Path | None = None) -> list[Path]:
+    """What git keeps of each linked worktree (of those in `below`), also of those that are gone."""
+    common = Path(git(project.root, "rev-parse", "--path-format=absolute", "--git-common-dir"))
+    found = sorted((common / "worktrees").glob("*"))
+    if below is None:
+        return found
+    home = os.path.realpath(below)
+    return [a for a in found if (place := place_of(a)) is not None and os.path.realpath(place.parent) == home]
+
+
+def place_of(admin: Path) -> Path | None:
+    """The work tree that a directory of `.git/worktrees` speaks of."""
+    try:
+        text = (admin / "gitdir").read_bytes().decode("utf-8", "surrogateescape")
+    except OSError:
+        return None
+    return (admin / text.removesuffix("\n")).parent
+
+
 def open_worktree(project: Project, experiment: str, commit: str) -> Path:
     """Create the isolated copy of an experiment at `commit`; its project directory is returned."""
     where = project.worktree(experiment)
-    if where.exists():
+    if os.path.lexists(where):
         raise BadInput(
             f"{experiment} already has a worktree", fix="Choose another id", next="autoresearch status"
         )
     where.parent.mkdir(parents=True, exist_ok=True)
+    forget_worktree(project, experiment)
     try:
-        git(project.root, "worktree", "prune")
-        git(project.root, "worktree", "add", "--quiet", "--detach", str(where), commit)
+        git(project.root, *EXACT, "worktree", "add", "--quiet", "--detach", str(where), commit)
     except GitError as exc:
-        raise BadInput(f"cannot open a worktree for {experiment}: {exc}") from None
+        close_worktree(project, experiment)
+        raise BadInput(f"cannot open a worktree for {experiment}: {exc.said}") from None
     return where / prefix(project)
 
 
@@ -106,8 +129,22 @@ def close_worktree(project: Project, experiment: str) -> None:
     where = project.worktree(experiment)
     with contextlib.suppress(GitError):
         git(project.root, "worktree", "remove", "--force", "--force", str(where))
-    shutil.rmtree(where, ignore_errors=True)
-    git(project.root, "worktree", "prune")
+    remove(where)
+    forget_worktree(project, experiment)
+
+
+def forget_worktree(project: Project, experiment: str) -> bool:
+    """Remove what git remembers of an experiment's copy that is gone. Not `git worktree prune`, which would take
+    the index of a user's own worktree with it if its disk is not mounted now."""
+    where = project.worktree(experiment)
+    found = False
+    for admin in admin_directories(project):
+        place = place_of(admin)
+        ours = place is not None and os.path.realpath(place) == os.path.realpath(where)
+        if ours and not (where / ".git").exists():
+            remove(admin)
+            found = True
+    return found
 
 
 def changes_between(where: Path, old: str, new: str) -> tuple[Change, ...]:
@@ -139,16 +176,16 @@ def snapshot(project: Project, experiment: str, parent: str, overlaid: dict[str,
     if not (where / ".git").exists():
         raise BadInput(f"{experiment} has no worktree", next=f"autoresearch new {experiment}")
     own_index = Path(git(where, "rev-parse", "--git-path", "index"))
-    with _private_index(own_index if own_index.is_absolute() else where / own_index) as env:
+    with private_index(project, own_index if own_index.is_absolute() else where / own_index) as env:
         try:
-            git(where, "add", "--all", "--", ".", env=env)
+            git(where, *EXACT, "add", "--all", "--", ".", env=env)
         except GitError as exc:
-            raise BadInput(f"cannot read the files of {experiment}: {exc}") from None
+            raise BadInput(f"cannot read the files of {experiment}: {exc.said}") from None
         ours = [p for p, digest in overlaid.items() if _sha256(where / p) == digest]
         _restore_paths(where, parent, ours, env)
         tree = git(where, "write-tree", env=env)
     commit = _commit(project, tree, parent, f"autoresearch candidate {experiment}")
-    git(project.root, "update-ref", f"{EXPERIMENT_REFS}/{experiment}", commit)
+    move_ref(project, f"{EXPERIMENT_REFS}/{experiment}", commit)
     patch = diff(where, parent, tree)
     added, removed = _line_counts(where, parent, tree)
     return Candidate(
@@ -205,7 +242,7 @@ def onto(project: Project, candidate: Candidate, tip: str) -> str:
     if base == tip:
         return candidate.tree
     patch = diff(project.root, base, candidate.tree)
-    with _private_index() as env:
+    with private_index(project) as env:
         git(project.root, "read-tree", tip, env=env)
         if patch:
             try:
@@ -221,14 +258,17 @@ def onto(project: Project, candidate: Candidate, tip: str) -> str:
 def export(project: Project, tree: str, to: Path) -> None:
     """Write a tree's files below `to`. Not `git archive`, which obeys export-ignore and export-subst."""
     to.mkdir(parents=True, exist_ok=True)
-    with _private_index() as env:
-        git(project.root, "read-tree", tree, env=env)
-        git(toplevel(project.root), "checkout-index", "--all", "--force", f"--prefix={to}/", env=env)
+    with private_index(project) as env:
+        git(project.root, *EXACT, "read-tree", tree, env=env)
+        git(toplevel(project.root), *EXACT, "checkout-index", "--all", "--force", f"--prefix={to}/", env=env)
 
 
 def commit_winner(project: Project, tree: str, tip: str, message: str) -> str:
-    """Make the commit object of a winner on top of `tip`. The branch moves with `advance`."""
-    return _commit(project, tree, tip, message)
+    """Make the commit object of a winner on top of `tip`. The branch moves with `advance`; until then a ref of its
+    own keeps it from `git gc`."""
+    commit = _commit(project, tree, tip, message)
+    move_ref(project, NEXT_REF, commit)
+    return commit
 
 
 def require_free(project: Project, branch: str) -> None:
@@ -245,9 +285,48 @@ def advance(project: Project, branch: str, new: str, old: str) -> None:
     """Move the session branch from `old` to `new`; refused if it is checked out or was moved by somebody else."""
     require_free(project, branch)
     try:
-        git(project.root, "update-ref", f"refs/heads/{branch}", new, old)
+        move_ref(project, f"refs/heads/{branch}", new, old)
     except GitError as exc:
+        if ".lock" in exc.said:
+            raise
         raise IntegrityFault(f"branch {branch} was moved by somebody else: {exc}") from None
+
+
+def move_ref(project: Project, ref: str, new: str, old: str | None = None) -> None:
+    """Set a ref of ours, under the session's lock. A lock file that a killed git left beside it does not stop us."""
+    try:
+        git(project.root, "update-ref", ref, new, *([] if old is None else [old]))
+    except GitError as exc:
+        common = Path(git(project.root, "rev-parse", "--path-format=absolute", "--git-common-dir"))
+        lock = common / f"{ref}.lock"
+        if ".lock" not in exc.said or not lock.exists():
+            raise
+        # git has waited two seconds for it, and only one command at a time moves this ref.
+        lock.unlink(missing_ok=True)
+        notices.say(f"removed {lock.name} of {ref}, which a killed git had left")
+        git(project.root, "update-ref", ref, new, *([] if old is None else [old]))
+
+
+def check_branch(project: Project, branch: str) -> None:
+    """Refuse a name that git cannot give a branch, or that another branch is in the way of."""
+    try:
+        git(project.root, "check-ref-format", f"refs/heads/{branch}")
+    except GitError:
+        raise BadInput(
+            f"git allows no branch {branch}", fix="Choose another name in autoresearch.yaml"
+        ) from None
+    taken = git(project.root, "for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads").split("\n")
+    for other in taken:
+        if other != branch and (f"{branch}/".startswith(f"{other}/") or f"{other}/".startswith(f"{branch}/")):
+            raise BadInput(
+                f"branch {other} is in the way of {branch}: git allows one of the two",
+                fix=f"Rename it (git branch -m {other} old-{other}), or choose another name in autoresearch.yaml",
+            )
+        if other != branch and other.casefold() == branch.casefold():
+            raise BadInput(
+                f"branch {other} and {branch} differ in upper and lower case only, which some disks cannot hold",
+                fix="Choose another name in autoresearch.yaml",
+            )
 
 
 def create_branch(project: Project, branch: str, commit: str) -> None:
@@ -256,4 +335,4 @@ def create_branch(project: Project, branch: str, commit: str) -> None:
         raise BadInput(
             f"branch {branch} already exists", fix="Choose another name in autoresearch.yaml, or delete it"
         )
-    git(project.root, "update-ref", f"refs/heads/{branch}", commit, "0" * 40)
+    move_ref(project, f"refs/heads/{branch}", commit, "")

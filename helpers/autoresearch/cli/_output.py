@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from autoresearch import notices
 from autoresearch.errors import AutoresearchError
 from autoresearch.safetext import one_line
 
@@ -25,8 +26,20 @@ def to_json(data: Mapping[str, Any]) -> str:
 
 
 def emit(data: Mapping[str, Any], human: str, *, as_json: bool) -> None:
-    """Print `data` as JSON or `human` as text."""
-    click.echo(to_json(data) if as_json else human)
+    """Print `data` as JSON or `human` as text, and what was made up for unasked."""
+    told = _with_notices(data)
+    click.echo(to_json(told) if as_json else human)
+
+
+def _with_notices(data: Mapping[str, Any], limit: int = 2040) -> dict[str, Any]:
+    """`data` with a list "recovered" of what a killed command had left, as far as it fits; all of it on stderr."""
+    said = [one_line(text, 300) for text in notices.drain()]
+    for text in said:
+        say(f"recovered: {text}")
+    shown = [one_line(text, 120) for text in said]
+    while shown and len(to_json({**data, "recovered": shown})) >= limit:
+        shown.pop()
+    return {**data, "recovered": shown} if shown else dict(data)
 
 
 def hooked(data: Mapping[str, Any], said: str) -> dict[str, Any]:
@@ -64,5 +77,7 @@ def report_error(exc: AutoresearchError, *, as_json: bool) -> int:
         click.echo(f"next: {one_line(exc.next, 200)}", err=True)
     if as_json:
         error = {"error": one_line(exc.message, 400), "fix": one_line(exc.fix, 300), "exit": int(exc.code)}
-        click.echo(to_json({**error, "next": exc.next}))
+        click.echo(to_json(_with_notices({**error, "next": exc.next})))
+    else:
+        _with_notices({})
     return int(exc.code)

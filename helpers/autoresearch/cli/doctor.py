@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from autoresearch.cli._fit import fit
 from autoresearch.cli._output import emit, is_terminal, json_option, say
 from autoresearch.errors import Exit
 from autoresearch.safetext import one_line
+
+if TYPE_CHECKING:
+    from autoresearch.project import Project
 
 _MARK = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 _COLOUR = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -17,17 +22,22 @@ _COLOUR = {"ok": "green", "warn": "yellow", "fail": "red"}
     epilog="Exit codes: 0 ready (perhaps with warnings), 2 wrong use, 3 something is missing or broken."
 )
 @click.option("--no-run", is_flag=True, help="Do not build, check and run the benchmark twice.")
+@click.option(
+    "--repair", is_flag=True, help="Mend what crashes have left, and say what was done; nothing else."
+)
 @json_option
 @click.pass_context
-def command(ctx: click.Context, no_run: bool, as_json: bool) -> None:
+def command(ctx: click.Context, no_run: bool, repair: bool, as_json: bool) -> None:
     """Check the machine, the project and the benchmark.
 
     Builds the last commit in a throw-away copy, runs the benchmark twice and the checks once, compares the
-    numbers with the clock, and says how to mend what is missing. Changes nothing.
+    numbers with the clock, and says how to mend what is missing. Changes nothing. With --repair it clears away what
+    crashes have left (copies, refs, locks, processes, unfinished files): ours only, never your work.
 
     \b
     Example:
       autoresearch doctor
+      autoresearch doctor --repair
     """
     from autoresearch.config import load_config
     from autoresearch.files import ensure_directory
@@ -38,6 +48,8 @@ def command(ctx: click.Context, no_run: bool, as_json: bool) -> None:
     root = find_root()
     project = Project(root)
     config = load_config(root)
+    if repair:
+        ctx.exit(_repair(project, as_json))
     ensure_directory(project.state)
     show = not as_json and is_terminal()
     findings = list(
@@ -62,3 +74,25 @@ def command(ctx: click.Context, no_run: bool, as_json: bool) -> None:
     }
     emit(fit(data, "findings"), "\n".join(lines), as_json=as_json)
     ctx.exit(int(Exit.ENVIRONMENT) if failed else 0)
+
+
+def _repair(project: Project, as_json: bool) -> int:
+    from autoresearch.session.repair import mend_all
+
+    done, left = mend_all(project)
+    failed = [trouble for trouble in left if trouble.mend is not None]
+    lines = [f"mended  {t.what}: {one_line(t.found, 300)}" for t in done]
+    for trouble in left:
+        lines.append(f"left    {trouble.what}: {one_line(trouble.found, 300)}")
+        lines += [f"        {one_line(trouble.hint, 200)}"] if trouble.hint else []
+    if not lines:
+        lines.append("nothing to mend")
+    data = {
+        "repaired": [{"what": t.what, "found": one_line(t.found, 160)} for t in done],
+        "left": [
+            {"what": t.what, "found": one_line(t.found, 160), "fix": one_line(t.hint, 160)} for t in left
+        ],
+        "next": "autoresearch status",
+    }
+    emit(fit(data, "left", "repaired"), "\n".join([*lines, "next: autoresearch status"]), as_json=as_json)
+    return int(Exit.ENVIRONMENT) if failed else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import click
 from autoresearch.cli._output import emit, json_option
 from autoresearch.config import CONFIG_NAME, parse_config, with_max_experiments
 from autoresearch.errors import BadInput
+from autoresearch.files import ensure_directory, sweep, write_atomic
 from autoresearch.project import Project
 from autoresearch.resources import shipped
 
@@ -130,7 +132,7 @@ def command(
     )
     history = _take_history(begun) if begun else {}
     written += render(root)
-    lines = [f"wrote {', '.join(written)}"]
+    lines = [f"wrote {', '.join(written) or 'nothing: all is here'}"]
     if left:
         lines.append(f"left as they are: {', '.join(left)}")
     lines += [f"{key}: {value}" for key, value in history.items()]
@@ -224,16 +226,20 @@ def write_session(
     if most is not None:
         filled = with_max_experiments(filled, most)
     parse_config(filled)
-    written = [_write_config(root, filled, force=force, continued=continued)]
+    written = []
+    _make_way(root, filled, force=force, continued=continued)
+    ensure_directory(root / ".autoresearch")
+    sweep(root / ".autoresearch")
     wanted = {target: (shipped(template).read_bytes(), run) for template, target, run in _FILES}
     wanted |= {target: (text.encode(), target.endswith(".sh")) for target, text in drafts.items()}
     for target, (content, executable) in wanted.items():
         path = root / target
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-            path.chmod(0o755 if executable else 0o644)
+        if not os.path.lexists(path):
+            write_atomic(path, content, mode=0o755 if executable else 0o644)
             written.append(target)
+    # Last: where it is, the session is there; the same command again finishes what a killed one left out.
+    if write_atomic(root / CONFIG_NAME, filled.encode()):
+        written.insert(0, CONFIG_NAME)
     return written, [target for target in wanted if target not in written]
 
 
@@ -269,7 +275,8 @@ def _follow(after: str, name: str | None, goal: str | None, most: int | None, *,
         text = follow(session, after, name, goal)
         if most is not None:
             text = with_max_experiments(text, most)
-        _write_config(session.project.root, text, force=True, continued=False)
+        _make_way(session.project.root, text, force=True, continued=False)
+        write_atomic(session.project.root / CONFIG_NAME, text.encode())
         unproven = bool(session.kept) and session.unaudited > 0
     made = parse_config(text).name
     follow_up = "autoresearch baseline --timeout 25"
@@ -341,13 +348,14 @@ def _render_config(**values: object) -> str:
     )
 
 
-def _write_config(root: Path, text: str, *, force: bool, continued: bool) -> str:
-    refuse_a_second(root, force=force, continued=continued)
+def _make_way(root: Path, text: str, *, force: bool, continued: bool) -> None:
+    """Refuse where a session is, or with `force` keep its config as a backup. The same config is no refusal."""
     path = root / CONFIG_NAME
+    if path.exists() and path.read_bytes() == text.encode() and not Project(root).ledger.exists():
+        return
+    refuse_a_second(root, force=force, continued=continued)
     if path.exists():
         number = 1
         while (backup := path.with_name(f"{CONFIG_NAME}.bak-{number}")).exists():
             number += 1
         path.rename(backup)
-    path.write_text(text, encoding="utf-8")
-    return CONFIG_NAME

@@ -105,3 +105,18 @@ class Engine(Protocol):
         self, key: str, task: Task, *, workdir: Path, envs: Mapping[str, str], timeout: float
     ) -> None:
         """Take a noise trial of the unchanged base, which every new machine runs before it measures anything else."""
+
+
+def has_unfinished(state: Path, known: set[str]) -> bool:
+    """Whether a local job directory below `state` has no end and is not `known`. A cheap look: no engine is made."""
+    try:
+        found = [job for job in (state / "jobs").iterdir() if job.name not in known]
+    except FileNotFoundError:
+        return False
+    return any(not (job / "exit.json").exists() for job in found)
+
+
+def drop_unknown(engine: Engine, known: set[str]) -> list[str]:
+    """End and remove unfinished jobs that nobody has recorded, where the engine can tell; their names."""
+    drop = getattr(engine, "drop_unknown", None)
+    return list(drop(known)) if drop is not None else []

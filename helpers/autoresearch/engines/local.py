@@ -34,11 +34,11 @@ from autoresearch.engines.jobdir import (
     write_private,
 )
 from autoresearch.engines.plan import CpuPlan, plan_cpus
-from autoresearch.engines.supervisor import JOB, write_json
+from autoresearch.engines.supervisor import JOB, drop_trees, write_json
 from autoresearch.engines.task import Task
 from autoresearch.errors import BadInput, EnvironmentMissing
 from autoresearch.safetext import one_line, tail
-from autoresearch.trial import environment, processes
+from autoresearch.trial import environment, processes, stage
 from autoresearch.trial.slots import SLOT_DIR
 
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
@@ -171,6 +171,23 @@ class LocalEngine:
     ) -> None:
         """Not needed here."""
 
+    def drop_unknown(self, known: set[str]) -> list[str]:
+        """End unfinished jobs that are not `known` and remove their directories; returns their names.
+
+        Only while nobody can submit: a job is known to its submitter alone until that has written it down.
+        """
+        dropped = []
+        for jobdir in sorted(self._jobs().glob("*")):
+            if jobdir.name in known or not jobdir.is_dir() or (jobdir / "exit.json").exists():
+                continue
+            if (jobdir / "job.json").exists():
+                self.cancel(jobdir.name)
+            elif not is_free(jobdir / "lock"):
+                continue
+            stage.remove(str(jobdir))
+            dropped.append(jobdir.name)
+        return dropped
+
     # --- logs
 
     def log_path(self, job: str) -> Path:
@@ -292,7 +309,9 @@ class LocalEngine:
         jobdir = self._directory(job)
         if (jobdir / "swept").exists():
             return 0
-        killed = processes.kill_marked(f"{JOB}={(read_json(jobdir / 'job.json') or {}).get('marker')}")
+        job_file = read_json(jobdir / "job.json") or {}
+        killed = processes.kill_marked(f"{JOB}={job_file.get('marker')}")
+        drop_trees(jobdir, job_file)
         (jobdir / "swept").touch()
         return killed
 

@@ -41,7 +41,10 @@ class _Ended(Exception):
 def write_json(path: Path, data: dict[str, Any]) -> None:
     """Write a file as a whole or not at all."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(data), encoding="utf-8")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(data))
+        file.flush()
+        os.fsync(file.fileno())
     part.replace(path)
 
 
@@ -72,12 +75,17 @@ def _guard(inner: int, jobdir: Path, job: dict[str, Any]) -> int:
         if pid == inner:
             break
     processes.end_tree(inner, f"{JOB}={job['marker']}", set())
+    drop_trees(jobdir, job)
+    return 0
+
+
+def drop_trees(jobdir: Path, job: dict[str, Any]) -> None:
+    """Logs stay; trees and scratch files can be made again from the bundle, and would fill a disk overnight."""
     from autoresearch.trial import stage
 
-    # Logs stay; trees and scratch files can be made again from the bundle, and would fill a disk overnight.
-    for name in ("trial", "scratch", *(["workdir"] if job["drop_workdir"] else [])):
-        stage.remove(str(jobdir / name))
-    return 0
+    for name in ("trial", "scratch", *(["workdir"] if job.get("drop_workdir") else [])):
+        if (jobdir / name).exists():
+            stage.remove(str(jobdir / name))
 
 
 def _supervise(jobdir: Path, job: dict[str, Any]) -> None:
@@ -95,17 +103,25 @@ def _supervise(jobdir: Path, job: dict[str, Any]) -> None:
         state, code, detail = end.state, end.exit_code, end.detail
     except Stop:
         cancelled = (jobdir / "cancel").exists()
-        state = "cancelled" if cancelled else "failed"
-        detail = "cancelled" if cancelled else "ended by a signal"
+        # A shutdown or a killed guardian says nothing about the candidate.
+        state = "cancelled" if cancelled else "lost"
+        detail = "cancelled" if cancelled else "its runner was ended by a signal"
     except OSError as exc:
         detail = f"cannot run the job: {exc}"
     # A second signal may not spoil the record.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _flush(jobdir / "log.txt")
     now = time.time()
     write_json(
         jobdir / "exit.json",
         {"state": state, "exit": code, "detail": detail, "ended": now, "seconds": round(now - begun, 3)},
     )
+
+
+def _flush(log: Path) -> None:
+    """The log is on the disk before the job says that it has ended: a power cut never makes it a shorter one."""
+    with contextlib.suppress(FileNotFoundError), log.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _run(jobdir: Path, job: dict[str, Any], log: IO[bytes]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from autoresearch.errors import BadInput, EnvironmentMissing
+from autoresearch.files import sync_directory
 from autoresearch.ledger.records import STATUSES, number
 from autoresearch.safetext import redact
 
@@ -50,6 +51,31 @@ def append(path: Path | str, record: Mapping[str, Any]) -> None:
         raise _cannot_write(path, exc) from None
     try:
         _append_locked(handle, line)
+    except OSError as exc:
+        raise _cannot_write(path, exc) from None
+    finally:
+        os.close(handle)
+
+
+def end_torn_line(path: Path | str) -> bool:
+    """End a last line that a killed writer left without its newline; True when no record can be read from it.
+
+    Nothing of it is removed. A file that cannot be written is left as it is: reading passes over a torn line too.
+    """
+    path = Path(path)
+    try:
+        handle = _open_locked(path)
+    except OSError:
+        return False
+    try:
+        size = os.fstat(handle).st_size
+        if not size or os.pread(handle, 1, size - 1) == b"\n":
+            return False
+        begin = max(0, size - LINE_LIMIT)
+        last = os.pread(handle, size - begin, begin).rpartition(b"\n")[2]
+        os.write(handle, b"\n")
+        os.fsync(handle)
+        return not any(line.record is not None and line.problem is None for line in read_odd(1, last))
     except OSError as exc:
         raise _cannot_write(path, exc) from None
     finally:
@@ -229,7 +255,7 @@ def _open_locked(path: Path) -> int:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             if not existed:
-                _sync_directory(path.parent)
+                sync_directory(path.parent)
             if os.path.samestat(os.fstat(handle), path.stat()):
                 return handle
         except FileNotFoundError:
@@ -252,18 +278,6 @@ def _append_locked(handle: int, line: bytes) -> None:
     except OSError:
         os.ftruncate(handle, size)
         raise
-
-
-def _sync_directory(path: Path) -> None:
-    """Without this a crash of the machine may forget the name of a new file."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError as exc:
-        if exc.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems that cannot sync a directory
-            raise
-    finally:
-        os.close(handle)
 
 
 def _cannot_write(path: Path, exc: OSError) -> EnvironmentMissing:

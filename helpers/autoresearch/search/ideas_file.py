@@ -220,8 +220,9 @@ def _writing(path: Path, empty: str = "") -> Iterator[tuple[Document, Callable[[
         if document.text == before:
             return
         numbers = [int(i.id[1:]) for i in document.ideas() if i.id[:1] == "i" and i.id[1:].isdecimal()]
+        # The number after the file: killed in between, the ids in the file are the floor.
+        write_atomic(path, (bom + document.text).encode("utf-8", "surrogateescape"))
         handle.seek(0)
         handle.truncate()
         handle.write(f"{max([floor, *numbers])}\n")
         handle.flush()
-        write_atomic(path, (bom + document.text).encode("utf-8", "surrogateescape"))

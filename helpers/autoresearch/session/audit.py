@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import secrets
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 from autoresearch import evaluator, workspace
 from autoresearch.errors import BadInput, EnvironmentMissing, IntegrityFault, NotYet
+from autoresearch.files import scratch
 from autoresearch.git import git
 from autoresearch.safetext import one_line
 from autoresearch.session import claims
@@ -166,18 +166,15 @@ def _submit(
         spec |= {"benchmark": f"bash {HELDOUT}", "checks": None, "metric": metric}
     evaluator.check_pin(project, frozen)
     pin, prefix = evaluator.pin_dir(project, frozen), workspace.prefix(project)
-    scratch = Path(tempfile.mkdtemp(prefix="bundle-", dir=project.state))
-    try:
+    with scratch(project.state, "bundle-") as where:
         places = {}
         for side, tree in (("a", part.base), ("b", part.candidate)):
-            places[side] = scratch / side
+            places[side] = where / side
             workspace.export(project, tree, places[side])
             evaluator.overlay(pin, frozen, places[side], prefix)
             if heldout:
                 _place_heldout(project.root / HELDOUT, places[side] / prefix / HELDOUT)
         return hand_over(session, project, spec, places)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _place_heldout(source: Path, to: Path) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from autoresearch import evaluator, workspace
 from autoresearch.errors import BadInput, EnvironmentMissing
-from autoresearch.git import resolve
+from autoresearch.files import write_atomic
+from autoresearch.git import in_progress, resolve
 from autoresearch.safetext import one_line, tail
 from autoresearch.session.budget import spend_fields
 from autoresearch.session.dispatch import engine_of, submit_noise
@@ -32,6 +33,8 @@ def start(session: Session, *, new_segment: bool = False) -> Pending:
     now = pending(session)
     if now is not None and (now.commit, now.digest) == (commit, manifest.digest):
         return now
+    if session.header is None:
+        _refuse_in_between(session)
     if now is not None:
         engine_of(session).cancel(now.job)
     branch = resolve(session.project.root, f"refs/heads/{session.branch}")
@@ -44,8 +47,21 @@ def start(session: Session, *, new_segment: bool = False) -> Pending:
     bare = Session(session.project, session.config)
     job = submit_noise(bare, manifest, commit)
     made = Pending(job, commit, manifest.digest, session.header is not None)
-    pending_path(session).write_text(json.dumps(made.__dict__), encoding="utf-8")
+    write_atomic(pending_path(session), json.dumps(made.__dict__).encode())
     return made
+
+
+def _refuse_in_between(session: Session) -> None:
+    """Refuse what could only be found out after measuring: no honest start, or no room for the session's branch."""
+    root, branch = session.project.root, session.branch
+    busy = in_progress(root)
+    if busy is not None:
+        raise BadInput(
+            f"{busy[0]} is in progress, so the last commit is no start for a session",
+            fix=f"End it ({busy[1]}), then repeat",
+            next="autoresearch baseline --timeout 25",
+        )
+    workspace.check_branch(session.project, branch)
 
 
 def finish(session: Session, now: Pending) -> Record:
@@ -100,13 +116,21 @@ def finish(session: Session, now: Pending) -> Record:
     if session.header is None and resolve(session.project.root, f"refs/heads/{session.branch}") is None:
         workspace.create_branch(session.project, session.branch, now.commit)
     header = _header(session, manifest, now.commit)
+    # The header of a command that was killed before its run line: one is enough.
+    half_done = session.header if session.baseline is None else None
+    new_header = half_done is None or _plain(half_done) != _plain(header)
     run = _run_line(session, now, outcome, report.to_json(), header)
-    session.append(header)
+    if new_header:
+        session.append(header)
+        open_segment(session, header)
     session.append(run)
     pending_path(session).unlink(missing_ok=True)
-    open_segment(session, header)
     count_run(session, run)
     return run
+
+
+def _plain(header: Record) -> Record:
+    return {key: value for key, value in header.items() if key != "timestamp"}
 
 
 def _last_words(outcome: Outcome, result: Any) -> str:

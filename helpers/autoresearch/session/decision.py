@@ -8,8 +8,9 @@ from typing import Any
 
 from autoresearch import workspace
 from autoresearch.errors import BadInput, EnvironmentMissing, Exit, IntegrityFault, NotYet
+from autoresearch.files import write_atomic
 from autoresearch.safetext import one_line
-from autoresearch.session import review
+from autoresearch.session import idea_marks, review
 from autoresearch.session.budget import spend_fields
 from autoresearch.session.dispatch import describe_candidate, refusals, rule_of
 from autoresearch.session.opening import verify_evaluator
@@ -261,8 +262,7 @@ def _finish(
 ) -> Decision:
     """Write a line that is no keep; the diff stays in git's experiment ref and as a patch."""
     patch = session.project.patches / f"{experiment.id}.patch"
-    patch.parent.mkdir(parents=True, exist_ok=True)
-    patch.write_bytes(workspace.diff(session.project.root, candidate.parent, candidate.tree))
+    write_atomic(patch, workspace.diff(session.project.root, candidate.parent, candidate.tree))
     record["patch"] = str(patch.relative_to(session.project.root))
     session.append(record)
     return _close(session, experiment, record, code)
@@ -271,17 +271,7 @@ def _finish(
 def _close(session: Session, experiment: Experiment, record: dict[str, Any], code: Exit) -> Decision:
     count_run(session, record)
     workspace.close_worktree(session.project, experiment.id)
-    if experiment.idea:
-        from autoresearch.search.ideas_file import mark
-
-        effect = (record.get("verdict") or {}).get("effect_pct")
-        mark(
-            session.project.ideas,
-            experiment.idea,
-            record["status"],
-            measured_pct=None if effect is None else round(effect, 1),
-            note=experiment.id,
-        )
+    idea_marks.follow(session, record)
     return Decision(record, code, "autoresearch status")
 
 

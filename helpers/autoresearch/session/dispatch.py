@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from autoresearch import evaluator, workspace
 from autoresearch.errors import IntegrityFault, NotYet
+from autoresearch.files import scratch
 from autoresearch.git import git
 from autoresearch.project import Project
 from autoresearch.resources import shipped
@@ -277,16 +276,13 @@ def _placed(
     """The trees as directories with the pinned evaluator over them, gone afterwards."""
     evaluator.check_pin(project, frozen)
     pin, prefix = evaluator.pin_dir(project, frozen), workspace.prefix(project)
-    scratch = Path(tempfile.mkdtemp(prefix="bundle-", dir=project.state))
-    try:
+    with scratch(project.state, "bundle-") as where:
         places = {}
         for side, tree in trees.items():
-            places[side] = scratch / side
+            places[side] = where / side
             workspace.export(project, tree, places[side])
             evaluator.overlay(pin, frozen, places[side], prefix)
         yield places
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _place_yardstick(session: Session, frozen: evaluator.Manifest) -> None:

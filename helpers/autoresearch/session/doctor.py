@@ -44,7 +44,7 @@ def examine(
 ) -> Iterator[Finding]:
     """All findings, cheapest first; the benchmark is run twice only when nothing before has failed."""
     failed = False
-    for check in (_machine, _repository, _evaluator, _task):
+    for check in (_machine, _repository, _evaluator, _task, _left):
         progress(check.__name__.strip("_"))
         for finding in check(project, config):
             failed = failed or finding.level == "fail"
@@ -182,6 +182,21 @@ def _task(project: Project, config: Config) -> Iterator[Finding]:
         yield Finding("fail", "experiment.yaml", exc.message, exc.fix)
     else:
         yield Finding("ok", "experiment.yaml", "valid")
+
+
+def _left(project: Project, config: Config) -> Iterator[Finding]:
+    """What crashes have left."""
+    from autoresearch.session.repair import look
+
+    try:
+        toplevel(project.root)
+        found = look(project)
+    except AutoresearchError as exc:
+        yield Finding("warn", "leftovers", exc.message, exc.fix)
+        return
+    for trouble in found:
+        fix = "autoresearch doctor --repair" if trouble.mend is not None else trouble.hint
+        yield Finding("warn", trouble.what, trouble.found, fix)
 
 
 def _benchmark(project: Project, config: Config) -> Iterator[Finding]:

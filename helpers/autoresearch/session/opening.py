@@ -11,6 +11,7 @@ from autoresearch.git import resolve
 from autoresearch.safetext import one_line
 from autoresearch.search.holding import agent
 from autoresearch.search.ideas import Idea
+from autoresearch.session import idea_marks
 from autoresearch.session.limits import refuse_if_full, refuse_if_stopped
 from autoresearch.session.naming import check_experiment, free_number
 from autoresearch.session.recover import tip_of
@@ -46,6 +47,12 @@ def open_experiment(
     frozen = verify_evaluator(session)
     if name in session.experiments:
         raise BadInput(f"{name} exists already", fix="Choose another id", next="autoresearch status")
+    twin = next((known for known in session.experiments if known.casefold() == name.casefold()), None)
+    if twin is not None:
+        raise BadInput(
+            f"{name} and {twin} differ in upper and lower case only, which some disks cannot hold",
+            fix="Choose another id",
+        )
     commit = _parent_commit(session, parent)
     taken = _take(session, idea, name, who)
     try:
@@ -74,6 +81,7 @@ def open_experiment(
         workspace.close_worktree(session.project, name)
         _give_back(session, taken)
         raise
+    idea_marks.opened(session)
     session.experiments[name] = Experiment(name, record)
     return session.experiments[name], where
 
@@ -98,6 +106,7 @@ def _take(session: Session, idea: str | None, name: str, who: str) -> Idea | Non
     from autoresearch.search.ideas_file import take
 
     running = {e.id for e in session.experiments.values() if e.result is None}
+    idea_marks.opening(session, idea, name)
     return take(session.project.ideas, idea, name, who=who, running=running)
 
 
@@ -106,3 +115,4 @@ def _give_back(session: Session, taken: Idea | None) -> None:
         from autoresearch.search.ideas_file import mark
 
         mark(session.project.ideas, taken.id, taken.status, note=taken.note)
+        idea_marks.opened(session)

@@ -1,16 +1,44 @@
-"""Finishes what a killed command left half done. The ledger is the truth; the branch follows it."""
+"""Finishes or undoes what a killed command left half done, on the next command, once. The ledger is the truth.
+
+A command that changes the session does, in this order: prepare (objects, copies, a job), write its ledger line, follow
+(branch, worktree, idea, documents). Killed before the line it has not happened, and what it prepared is undone; killed
+after, what was to follow is made up for. Each thing done here is said by the command that found it.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from autoresearch import notices, salvage, workspace
 from autoresearch.engines.notes import NOTES, read_notes
 from autoresearch.errors import IntegrityFault
+from autoresearch.files import sweep
 from autoresearch.git import GitError, git, resolve
+from autoresearch.session import idea_marks, pending
 from autoresearch.session.state import Session
 
 
 def finish_half_done(session: Session) -> None:
+    """Make up for a killed command. Under the session's lock; a look at a few directories when all is well."""
+    forget_measured_baseline(session)
+    drop_unrecorded_jobs(session)
+    follow_ledger(session)
+    close_stale_worktrees(session)
+    idea_marks.make_up(session)
+    _clear_away(session.project.state)
+
+
+def _clear_away(state: Path) -> None:
+    """What nobody misses: trees of jobs whose runner was killed, and unfinished files."""
+    from autoresearch.engines.leftovers import clear
+
+    sweep(state)
+    clear(state)
+
+
+def follow_ledger(session: Session) -> None:
     """Move the session branch to the last keep or revert of the ledger, if a command was killed before it could."""
-    header = session.started() if session.baseline else session.header
+    header = session.header
     if header is None:
         return
     root, branch = session.project.root, session.branch
@@ -24,11 +52,11 @@ def finish_half_done(session: Session) -> None:
             fix="Fetch it, or start a new session in a fresh clone",
         )
     if tip is None:
-        git(root, "update-ref", f"refs/heads/{branch}", truth)
+        workspace.move_ref(session.project, f"refs/heads/{branch}", truth)
+        notices.say(f"restored branch {branch}, which was missing, at {truth[:12]}")
     elif _is_ancestor(session, tip, truth):
-        from autoresearch import workspace
-
         workspace.advance(session.project, branch, truth, tip)
+        notices.say(f"moved branch {branch} to {truth[:12]}, which a killed command had recorded")
     else:
         raise IntegrityFault(
             f"branch {branch} ({tip[:12]}) and the ledger's last commit ({truth[:12]}) have parted",
@@ -44,6 +72,68 @@ def take_notes(session: Session) -> None:
             if note["timestamp"] > session.noted_ms:
                 session.append(note)
                 session.noted_ms = note["timestamp"]
+
+
+def forget_measured_baseline(session: Session) -> None:
+    """Forget a baseline job in flight whose figures stand in the ledger."""
+    now = pending.pending(session)
+    if now is not None and session.baseline is not None and session.baseline.get("job") == now.job:
+        pending.pending_path(session).unlink(missing_ok=True)
+
+
+def drop_unrecorded_jobs(session: Session) -> None:
+    """End jobs that no ledger line and no file of ours names: their command was killed before it wrote one."""
+    from autoresearch.engines import drop_unknown, has_unfinished
+
+    known = session.named_jobs
+    if has_unfinished(session.project.state, known):
+        from autoresearch.session.dispatch import engine_of
+
+        for name in drop_unknown(engine_of(session), known | _named_in_files(session.project.state)):
+            notices.say(f"ended job {name}, which a killed command had not recorded yet")
+
+
+def unrecorded_jobs(session: Session) -> list[str]:
+    """Unfinished jobs that `drop_unrecorded_jobs` would end."""
+    state = session.project.state
+    known = session.named_jobs | _named_in_files(state)
+    jobs = sorted((state / "jobs").glob("*"))
+    return [job.name for job in jobs if job.name not in known and not (job / "exit.json").exists()]
+
+
+def _named_in_files(state: Path) -> set[str]:
+    """Jobs in flight that our own files name (a baseline's, an audit's)."""
+    text = "".join(path.read_text("utf-8", "replace") for path in sorted(state.glob("*.json")))
+    return {path.name for path in (state / "jobs").glob("*") if f'"{path.name}"' in text}
+
+
+def close_stale_worktrees(session: Session) -> None:
+    """Close copies of experiments that are decided, or that a killed `new` has not recorded.
+
+    Edits that no candidate of git's holds are not thrown away: such a copy is put aside.
+    """
+    project = session.project
+    try:
+        found = sorted(path.name for path in project.worktrees.iterdir())
+    except FileNotFoundError:
+        return
+    for name in found:
+        experiment = session.experiments.get(name)
+        if experiment is not None and experiment.result is None:
+            continue
+        word = "a killed command had decided it" if experiment else "a killed command had not recorded it"
+        kept = salvage.put_aside(project, name, _evaluator_paths(session))
+        if kept is None:
+            notices.say(f"closed the copy of {name}: {word}")
+        else:
+            shown = kept.relative_to(project.root)
+            notices.say(f"put the copy of {name} aside in {shown}: {word}, but it holds edits")
+
+
+def _evaluator_paths(session: Session) -> set[str]:
+    files = (session.header or {}).get("evaluator") or {}
+    inside = workspace.prefix(session.project)
+    return {inside + name for name in files}
 
 
 def tip_of(session: Session) -> str:

@@ -11,6 +11,7 @@ from autoresearch.session.screening import screen
 from autoresearch.session.state import MOST_REWORKS, Experiment, Record, Session
 
 POLL = "--timeout 25"
+TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
         return Stage("lost", f"its job was {how}{why}", again, job, record)
     result = engine.fetch(job)
     end: Mapping[str, Any] = next((r for r in reversed(result.records) if r.get("type") == "end"), {})
+    if _was_killed(result.exit_code, result.records, end) and _tries(experiment, record) < TRIES:
+        return Stage("lost", "its measurement was killed", again, job, record)
     status = str(end.get("status") or result.status or "crash")
     records: list[Mapping[str, Any]] = list(result.records)
     if not end:
@@ -94,6 +97,17 @@ def _failed(
     last = experiment.reworks >= MOST_REWORKS
     follow = f"autoresearch {'decide' if last else 'logs'} {experiment.id}"
     return Stage("failed", detail, follow, job, record, records)
+
+
+def _was_killed(code: int | None, records: list[Record], end: Mapping[str, Any]) -> bool:
+    """Whether our trial began and was ended by a signal before its last word, as by a kernel short of memory."""
+    return bool(records) and not end and code is not None and code in (-9, -15, 128 + 9, 128 + 15)
+
+
+def _tries(experiment: Experiment, record: Record) -> int:
+    """Jobs of these files so far. One that kills its runner every time is a crash in the end."""
+    same = ("type", "diff_sha256", "base")
+    return sum(all(job.get(key) == record.get(key) for key in same) for job in experiment.jobs)
 
 
 # Which stage to serve first: what costs nothing and frees the queue, before what takes time.

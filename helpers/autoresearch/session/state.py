@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from autoresearch import notices
 from autoresearch.config import CONFIG_NAME, Config, load_config
 from autoresearch.errors import BadInput
 from autoresearch.files import locked
@@ -54,6 +55,7 @@ class Session:
     the session had cost at the last line that says so, `job_ids` are all jobs that it submitted.
     `predecessor` is the commit that a successor starts from, until it has a baseline. `history` counts
     runs that another loop wrote into this ledger: they are read, and never mixed with ours.
+    `last` is the ledger's last line as it was read, `named_jobs` the jobs that any line names.
     """
 
     project: Project
@@ -82,6 +84,8 @@ class Session:
     noted_ms: int = 0
     history: int = 0
     in_segment: int = 0
+    last: Record | None = None
+    named_jobs: set[str] = field(default_factory=set)
 
     @property
     def branch(self) -> str:
@@ -157,6 +161,9 @@ def replay(project: Project, config: Config, records: Iterator[Record]) -> Sessi
     session = Session(project, config)
     for record in records:
         kind = record.get("type")
+        session.last = record
+        if isinstance(record.get("job"), str):
+            session.named_jobs.add(record["job"])
         if kind == "config":
             open_segment(session, record)
         elif session.header is None or _is_foreign_run(record):
@@ -306,14 +313,20 @@ def load(root: Path) -> Session:
 
 @contextlib.contextmanager
 def open_session(start: Path | None = None) -> Iterator[Session]:
-    """The session under its lock, with anything that a killed command left half done finished first."""
+    """The session under its lock, with anything that a killed command left half done finished or undone first."""
     root = find_root(start)
-    with locked(Project(root).lock):
-        session = load(root)
-        if session.header is not None:
-            from autoresearch.session.recover import finish_half_done, take_notes
+    project = Project(root)
+    with locked(project.lock):
+        if project.ledger.exists():
+            from autoresearch.ledger.store import end_torn_line
 
-            finish_half_done(session)
+            if end_torn_line(project.ledger):
+                notices.say(f"the last line of {project.ledger.name} was torn by a crash and is passed over")
+        session = load(root)
+        from autoresearch.session.recover import finish_half_done, take_notes
+
+        finish_half_done(session)
+        if session.header is not None:
             take_notes(session)
         yield session
 

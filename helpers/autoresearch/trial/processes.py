@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from typing import Dict, Iterator, List, Optional, Set
+from typing import Dict, Iterator, List, Optional, Set, Tuple
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -118,6 +118,26 @@ def marked(marker: str) -> Set[int]:
             found.add(pid)
     found.discard(os.getpid())
     return found
+
+
+def environments(name: str) -> Iterator[Tuple[int, Dict[str, str]]]:
+    """(pid, initial environment) of each live process, but this one, whose environment has the variable `name`."""
+    needle = b"\0" + name.encode() + b"="
+    for pid in _pids():
+        try:
+            with open("/proc/%d/environ" % pid, "rb") as file:
+                content = b"\0" + file.read()
+        except OSError:
+            continue
+        if needle in content and pid != os.getpid() and (_stat_fields(pid) or ["Z"])[0] not in ("Z", "X"):
+            pairs = (entry.partition(b"=") for entry in content.split(b"\0") if entry)
+            yield (
+                pid,
+                {
+                    key.decode("utf-8", "replace"): value.decode("utf-8", "surrogateescape")
+                    for key, _, value in pairs
+                },
+            )
 
 
 def kill(pid: int, signum: int = signal.SIGKILL) -> None:

@@ -1,0 +1,100 @@
+"""Copies and candidates that no open experiment has: closed, put aside, opened again, let go; never just deleted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from autoresearch.files import ensure_directory, remove, write_atomic
+from autoresearch.git import EXACT, git, resolve, toplevel
+from autoresearch.project import Project
+from autoresearch.workspace import (
+    EXPERIMENT_REFS,
+    admin_directories,
+    changes_between,
+    close_worktree,
+    diff,
+    forget_worktree,
+    open_worktree,
+    place_of,
+    private_index,
+)
+
+
+def forgotten_worktrees(project: Project) -> list[Path]:
+    """git's directories of our copies that are no longer there."""
+    ours = admin_directories(project, project.worktrees)
+    return [admin for admin in ours if not ((place := place_of(admin)) and (place / ".git").exists())]
+
+
+def reopen(project: Project, experiment: str, files: str, parent: str) -> None:
+    """Open the copy of an experiment again at `parent`, with the files of its last candidate `files`."""
+    where = project.worktree(experiment)
+    open_worktree(project, experiment, parent)
+    with private_index(project) as env:
+        git(project.root, *EXACT, "read-tree", files, env=env)
+        git(
+            toplevel(project.root),
+            *EXACT,
+            "checkout-index",
+            "--all",
+            "--force",
+            f"--prefix={where}/",
+            env=env,
+        )
+
+
+def let_go(project: Project, experiment: str) -> Path:
+    """Delete the ref of an experiment's candidate; its diff is kept as a patch, whose path is returned."""
+    ref = f"{EXPERIMENT_REFS}/{experiment}"
+    patch = project.patches / f"{experiment}.patch"
+    if not patch.exists():
+        ensure_directory(patch.parent)
+        before = resolve(project.root, f"{ref}^") or git(
+            project.root, "hash-object", "-t", "tree", "/dev/null"
+        )
+        write_atomic(patch, diff(project.root, before, ref))
+    git(project.root, "update-ref", "-d", ref)
+    return patch
+
+
+def put_aside(project: Project, experiment: str, ours: set[str]) -> Path | None:
+    """Close a copy that no open experiment has. None when git holds all that it holds, as it does after a decision
+    or a killed `new`; else the copy is moved to `.autoresearch/left`, and that place returned.
+
+    `ours` are paths that we put into it. Files that are missing or ignored are no edits.
+    """
+    where = project.worktree(experiment)
+    known = resolve(project.root, f"{EXPERIMENT_REFS}/{experiment}")
+    admin = next((a for a in admin_directories(project) if place_of(a) == where), None)
+    if known is None and admin is not None:
+        with contextlib.suppress(OSError):
+            known = resolve(project.root, (admin / "HEAD").read_text("utf-8", "replace").strip())
+    if not _has_edits(project, where, known, ours):
+        close_worktree(project, experiment)
+        return None
+    number = 1
+    while os.path.lexists(place := project.state / "left" / f"{experiment}-{number}"):
+        number += 1
+    place.parent.mkdir(exist_ok=True)
+    where.rename(place)
+    remove(place / ".git")
+    forget_worktree(project, experiment)
+    return place
+
+
+def _has_edits(project: Project, where: Path, known: str | None, ours: set[str]) -> bool:
+    if where.is_symlink() or not where.is_dir():
+        return True  # nothing that we have made
+    if known is None:
+        return any(
+            p.is_file() for p in where.rglob("*") if p.relative_to(where).as_posix() not in {".git", *ours}
+        )
+    common = git(project.root, "rev-parse", "--path-format=absolute", "--git-common-dir")
+    place = (f"--git-dir={common}", f"--work-tree={where}", "-c", "core.bare=false")
+    with private_index(project) as env:
+        git(project.root, *EXACT, "read-tree", known, env=env)
+        git(where, *place, *EXACT, "add", "--all", "--", ".", env=env)
+        tree = git(project.root, "write-tree", env=env)
+    return any(c.kind != "D" and c.path not in ours for c in changes_between(project.root, known, tree))

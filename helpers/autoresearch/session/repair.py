@@ -1,0 +1,322 @@
+"""What crashes leave behind, found by `doctor` and mended by `doctor --repair`: only what is ours, never a user's work.
+
+Each check yields troubles; a trouble knows its own remedy. What the next command makes up for by itself (see
+`recover`) is here too, so that a person can see it first.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from autoresearch import evaluator, salvage, workspace
+from autoresearch.errors import AutoresearchError
+from autoresearch.files import ensure_directory, locked, remove, sweep
+from autoresearch.git import git, resolve
+from autoresearch.project import Project
+from autoresearch.safetext import one_line
+from autoresearch.session import pending
+from autoresearch.session.recover import (
+    close_stale_worktrees,
+    drop_unrecorded_jobs,
+    follow_ledger,
+    forget_measured_baseline,
+)
+from autoresearch.session.state import Session, load
+
+# A lock file of git's without its process is left for so long (seconds): git itself holds one for milliseconds.
+OLD = 60.0
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that a crash left. `mend` puts it right and is safe to repeat; without it, `hint` says who can."""
+
+    what: str
+    found: str
+    mend: Callable[[], object] | None = None
+    hint: str = ""
+
+
+def troubles(session: Session) -> Iterator[Trouble]:
+    """All that is found now, under the session's lock. Nothing is changed before a trouble's `mend` is called."""
+    for check in (
+        _house, _ledger, _branch, _pinned, _jobs, _processes, _worktrees, _remembered, _refs, _locks, _unfinished,
+    ):  # fmt: skip
+        yield from check(session)
+
+
+def look(project: Project) -> list[Trouble]:
+    """All troubles of a project's session, under its lock; nothing is changed. None where no session is."""
+    with locked(project.lock):
+        return list(troubles(load(project.root)))
+
+
+def mend_all(project: Project) -> tuple[list[Trouble], list[Trouble]]:
+    """Mend what can be mended; what was, and what is left. What one remedy brings to light, the next round mends."""
+    done: list[Trouble] = []
+    failed: list[Trouble] = []
+    with locked(project.lock):
+        for _ in range(3):
+            found = list(troubles(load(project.root)))
+            tried = {(t.what, t.found) for t in (*done, *failed)}
+            todo = [t for t in found if t.mend is not None and (t.what, t.found) not in tried]
+            if not todo:
+                break
+            for trouble in todo:
+                try:
+                    assert trouble.mend is not None
+                    trouble.mend()
+                    done.append(trouble)
+                except (AutoresearchError, OSError) as exc:
+                    failed.append(replace(trouble, hint=str(exc)))
+        left = [t for t in troubles(load(project.root)) if t.mend is None]
+    return done, [*failed, *left]
+
+
+def _house(session: Session) -> Iterator[Trouble]:
+    state = session.project.state
+    hidden = state / ".gitignore"
+    if state.is_dir() and not (hidden.exists() and hidden.stat().st_size):
+        yield Trouble(
+            "hiding",
+            ".autoresearch/.gitignore is missing, so git sees our files",
+            lambda: ensure_directory(state),
+        )
+
+
+def _ledger(session: Session) -> Iterator[Trouble]:
+    """Lines that nobody can read. They stay: the ledger is never rewritten."""
+    path = session.project.ledger
+    if not path.exists():
+        return
+    from autoresearch.ledger.store import end_torn_line, read
+
+    damaged = [line for line in read(path) if line.problem is not None]
+    if damaged:
+        shown = ", ".join(str(line.number) for line in damaged[:5])
+        yield Trouble(
+            "ledger", f"{len(damaged)} lines are damaged and passed over (line {shown}: {damaged[0].problem})",
+            hint="They stay as they are; nothing that could be read is missing from status",
+        )  # fmt: skip
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
+            yield Trouble("ledger", "its last line has no end", lambda: end_torn_line(path))
+
+
+def _branch(session: Session) -> Iterator[Trouble]:
+    root, branch = session.project.root, session.branch
+    tip = resolve(root, f"refs/heads/{branch}")
+    if session.header is None:
+        if tip is None or pending.pending(session) is not None:
+            return
+        found = f"{branch} has no ledger: a baseline was killed, or the ledger was deleted"
+        if resolve(root, "HEAD") and not git(
+            root, "rev-list", "-n1", tip, "--not", "--exclude", branch, "--branches"
+        ):
+            yield Trouble("branch", found, lambda: git(root, "update-ref", "-d", f"refs/heads/{branch}", tip))
+        else:
+            yield Trouble(
+                "branch", f"{found}; it has commits of its own",
+                hint=f"Keep them under another name: git branch -m {branch} NAME",
+            )  # fmt: skip
+        return
+    truth = session.head or str(session.header["base_commit"])
+    if tip != truth:
+        try:
+            if tip is not None and git(root, "merge-base", tip, truth) == truth:
+                return
+        except AutoresearchError:
+            """No common commit: it is for `follow_ledger` to say what that means."""
+        yield Trouble(
+            "branch",
+            f"{branch} is not at the ledger's last commit {truth[:12]}",
+            lambda: follow_ledger(session),
+        )
+
+
+def _pinned(session: Session) -> Iterator[Trouble]:
+    """The frozen copies can be made again as long as the project's files have the hashes that the ledger names."""
+    if session.header is None or session.baseline is None:
+        return
+    project = session.project
+    frozen = evaluator.Manifest(dict(session.header["evaluator"]), dict(session.header["settings"]))
+    try:
+        evaluator.check_pin(project, frozen)
+        return
+    except AutoresearchError as exc:
+        problem = exc.message
+
+    def again() -> None:
+        remove(evaluator.pin_dir(project, frozen))
+        evaluator.freeze(project, frozen)
+
+    try:
+        same = evaluator.survey(project, session.config).files == frozen.files
+    except AutoresearchError:
+        same = False
+    if same:
+        yield Trouble("frozen evaluator", problem, again)
+    else:
+        yield Trouble(
+            "frozen evaluator", f"{problem}, and the project's files changed too",
+            hint="Restore them from git as they were at the baseline, then repeat",
+        )  # fmt: skip
+
+
+def _jobs(session: Session) -> Iterator[Trouble]:
+    from autoresearch.engines import has_unfinished
+
+    now = pending.pending(session)
+    if now is not None and session.baseline is not None and session.baseline.get("job") == now.job:
+        yield Trouble(
+            "baseline",
+            "it is measured, but still on file as in flight",
+            lambda: forget_measured_baseline(session),
+        )
+    known = session.named_jobs | ({now.job} if now else set())
+    if has_unfinished(session.project.state, known):
+        from autoresearch.session.recover import unrecorded_jobs
+
+        names = unrecorded_jobs(session)
+        if names:
+            yield Trouble(
+                "jobs",
+                f"{', '.join(names[:5])}: no command has recorded them",
+                lambda: drop_unrecorded_jobs(session),
+            )
+
+
+def _processes(session: Session) -> Iterator[Trouble]:
+    """Processes of jobs that are over, lost, or whose directory was deleted under them."""
+    from autoresearch.engines.leftovers import kill_leftovers, leftover_processes, leftover_trees
+
+    found = leftover_processes(session.project.state)
+    if found:
+        yield Trouble(
+            "processes", f"{len(found)} processes of ended jobs still run ({', '.join(map(str, sorted(found)[:5]))})",
+            partial(kill_leftovers, session.project.state),
+        )  # fmt: skip
+    trees = leftover_trees(session.project.state)
+    if trees:
+        yield Trouble(
+            "disk", f"{len(trees)} trees of ended jobs were not removed",
+            partial(_remove, trees),
+        )  # fmt: skip
+
+
+def _remove(paths: list[Path]) -> None:
+    for path in paths:
+        remove(path)
+
+
+def _worktrees(session: Session) -> Iterator[Trouble]:
+    worktrees = session.project.worktrees
+    names = sorted(path.name for path in worktrees.iterdir()) if worktrees.is_dir() else []
+    stale = [n for n in names if n not in session.experiments or session.experiments[n].result is not None]
+    if stale:
+        yield Trouble(
+            "worktrees", f"{', '.join(stale[:5])}: decided, or never recorded",
+            lambda: close_stale_worktrees(session),
+        )  # fmt: skip
+    for name in names:
+        if name not in stale and not (worktrees / name / ".git").exists():
+            yield Trouble(
+                "worktrees", f"{name} is no work tree of git's any more",
+                hint=f"Its files stay; give it up with autoresearch decide {name} --abandon, or restore its .git",
+            )  # fmt: skip
+    for experiment in session.experiments.values():
+        if experiment.result is None and experiment.id not in names:
+            at = (
+                resolve(session.project.root, f"{workspace.EXPERIMENT_REFS}/{experiment.id}")
+                or experiment.parent
+            )
+            yield Trouble(
+                "worktrees", f"{experiment.id} is undecided, but its copy is gone",
+                partial(salvage.reopen, session.project, experiment.id, at, experiment.parent),
+            )  # fmt: skip
+
+
+def _remembered(session: Session) -> Iterator[Trouble]:
+    gone = salvage.forgotten_worktrees(session.project)
+    if gone:
+        yield Trouble(
+            "git",
+            f"git still knows of {len(gone)} of our copies that are gone",
+            partial(_remove, gone),
+        )
+
+
+def _refs(session: Session) -> Iterator[Trouble]:
+    """Candidates of experiments that no ledger knows: kept as patches, then let go."""
+    root, project = session.project.root, session.project
+    listed = git(root, "for-each-ref", "--format=%(refname)", workspace.EXPERIMENT_REFS).split("\n")
+    for ref in filter(None, listed):
+        name = ref.rpartition("/")[2]
+        if name not in session.experiments:
+            yield Trouble(
+                "refs", f"{one_line(ref, 80)} belongs to no experiment of the ledger",
+                partial(salvage.let_go, project, name),
+            )  # fmt: skip
+
+
+def _locks(session: Session) -> Iterator[Trouble]:
+    """Lock files that a killed git left: ours go; the user's are named."""
+    root = session.project.root
+    common = Path(git(root, "rev-parse", "--path-format=absolute", "--git-common-dir"))
+    own = Path(git(root, "rev-parse", "--absolute-git-dir"))
+    ours = [
+        common / "refs" / "heads" / f"{session.branch}.lock",
+        *(common / "refs" / "autoresearch").rglob("*.lock"),
+    ]
+    for admin in workspace.admin_directories(session.project, session.project.worktrees):
+        ours += sorted(admin.glob("*.lock"))
+    for path in ours:
+        if _is_old(path):
+            shown = path.relative_to(common)
+            yield Trouble("lock", f"{shown} was left by a killed git", partial(path.unlink, missing_ok=True))
+    for path in {own / "index.lock", own / "HEAD.lock", common / "packed-refs.lock"}:
+        if _is_old(path):
+            yield Trouble(
+                "lock", f"{path.name} of your repository is {_age(path) / 60:.0f} minutes old; we need it not",
+                hint=f"If no git of yours runs, remove it: rm '{path}'",
+            )  # fmt: skip
+
+
+def _age(path: Path) -> float:
+    return time.time() - path.stat().st_mtime
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        return _age(path) > OLD
+    except OSError:
+        return False
+
+
+def _unfinished(session: Session) -> Iterator[Trouble]:
+    state = session.project.state
+    left = list((state / "tmp").glob("*")) if (state / "tmp").is_dir() else []
+    if left:
+        yield Trouble("disk", f"{len(left)} unfinished files of killed commands", lambda: sweep(state))
+    # Of versions that wrote them elsewhere, and of a freeze or a submission that was killed.
+    old = [*state.glob("bundle-*"), *session.project.pin.glob("*.*"), *state.glob("**/*.part")]
+    for name in (
+        "autoresearch.md",
+        "IMPROVEMENTS.md",
+        "autoresearch.ideas.md",
+        "autoresearch.svg",
+        "autoresearch.png",
+    ):
+        old += session.project.root.glob(f".{name}.????????.tmp")
+    old = [path for path in old if _is_old(path)]
+    if old:
+        yield Trouble(
+            "disk", f"{len(old)} unfinished files of killed commands elsewhere ({one_line(old[0].name, 60)})",
+            partial(_remove, old),
+        )  # fmt: skip
