@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from autoresearch.config import Objective
+from autoresearch.config import Objective, parse_config
+from autoresearch.session.audit import Reading
 from autoresearch.session.honesty import doubt, seconds_per_unit
-from autoresearch.session.outcome import Outcome, Timed
+from autoresearch.session.outcome import Outcome, Timed, read_outcome
+from autoresearch.session.tradeoffs import weigh
+from autoresearch.verdict import Rule
+from conftest import REPO
+from trial_helpers import make_tree, run_trial, spec
 
 Clock = Callable[[random.Random, str], tuple[float, float]]
 TIME = Objective("time_s", unit="s")
@@ -127,3 +134,66 @@ def units() -> Iterator[tuple[Objective, float | None]]:
 @pytest.mark.parametrize(("objective", "scale"), list(units()))
 def test_which_metrics_are_times(objective: Objective, scale: float | None) -> None:
     assert seconds_per_unit(objective) == scale
+
+
+def records(clock: Clock, blocks: int = 8) -> list[dict[str, Any]]:
+    """A trial's records, as they come from a worker."""
+    rng = random.Random(3)
+    found: list[dict[str, Any]] = []
+    for block in range(blocks):
+        for side in rng.choice(("ABBA", "BAAB")):
+            value, wall = clock(rng, side)
+            run = {"type": "sample", "slot": len(found), "block": block, "side": side, "value": value}
+            found.append(
+                {**run, "seconds": wall, "cpu_seconds": wall, "metrics": {"time_s": value}, "signed": True}
+            )
+    return [*found, {"type": "end", "status": "done"}]
+
+
+@pytest.mark.parametrize(
+    ("clock", "verdict", "reason"),
+    [
+        (honest(0.2), "keep", "proven"),
+        (moved(0.2), "discard", "moved_work"),
+        (constant(0.8), "discard", "constant"),
+    ],
+)
+def test_the_word_is_in_the_verdict(clock: Clock, verdict: str, reason: str) -> None:
+    config = parse_config('name: t\nobjective: {metric: time_s, unit: s}\nscope: ["src/**"]\n')
+    rule = Rule(alpha=0.02)
+    found = weigh(config, read_outcome(records(clock), rule), rule, 0).verdict
+    assert found is not None
+    assert (found.verdict, found.reason) == (verdict, reason)
+    assert found.effect_pct == pytest.approx(20, abs=2)
+
+
+def test_an_audit_proves_nothing_that_is_doubted() -> None:
+    rule = Rule(alpha=0.02)
+    outcome = read_outcome(records(honest(0.2)), rule)
+    assert Reading(outcome, outcome.verdict, rule).proven
+    doubted = Reading(outcome, outcome.verdict, rule, "moved_work: because")
+    assert (doubted.proven, doubted.error) == (False, "moved_work: because")
+
+
+def test_a_slowed_clock_in_the_program_is_seen_from_outside(tmp_path: Path) -> None:
+    """The evaluator signs what its own clock says; the program under test has turned that clock."""
+    work = "import time\n\ndef run():\n    for _ in range(3_000_000):\n        pass\n"
+    cheat = work + "\nreal = time.perf_counter\ntime.perf_counter = lambda: 0.3 * real()\n"
+    hot = (
+        "import sys; sys.path.insert(0, '.')\nfrom signed_metric import metric\nimport time, work\n"
+        "begun = time.perf_counter()\nwork.run()\nmetric('time_s', time.perf_counter() - begun)\n"
+    )
+    signer = (REPO / "templates" / "signed_metric.py").read_text()
+    trees = [
+        make_tree(tmp_path / side, "python3 hot.py", work__py=text, hot__py=hot, signed_metric__py=signer)
+        for side, text in (("a", work), ("b", cheat))
+    ]
+    ran = run_trial(tmp_path / "t", spec(), *trees)
+    config = parse_config('name: t\nobjective: {metric: time_s, unit: s}\nscope: ["src/**"]\n')
+    rule = Rule(alpha=0.02, layout="fresh")
+    outcome = read_outcome(ran.records, rule)
+    assert outcome.signed
+    assert ran.of("decision")[0]["verdict"] == "keep"  # by the numbers alone
+    found = weigh(config, outcome, rule, 0).verdict
+    assert found is not None
+    assert (found.verdict, found.reason) == ("discard", "moved_work")

@@ -10,7 +10,7 @@ import hashlib
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from autoresearch.session import claims
 from autoresearch.session.audit_work import Ask, Measurement, Work, in_flight, save, work_path
 from autoresearch.session.budget import spend_fields
 from autoresearch.session.dispatch import engine_of, hand_over, trial_spec
+from autoresearch.session.honesty import doubt
 from autoresearch.session.opening import verify_evaluator
 from autoresearch.session.outcome import Outcome, read_outcome
 from autoresearch.session.recover import tip_of
@@ -49,17 +50,18 @@ class Step:
 
 @dataclass(frozen=True)
 class Reading:
-    """What one A/B of fixed length showed."""
+    """What one A/B of fixed length showed. With a `doubt` its gain is not believed, so it proves nothing."""
 
     outcome: Outcome
     verdict: Verdict | None
     rule: Rule | None = None
+    doubt: str = ""
 
     @property
     def proven(self) -> bool:
         """A gain above 0 (above the margin where the layout was fixed)."""
         found = self.verdict
-        if found is None:
+        if found is None or self.doubt:
             return False
         exact = found.ci_low_pct is not None and found.ci_low_pct == found.ci_high_pct
         if exact:
@@ -82,7 +84,7 @@ class Reading:
     @property
     def error(self) -> str:
         found = self.outcome
-        return (
+        return self.doubt or (
             "" if self.verdict is not None else found.error or found.invalid or found.checks or found.status
         )
 
@@ -198,7 +200,11 @@ def _read(session: Session, part: Measurement, runs: int) -> Reading:
         session.config.test.preset, alpha=ALPHA, max_runs=runs, min_effect_pct=objective.min_effect_pct,
         direction=objective.direction, margin_pct=margin, layout=outcome.layout,
     )  # fmt: skip
-    return Reading(outcome, estimate(rule, outcome.samples), rule)
+    found = estimate(rule, outcome.samples)
+    # Many keeps together may gain more than one is believed to: the ceiling of unsigned times is for one.
+    trusted = replace(outcome, signed=True)
+    doubted = doubt(objective, trusted, found.effect_pct) if (found.effect_pct or 0.0) > 0.0 else None
+    return Reading(outcome, found, rule, f"{doubted.word}: {doubted.text}" if doubted else "")
 
 
 def estimate(rule: Rule, samples: Sequence[tuple[str, float | None]]) -> Verdict:

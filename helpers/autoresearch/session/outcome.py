@@ -124,7 +124,7 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
         timed=tuple(tuple(_timed(r) for r in rows) for _, rows in blocks),
         instructions=_instructions(lines),
         unseen=any(r.get("hidden") and r.get("status") == "passed" for r in checks),
-        signed=bool(counted) and all(r.get("signed") is True for r in counted),
+        signed=bool(counted) and all(r.get("signed") is True for r in counted if r.get("value") is not None),
     )
 
 
