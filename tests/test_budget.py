@@ -95,14 +95,14 @@ EACH = PerExperiment(0.5, 1.0, 100, "4 experiments")
 
 
 def test_a_forecast_adds_hours_and_shares_the_clock() -> None:
-    ahead = forecast(6, EACH, Spend(up=3, price=0.2))
+    ahead = forecast(6, EACH, Spend(price=0.2), 3)
     assert (ahead.vm_hours, ahead.minutes, ahead.dollars, ahead.tokens) == (
         3.0,
         60.0,
         pytest.approx(0.6),
         600,
     )
-    assert forecast(2, EACH, Spend(up=3)).minutes == 30.0
+    assert forecast(2, EACH, Spend(), 3).minutes == 30.0
     assert "0.60 dollars" in ahead.sentence()
     assert forecast(1, EACH, Spend()).to_json()["dollars"] is None
 
@@ -192,7 +192,10 @@ def test_a_session_says_what_it_costs_and_stops_at_its_budget(project: Project, 
     code, data = call("run", "e1")
     assert code == 4
     assert "dollars spent (budget.dollars is 0.0001)" in data["error"]
-    assert call("status")[0] == 4
+    code, data = call("status")
+    assert code == 4
+    code, data = call("baseline", "--new-segment", "--timeout", "1")
+    assert (code, "nothing more is measured" in data["error"]) == (4, True)
     baseline = next(r for r in records(project.ledger) if r.get("kind") == "baseline")
     hours = baseline["spent"]["vm_hours"]
     assert hours > 0

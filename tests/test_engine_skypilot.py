@@ -453,6 +453,40 @@ def test_a_vm_that_ended_itself_overnight_is_replaced_without_ado(make: Make, cl
 # --- SkyPilot is not there
 
 
+def test_a_used_up_budget_ends_what_waits_and_gives_the_vms_back(make: Make, cloud: Cloud) -> None:
+    """While nobody looks: the dispatcher itself keeps the budget."""
+    engine = make(vms=1)
+    engine.budget = {"vm_hours": 2.0 / 3600, "dollars": None, "price": None}
+    first = submit(engine, "sleep 3; echo METRIC x=1")
+    waits = submit(engine, "echo METRIC x=2", experiment="e2")
+    ran, never = wait(engine, first, waits)
+    assert ran.state == "done"
+    assert never.state == "lost", "nobody's verdict"
+    assert "(budget.vm_hours is" in never.detail
+    assert eventually(lambda: not cloud.clusters(), 20)
+    assert eventually(lambda: [vm["state"] for vm in engine.vms()] == ["retired"], 20)
+    assert "halt" in [note["kind"] for note in read_notes(engine.state / NOTES)]
+    engine.budget = {"vm_hours": 1.0, "dollars": None, "price": None}
+    (again,) = wait(engine, submit(engine, "echo METRIC x=2", experiment="e2"))
+    assert again.state == "done", "the user has raised it"
+
+
+def test_a_halt_gives_idle_vms_back_and_can_be_lifted(make: Make, cloud: Cloud) -> None:
+    engine = make(vms=1)
+    assert engine.width == 1
+    assert wait(engine, submit(engine, "echo METRIC x=1"))[0].state == "done"
+    assert len(cloud.clusters()) == 1
+
+    def given_back() -> bool:
+        engine.halt("5.00 dollars spent")  # as every status does
+        return not cloud.clusters()
+
+    assert eventually(given_back, 20)
+    assert eventually(lambda: not any(machine.up for machine in engine.machines(())), 20)
+    engine.halt("")
+    assert wait(engine, submit(engine, "echo METRIC x=1"))[0].state == "done"
+
+
 def test_without_skypilot_it_says_what_to_install(
     make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

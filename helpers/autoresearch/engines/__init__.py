@@ -95,6 +95,13 @@ class Engine(Protocol):
     def machines(self, jobs: Collection[str]) -> list[Machine]:
         """The session's machines, and what they have taken so far; `jobs` are those that the session submitted."""
 
+    @property
+    def width(self) -> int:
+        """Machines at once, at most."""
+
+    def halt(self, reason: str) -> None:
+        """A budget is used up: start nothing more, and give machines that cost money back; "" lifts it."""
+
     def blocked(self) -> EnvironmentMissing | None:
         """Why no job goes on at present, such as a cloud tool that is missing; None when all is well."""
 

@@ -188,6 +188,14 @@ class LocalEngine:
             dropped.append(jobdir.name)
         return dropped
 
+    @property
+    def width(self) -> int:
+        """One machine."""
+        return 1
+
+    def halt(self, reason: str) -> None:
+        """Nothing to give back; who submits asks the budget first."""
+
     # --- logs
 
     def log_path(self, job: str) -> Path:

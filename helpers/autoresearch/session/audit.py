@@ -21,7 +21,7 @@ from autoresearch.git import git
 from autoresearch.safetext import one_line
 from autoresearch.session import claims
 from autoresearch.session.audit_work import Ask, Measurement, Work, in_flight, save, work_path
-from autoresearch.session.budget import spend_fields
+from autoresearch.session.budget import refuse_if_used_up, spend_fields
 from autoresearch.session.dispatch import engine_of, hand_over, trial_spec
 from autoresearch.session.honesty import doubt
 from autoresearch.session.opening import verify_evaluator
@@ -157,6 +157,7 @@ def _submit(
     session: Session, frozen: evaluator.Manifest, part: Measurement, runs: int, *, heldout: bool
 ) -> str:
     """Both trees fresh from git with the pinned evaluator over them, as for any A/B, but of fixed length."""
+    refuse_if_used_up(session)
     project, test = session.project, session.config.test
     spec = trial_spec(session, frozen, part.name, "ab") | {
         "test": {

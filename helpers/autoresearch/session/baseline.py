@@ -10,7 +10,7 @@ from autoresearch.errors import BadInput, EnvironmentMissing
 from autoresearch.files import write_atomic
 from autoresearch.git import in_progress, resolve
 from autoresearch.safetext import one_line, tail
-from autoresearch.session.budget import spend_fields
+from autoresearch.session.budget import refuse_if_used_up, spend_fields
 from autoresearch.session.dispatch import engine_of, submit_noise
 from autoresearch.session.outcome import Outcome, read_outcome
 from autoresearch.session.pending import Pending, pending, pending_path
@@ -43,6 +43,7 @@ def start(session: Session, *, new_segment: bool = False) -> Pending:
             f"branch {session.branch} exists with other commits, but there is no ledger",
             fix="Choose another name in autoresearch.yaml, or delete that branch",
         )
+    refuse_if_used_up(session)
     evaluator.freeze(session.project, manifest)
     bare = Session(session.project, session.config)
     job = submit_noise(bare, manifest, commit)

@@ -13,6 +13,7 @@ from autoresearch.session.spend import (
     beyond,
     forecast,
     per_experiment,
+    used_up,
 )
 from autoresearch.session.state import Record, Session
 
@@ -102,7 +103,11 @@ class Purse:
 
     def forecast(self, experiments: int) -> Forecast | None:
         """What so many experiments will roughly take; None before anything was measured."""
-        return forecast(experiments, self.each, self.spend) if self.each and experiments else None
+        if self.each is None or not experiments:
+            return None
+        from autoresearch.session.dispatch import engine_of
+
+        return forecast(experiments, self.each, self.spend, engine_of(self._session).width)
 
     def draw(self, name: str) -> None:
         """Refuse experiment `name` with `Stopped` when the budget does not hold it and what is in flight."""
@@ -133,6 +138,26 @@ def max_runs(session: Session) -> int:
 
     test = session.config.test
     return int(Rule.preset(test.preset, max_runs=test.max_runs).max_runs)
+
+
+def enforce(session: Session, spend: Spend) -> str:
+    """Tell the engine whether the money is used up, so that it gives its machines back; returns why, or ""."""
+    from autoresearch.session.dispatch import engine_of
+
+    reason = used_up(session.config.budget, spend)
+    engine_of(session).halt(reason)
+    return reason
+
+
+def refuse_if_used_up(session: Session) -> None:
+    """Raise `Stopped` where nothing may be measured any more, not even an audit."""
+    reason = enforce(session, spend_of(session))
+    if reason:
+        raise Stopped(
+            f"nothing more is measured: {reason}",
+            fix="Only the user may raise budget: in autoresearch.yaml",
+            next="autoresearch report",
+        )
 
 
 def require_price(session: Session, spend: Spend) -> None:

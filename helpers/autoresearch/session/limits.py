@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from autoresearch.errors import NotYet, Stopped
-from autoresearch.session.budget import require_price, spend_of
+from autoresearch.session.budget import enforce, require_price, spend_of
 from autoresearch.session.spend import Spend, near
 from autoresearch.session.state import Session, now_ms
 from autoresearch.session.stop import StopView, look, rate
@@ -49,6 +49,7 @@ def refuse_if_stopped(session: Session) -> None:
     """Raise `Stopped` when a stop rule or a budget has been reached."""
     spend = spend_of(session)
     require_price(session, spend)
+    enforce(session, spend)
     view = stop_view(session, spend)
     if view.stop:
         raise Stopped(

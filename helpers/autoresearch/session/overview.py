@@ -8,7 +8,7 @@ from typing import Any
 from autoresearch.errors import Exit
 from autoresearch.safetext import one_line
 from autoresearch.search.holding import agent
-from autoresearch.session.budget import spend_of
+from autoresearch.session.budget import enforce, spend_of
 from autoresearch.session.claims import naive
 from autoresearch.session.limits import best_value, stop_view
 from autoresearch.session.pending import pending
@@ -39,7 +39,8 @@ def overview(session: Session, who: str = "") -> Overview:
     stages = undecided(session)
     spend = spend_of(session)
     stop = stop_view(session, spend)
-    audit_first = bool(session.kept) and session.unaudited > 0
+    broke = enforce(session, spend)
+    audit_first = bool(session.kept) and session.unaudited > 0 and not broke
     at_end = AUDIT if audit_first else "autoresearch report"
     follow = next_step(_own(session, stages, who)) or (at_end if stop.stop else "autoresearch ideas next")
     noise = session.baseline.get("noise") or {}

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
+
 from autoresearch.config import Budget
 from autoresearch.engines import Machine
 
@@ -67,6 +69,11 @@ def add_up(machines: Sequence[Machine], floor: Mapping[str, Any], tokens: int, p
         up=sum(m.up for m in machines),
         price=math.fsum(known) / len(known) if known else price,
     )  # fmt: skip
+
+
+def used_up(budget: Budget, spend: Spend) -> str:
+    """Why no machine may be used any more; "" while the money lasts. Tokens end the search, not the machines."""
+    return "; ".join(near(replace(budget, tokens=None), spend)[1])
 
 
 def near(budget: Budget, spend: Spend) -> tuple[dict[str, str], list[str]]:
@@ -172,14 +179,14 @@ def clock(minutes: float) -> str:
     return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
 
-def forecast(experiments: int, each: PerExperiment, spend: Spend) -> Forecast:
-    """Scale one experiment up: hours add up, the clock is divided by the machines that are up."""
+def forecast(experiments: int, each: PerExperiment, spend: Spend, width: int = 1) -> Forecast:
+    """Scale one experiment up: hours add up, the clock is shared by the `width` machines that there are at most."""
     hours, high = experiments * each.hours, experiments * each.hours_high
     return Forecast(
         experiments=experiments,
         vm_hours=hours,
         vm_hours_high=high,
-        minutes=60.0 * hours / max(1, min(spend.up, experiments)),
+        minutes=60.0 * hours / max(1, min(width, experiments)),
         dollars=None if spend.price is None else hours * spend.price,
         dollars_high=None if spend.price is None else high * spend.price,
         tokens=None if each.tokens is None else experiments * each.tokens,

@@ -22,7 +22,7 @@ from autoresearch.engines.skypilot import model as m
 from autoresearch.engines.skypilot.client import FIXES, Bridge, BridgeError, find_interpreter
 from autoresearch.engines.skypilot.diagnose import enabled, enabled_clouds, not_enabled
 from autoresearch.engines.skypilot.fleet import Fleet
-from autoresearch.engines.skypilot.store import Store
+from autoresearch.engines.skypilot.store import Store, billed_hours
 from autoresearch.engines.skypilot.trials import Trials
 from autoresearch.engines.skypilot.vms import Vms
 from autoresearch.errors import EnvironmentMissing
@@ -108,7 +108,7 @@ class Dispatcher:
             limit = float(yardstick["timeout"])
             self.fleet.policy = dataclasses.replace(self.fleet.policy, qualify_timeout=limit)
         now = self.clock()
-        halt = self.store.halt_reason()
+        halt = self.store.halt_reason() or self._used_up()
         if halt != self.fleet.halted:
             self.do(self.fleet.apply(m.Halt(halt), now))
         for _, name, spec in self.store.waiting(self.known):
@@ -118,6 +118,22 @@ class Dispatcher:
         for name in list(self.fleet.jobs):
             if (self.store.jobs / name / "cancel").exists():
                 self.do(self.fleet.apply(m.CancelJob(name), now))
+
+    def _used_up(self) -> str:
+        """Why the budget ends the dispatch; "" while there is something left. What is in flight may still end."""
+        budget = self.store.plan().get("budget") or {}
+        hours = {name: billed_hours(facts) for name, facts in self.facts.items()}
+        prices = {
+            name: facts.get("price") or budget.get("price") or 0.0 for name, facts in self.facts.items()
+        }
+        used = {
+            "vm_hours": sum(hours.values()),
+            "dollars": sum(h * prices[name] for name, h in hours.items()),
+        }
+        for name, value in used.items():
+            if budget.get(name) is not None and value >= budget[name]:
+                return f"{value:.2f} {name} used (budget.{name} is {budget[name]:g})"
+        return ""
 
     # --- between fleet and bridge
 

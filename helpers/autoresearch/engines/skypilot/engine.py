@@ -30,7 +30,7 @@ from autoresearch.engines.jobdir import (
 )
 from autoresearch.engines.skypilot import model as m
 from autoresearch.engines.skypilot.qualify import Yardstick
-from autoresearch.engines.skypilot.store import Store
+from autoresearch.engines.skypilot.store import Store, billed_hours
 from autoresearch.engines.skypilot.taskconfig import is_ours, launch_config, run_config, spec_hash
 from autoresearch.engines.supervisor import write_json
 from autoresearch.engines.task import Task
@@ -49,7 +49,8 @@ class SkyPilotEngine:
     """Runs tasks on VMs through SkyPilot. See `autoresearch.engines.Engine`.
 
     `policy` holds the number of VMs and the limits, `need` says what a VM must be able to show. `name` becomes part
-    of the VMs' names.
+    of the VMs' names. `budget` (dollars, vm_hours, price: $/h where SkyPilot knows none) is kept by the dispatcher,
+    also while nobody looks.
     """
 
     warnings: tuple[str, ...] = ()
@@ -63,6 +64,7 @@ class SkyPilotEngine:
         policy: m.Policy | None = None,
         idle_minutes: int | None = None,
         need: Yardstick | None = None,
+        budget: Mapping[str, float | None] | None = None,
     ) -> None:
         self.state = state_dir.resolve()
         self.store = Store(self.state)
@@ -71,6 +73,7 @@ class SkyPilotEngine:
         self.policy = policy or m.Policy()
         self.idle_minutes = idle_minutes
         self.need = need or Yardstick()
+        self.budget = dict(budget or {})
         self._children: list[subprocess.Popen[bytes]] = []
 
     # --- the protocol
@@ -178,6 +181,21 @@ class SkyPilotEngine:
             for vm in self.vms()
         ]
 
+    @property
+    def width(self) -> int:
+        """VMs at once, at most."""
+        return self.policy.vms
+
+    def halt(self, reason: str) -> None:
+        """Start nothing more, and give the VMs back as soon as what they measure has ended; "" lifts it.
+
+        Say it again until no machine is up: a dispatcher that is just about to end does not hear it.
+        """
+        if reason != self.store.halt_reason():
+            self.store.set_halt(reason)
+        if reason and any(machine.up for machine in self.machines(())):
+            self._ensure()
+
     def vms(self) -> list[dict[str, Any]]:
         """The VMs, oldest first: vm, state, trial, trials, hours (since the launch was asked for, until it ended),
         price ($/h or None), dollars (SkyPilot's report, or None), infra, resources, sigma_pct, mde_pct, reason."""
@@ -256,11 +274,9 @@ class SkyPilotEngine:
 
     def _vm(self, name: str, data: Mapping[str, Any]) -> dict[str, Any]:
         facts = data.get("facts") or {}
-        begin, price = facts.get("launched") or facts.get("asked"), facts.get("price")
-        hours = max(0.0, (facts.get("ended") or time.time()) - begin) / 3600 if begin else 0.0
         return {
             "vm": name, "state": str(data.get("state")), "trial": str(data.get("job", "")),
-            "trials": int(data.get("trials", 0)), "hours": round(hours, 4), "price": price,
+            "trials": int(data.get("trials", 0)), "hours": round(billed_hours(facts), 4), "price": facts.get("price"),
             "dollars": facts.get("dollars"), "infra": facts.get("infra"),
             "resources": facts.get("resources"), "sigma_pct": data.get("sigma_pct"), "mde_pct": data.get("mde_pct"),
             "reason": one_line(str(data.get("unfit") or data.get("reason") or "")),
@@ -304,6 +320,7 @@ class SkyPilotEngine:
             # Kept for the project's life: VMs of another session of the same name must not be taken for ours.
             "prefix": known.get("prefix") or vm_prefix(self.name),
             "infra": self.infra, "policy": asdict(self.policy), "need": self.need._asdict(),
+            "budget": self.budget,
         }  # fmt: skip
         if plan != known:
             write_json(self.store.sky / "plan.json", plan)
@@ -348,4 +365,8 @@ def limits(config: Config) -> dict[str, Any]:
         attempts=vms.attempts,
     )  # fmt: skip
     need = Yardstick(objective.direction, objective.min_effect_pct, runs)
-    return {"infra": config.infra, "policy": policy, "idle_minutes": vms.idle_minutes, "need": need}
+    spend = config.budget
+    budget = {"dollars": spend.dollars, "vm_hours": spend.vm_hours, "price": spend.price_per_hour}
+    return {
+        "infra": config.infra, "policy": policy, "idle_minutes": vms.idle_minutes, "need": need, "budget": budget,
+    }  # fmt: skip

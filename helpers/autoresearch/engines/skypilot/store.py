@@ -16,12 +16,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from autoresearch.engines.jobdir import read_json
 from autoresearch.engines.supervisor import write_json
+
+
+def billed_hours(facts: Mapping[str, Any]) -> float:
+    """Hours of a VM from the moment its launch was asked for until it ended, or now."""
+    begin = facts.get("launched") or facts.get("asked")
+    return max(0.0, (facts.get("ended") or time.time()) - begin) / 3600 if begin else 0.0
 
 
 class Store:
@@ -47,6 +53,13 @@ class Store:
 
     def halt_reason(self) -> str:
         return str((read_json(self.sky / "halt.json") or {}).get("reason", ""))
+
+    def set_halt(self, reason: str) -> None:
+        """Tell the dispatcher to stop, or with "" to go on."""
+        if reason:
+            write_json(self.sky / "halt.json", {"reason": reason})
+        else:
+            (self.sky / "halt.json").unlink(missing_ok=True)
 
     def problem(self) -> dict[str, Any] | None:
         """{message, fix, time} of the last dispatcher that gave up."""
