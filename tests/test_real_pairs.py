@@ -23,11 +23,13 @@ def _module() -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["real_pairs"] = module  # dataclasses look their module up
+    sys.path.insert(0, str(SCRIPT.parent))
     spec.loader.exec_module(module)
     return module
 
 
 real_pairs = _module()
+sources = sys.modules["pair_sources"]
 PAIRS = real_pairs.load_pairs()
 ENTRY = {
     "name": "p", "registry": "pypi", "package": "p", "old": "1", "new": "2", "truth": "better", "why": "log: faster",
@@ -62,7 +64,7 @@ def test_same_and_only_same_may_be_one_version() -> None:
 
 @pytest.mark.parametrize("pair", [p for p in PAIRS if p.registry == "pypi"], ids=lambda p: p.name)
 def test_python_snippets_compile_and_define_work(pair: Any) -> None:
-    code = compile(real_pairs.PYTHON_HARNESS.format(bench=pair.bench), pair.name, "exec")
+    code = compile(sources.PYTHON_HARNESS.format(bench=pair.bench), pair.name, "exec")
     assert "work" in code.co_names
 
 
@@ -71,7 +73,7 @@ def test_node_snippets_parse(pair: Any, tmp_path: Path) -> None:
     if shutil.which("node") is None:
         pytest.skip("node is not installed: the JavaScript snippets stay unread")
     script = tmp_path / "bench.js"
-    script.write_text(real_pairs.NODE_HARNESS.format(bench=pair.bench))
+    script.write_text(sources.NODE_HARNESS.format(bench=pair.bench))
     subprocess.run(["node", "--check", str(script)], check=True)
 
 
