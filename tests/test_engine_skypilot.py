@@ -415,6 +415,15 @@ def test_a_server_that_stumbles_is_asked_again(make: Make, cloud: Cloud, tmp_pat
     assert (tmp_path / "ran").read_text() == "ran\n"
 
 
+def test_a_server_that_fails_during_a_launch_costs_no_vm(make: Make, cloud: Cloud) -> None:
+    """Its failure says nothing of the VM, which is asked after again."""
+    cloud.knobs(fail={"status": {"kind": "server", "error": "ApiServerConnectionError: killed", "times": 1}})
+    engine = make(vms=1)
+    assert wait(engine, submit(engine, "echo METRIC x=1"))[0].state == "done"
+    assert len(cloud.ops("launch")) == 1
+    assert "refused" not in [note["kind"] for note in read_notes(engine.state / NOTES)]
+
+
 def test_a_trial_beyond_its_limit_is_ended(make: Make, cloud: Cloud) -> None:
     engine = make(vms=1)
     job = submit(engine, "echo METRIC x=1; sleep 100", timeout=1.5)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Takes a lab down: API server, VMs, daemons, account, hosts line, files.
 #   sudo bash down.sh DIRECTORY        (the directory that holds the env file)
-# Ends only processes whose ids up.sh wrote down, what still holds files of the lab, and what belongs to the account
-# that up.sh made. SLURM_LAB_KEEP=1 keeps the directory, for its logs.
+# Ends only processes whose ids up.sh wrote down, SkyPilot's with the lab's home, what still holds files of the lab, and
+# what belongs to the account that up.sh made. SLURM_LAB_KEEP=1 keeps the directory, for its logs.
 set -uo pipefail
 
 LAB=${1:-${SLURM_LAB_DIR:-}}
@@ -20,6 +20,11 @@ any_daemon() { for p in $pids; do if daemon "$p"; then return; fi; done && retur
 # The API server; the VMs are Slurm jobs and go with Slurm, without a graceful end, for their files go too.
 if [ -f "$LAB/env.sh" ]; then
   (. "$LAB/env.sh" && timeout 60 sky api stop) >/dev/null 2>&1
+  # What a killed API server has left, such as workers that hold its port: Python processes with the lab's home.
+  for p in $(pgrep -f 'sky|multiprocessing'); do
+    case $(cat "/proc/$p/comm" 2>/dev/null) in python* | sky*) ;; *) continue ;; esac
+    if tr '\0' '\n' <"/proc/$p/environ" 2>/dev/null | grep -qxF "HOME=$LAB/home"; then kill -9 "$p" 2>/dev/null; fi
+  done
 fi
 for job in $(timeout 10 squeue -h -o %A 2>/dev/null); do
   timeout 10 scancel --full --signal=KILL "$job" 2>/dev/null

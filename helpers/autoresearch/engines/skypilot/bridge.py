@@ -315,6 +315,10 @@ def translate(exc: BaseException) -> dict[str, Any]:
     text = _COLOURS.sub("", str(exc)).strip()
     if kind == "no_vm" and re.search(r"not enabled|No cloud access|sky check", text):
         kind = "no_cloud"
+    if kind == "other" and re.search(
+        r"API server (process )?(exited|failed|is not)|Failed to start SkyPilot API", text
+    ):
+        kind = "server"  # it cannot be started, such as when what a killed one has left still holds its port
     if kind == "other" and isinstance(exc, (ValueError, TypeError)):
         kind = "bad_task"
     return {"ok": False, "kind": kind, "error": f"{type(exc).__name__}: {text[:2000]}"}

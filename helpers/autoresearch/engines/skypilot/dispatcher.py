@@ -28,6 +28,7 @@ from autoresearch.engines.skypilot.vms import Vms
 from autoresearch.errors import EnvironmentMissing
 
 TICK = 0.2  # seconds between looks for new jobs and late answers
+SERVER_PAUSE = 5.0  # seconds before the API server is asked the same again
 SERVER_PATIENCE = 180.0  # seconds of nothing but server failures, until we say so
 
 
@@ -44,6 +45,7 @@ class Dispatcher:
         self.facts: dict[str, dict[str, Any]] = {}
         self.known: set[str] = set()
         self._asked: dict[int, Callable[[dict[str, Any]], None]] = {}
+        self._later: list[tuple[float, Callable[[], None]]] = []
         self._server_since: float | None = None
         self.vms = Vms(self)
         self.trials = Trials(self)
@@ -62,6 +64,10 @@ class Dispatcher:
                 return
             for answer in self.bridge.take(TICK):
                 self._answered(answer)
+            due = [then for when, then in self._later if when <= self.clock()]
+            self._later = [(when, then) for when, then in self._later if when > self.clock()]
+            for then in due:
+                then()
 
     def check(self) -> None:
         """Is there a SkyPilot that we can use, and a cloud?"""
@@ -171,6 +177,13 @@ class Dispatcher:
         number = self.bridge.send(op, **arguments)
         self._asked[number] = then
         return number
+
+    def again(self, answer: dict[str, Any], then: Callable[[], None]) -> bool:
+        """Whether an answer is the API server's failure, which says nothing of a VM: `then` is done after a while."""
+        failed = "ok" in answer and not answer["ok"] and answer.get("kind") == "server"
+        if failed:
+            self._later.append((self.clock() + SERVER_PAUSE, then))
+        return failed
 
     def _answered(self, answer: dict[str, Any]) -> None:
         if "dead" in answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from autoresearch.engines.jobdir import read_log
@@ -87,10 +88,7 @@ class Vms:
             if facts["setup_job"] is None:
                 self._learn(name)
                 return
-            log = self._d.store.sky / f"{name}.setup.log"
-            self._d.ask(
-                lambda a: self._set_up(name, a), "follow", cluster=name, job=facts["setup_job"], to=str(log)
-            )
+            self._follow_setup(name)
         elif answer["kind"] in ("server", "interrupted", "other"):
             # It may be up all the same.
             self._learn(name, answer["error"])
@@ -98,7 +96,23 @@ class Vms:
             hopeless = answer["kind"] == "bad_task"
             self._d.tell(m.LaunchRefused(name, one_line(answer["error"], 300), hopeless))
 
+    def _follow_setup(self, name: str) -> None:
+        log = self._d.store.sky / f"{name}.setup.log"
+        job = self._d.facts[name]["setup_job"]
+        self._d.ask(lambda a: self._set_up(name, a), "follow", cluster=name, job=job, to=str(log))
+
+    def _waits(self, name: str, answer: Answer, then: Callable[[], None]) -> bool:
+        """Whether the API server has failed and is asked again, as long as the fleet still waits for this VM."""
+
+        def ask() -> None:
+            if self._d.fleet.vms[name].state == m.LAUNCHING:
+                then()
+
+        return self._d.again(answer, ask)
+
     def _set_up(self, name: str, answer: Answer) -> None:
+        if self._waits(name, answer, lambda: self._follow_setup(name)):
+            return
         if answer.get("ok") and answer["result"]["code"] == 0:
             self._learn(name)
             return
@@ -114,6 +128,8 @@ class Vms:
         self._d.ask(lambda a: self._learned(name, a, doubt), "status", clusters=[name], refresh=bool(doubt))
 
     def _learned(self, name: str, answer: Answer, doubt: str) -> None:
+        if self._waits(name, answer, lambda: self._learn(name, doubt)):
+            return
         found = answer["result"][0] if answer.get("ok") and answer["result"] else {}
         if found.get("status") != "UP":
             why = doubt or answer.get("error") or f"its state is {found.get('status', 'unknown')}"
