@@ -46,11 +46,28 @@ def launch_config(task: Task, infra: str | None, idle_minutes: int | None) -> di
         for old in ("cloud", "region", "zone"):
             resources.pop(old, None)
         resources["infra"] = infra
+        for key in ("any_of", "ordered"):
+            if resources.get(key):
+                resources[key] = [place for entry in resources[key] if (place := _within(entry, infra))]
+            if not resources.get(key):
+                resources.pop(key, None)
     resources["autostop"] = {"idle_minutes": idle_minutes or _idle_minutes(resources), "down": True}
     config["resources"] = resources
     if task.setup.strip():
         config["setup"] = task.setup
     return config
+
+
+def _within(entry: Any, infra: str) -> dict[str, Any] | None:
+    """An entry of any_of as it may stay beside `infra`, which SkyPilot would let it overrule; None when it may not."""
+    if not isinstance(entry, dict):
+        return None
+    place = {k: v for k, v in entry.items() if k not in ("cloud", "region", "zone", "infra")}
+    own = str(entry.get("infra") or entry.get("cloud") or infra)
+    pairs = zip(own.lower().split("/"), infra.lower().split("/"), strict=False)
+    if any(a != b and "*" not in (a, b) for a, b in pairs):
+        return None
+    return {**place, "infra": max(own, infra, key=lambda text: text.count("/"))}
 
 
 def _idle_minutes(resources: dict[str, Any]) -> int:
