@@ -78,7 +78,10 @@ def launch(say: Any, cluster: str, task: dict[str, Any]) -> dict[str, Any]:
     say({"request": f"launch-{cluster}"})
     time.sleep(float(knobs().get("launch_seconds", 0.1)))
     autostop = task["resources"]["autostop"]
-    write(path / "cluster.json", {"hash": uuid.uuid4().hex, "launched": time.time(), "autostop": autostop})
+    facts = {"hash": uuid.uuid4().hex, "launched": time.time(), "autostop": autostop}
+    write(path / "cluster.json", facts)
+    with (CLOUD / "ever.jsonl").open("a") as file:
+        file.write(json.dumps({"cluster": cluster, **facts}) + "\n")
     return {"job": None}
 
 
@@ -170,6 +173,12 @@ def status(say: Any, clusters: list[str] | None = None, refresh: bool = False) -
     return found
 
 
+def known() -> list[dict[str, Any]]:
+    """Every cluster that there ever was."""
+    path = CLOUD / "ever.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
 def kill(job: Path) -> None:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
         os.killpg(int((job / "pid").read_text()), signal.SIGKILL)
@@ -200,7 +209,9 @@ OPS: dict[str, Any] = {
     "check": lambda say, full=False: {"clouds": knobs().get("clouds", ["slurm"]), "server": "ok", "server_version": ""},
     "launch": launch, "exec": exec_, "result": result, "requests": lambda say, cluster: [],
     "queue": lambda say, cluster: jobs(cluster), "follow": follow, "status": status, "cancel": cancel, "down": down,
-    "autostop": lambda say, cluster, minutes: None, "cost_report": lambda say, days=30: [],
+    "autostop": lambda say, cluster, minutes: None, "cost_report": lambda say, days=30: [
+        {"cluster": c["cluster"], "hash": c["hash"], "seconds": 9.0, "cost": 1.5} for c in known()
+    ],
 }  # fmt: skip
 
 

@@ -20,9 +20,10 @@ from autoresearch.engines.local import LocalEngine
 from autoresearch.engines.notes import NOTES, append_note, read_notes
 from autoresearch.engines.skypilot import client
 from autoresearch.engines.skypilot import model as m
-from autoresearch.engines.skypilot.engine import SkyPilotEngine, vm_prefix
+from autoresearch.engines.skypilot.engine import SkyPilotEngine
+from autoresearch.engines.skypilot.starter import vm_prefix
 from autoresearch.engines.task import Task, load_task, parse_task
-from autoresearch.errors import EnvironmentMissing, Exit
+from autoresearch.errors import EnvironmentMissing, Exit, NotYet
 from conftest import REPO
 from trial_helpers import eventually
 
@@ -371,6 +372,23 @@ def test_killed_at_any_moment_no_trial_is_lost_or_run_twice(make: Make, cloud: C
     assert [(tmp_path / f"ran-{i}").read_text() for i in range(4)] == ["ran\n"] * 4
 
 
+def test_a_refused_trial_is_not_taken_for_the_one_that_runs(make: Make, cloud: Cloud, tmp_path: Path) -> None:
+    """Two jobs were sent to the VM, the first in vain; then the dispatcher dies while the second one runs."""
+    cloud.knobs(
+        fail={"exec": {"kind": "not_up", "error": "ClusterNotUpError: a moment", "times": 1}},
+        launch_seconds=1,
+    )
+    engine = make(vms=1)
+    jobs = [
+        submit(engine, f"echo ran >> {tmp_path}/ran-{i}; sleep 2; echo METRIC x={i}", experiment=f"e{i}")
+        for i in (0, 1)
+    ]
+    assert eventually(lambda: (tmp_path / "ran-1").exists() or (tmp_path / "ran-0").exists(), 20)
+    os.kill(dispatcher(engine), signal.SIGKILL)
+    assert [state.state for state in wait(engine, *jobs)] == ["done"] * 2
+    assert [(tmp_path / f"ran-{i}").read_text() for i in (0, 1)] == ["ran\n"] * 2
+
+
 def test_an_output_that_comes_cut_off_is_fetched_again(make: Make, cloud: Cloud) -> None:
     cloud.knobs(cut=1)
     engine = make(vms=1)
@@ -457,6 +475,28 @@ def test_a_vm_that_ended_itself_overnight_is_replaced_without_ado(make: Make, cl
     cloud.lose(cloud.clusters()[0])
     assert wait(engine, submit(engine, "echo METRIC x=2", experiment="e2"))[0].state == "done"
     assert [one.up for one in engine.machines([])] == [False, True]
+
+
+def test_giving_back_waits_for_no_one_and_is_verified(make: Make, cloud: Cloud) -> None:
+    engine = make(vms=2)
+    job = submit(engine, "sleep 30")
+    with pytest.raises(NotYet, match="e1 still need"):
+        engine.give_back()
+    assert eventually(lambda: engine.poll([job])[job].state == "running", 20)
+    engine.cancel(job)
+    stranger = cloud.root / "clusters" / "stranger-vm-1"
+    stranger.mkdir()
+    (stranger / "cluster.json").write_text(
+        (cloud.root / "clusters" / cloud.clusters()[0] / "cluster.json").read_text()
+    )
+    cloud.knobs(fail={"down": {"kind": "other", "error": "no", "times": 1}})
+    left = engine.give_back()
+    assert (len(left), len(cloud.clusters())) == (1, 2), "a teardown that fails is told"
+    assert engine.give_back() == []
+    assert cloud.clusters() == ["stranger-vm-1"], "other people's VMs are left alone"
+    assert [(vm["state"], vm["dollars"]) for vm in engine.vms()] == [("retired", 1.5)]
+    assert engine.give_back() == []
+    assert [one.up for one in engine.machines([])] == [False]
 
 
 # --- SkyPilot is not there

@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "queue": "Show what runs and what waits.",
     "logs": "Show the output of an experiment's job.",
     "cancel": "Stop an experiment's job.",
+    "vms": "Show the machines of the engine skypilot; give them back.",
     "parse": "Read METRIC lines from a file or stdin.",
     "noise": "Say how noisy samples, a log or this machine are.",
     "ab": "Compare candidate and base, interleaved on one machine.",

@@ -113,6 +113,15 @@ class Engine(Protocol):
     ) -> None:
         """Take a noise trial of the unchanged base, which every new machine runs before it measures anything else."""
 
+    def vms(self) -> list[dict[str, Any]]:
+        """Machines that were launched for this project, oldest first: vm, state, trial, hours, price and more."""
+
+    def refresh(self) -> None:
+        """Ask the provider what `vms` have cost."""
+
+    def give_back(self) -> list[str]:
+        """End all of `vms` and verify it; the names of those that may still be there."""
+
 
 def has_unfinished(state: Path, known: set[str]) -> bool:
     """Whether a local job directory below `state` has no end and is not `known`. A cheap look: no engine is made."""

@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from autoresearch.engines import CANCELLED, FINAL, LOST, QUEUED, RUNNING, JobResult, JobState, Machine
 from autoresearch.engines import output as output_module
@@ -195,6 +195,17 @@ class LocalEngine:
 
     def halt(self, reason: str) -> None:
         """Nothing to give back; who submits asks the budget first."""
+
+    def vms(self) -> list[dict[str, Any]]:
+        """None: this machine was not launched for anyone."""
+        return []
+
+    def refresh(self) -> None:
+        """Nothing to ask."""
+
+    def give_back(self) -> list[str]:
+        """Nothing to give back."""
+        return []
 
     # --- logs
 

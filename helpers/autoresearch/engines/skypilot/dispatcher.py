@@ -22,7 +22,7 @@ from autoresearch.engines.skypilot import model as m
 from autoresearch.engines.skypilot.client import FIXES, Bridge, BridgeError, find_interpreter
 from autoresearch.engines.skypilot.diagnose import enabled, enabled_clouds, not_enabled
 from autoresearch.engines.skypilot.fleet import Fleet
-from autoresearch.engines.skypilot.store import Store, billed_hours
+from autoresearch.engines.skypilot.store import LANDED, Store, billed_hours
 from autoresearch.engines.skypilot.trials import Trials
 from autoresearch.engines.skypilot.vms import Vms
 from autoresearch.errors import EnvironmentMissing
@@ -47,6 +47,7 @@ class Dispatcher:
         self._asked: dict[int, Callable[[dict[str, Any]], None]] = {}
         self._later: list[tuple[float, Callable[[], None]]] = []
         self._server_since: float | None = None
+        self._flying: set[tuple[str, str, int]] = set()
         self.vms = Vms(self)
         self.trials = Trials(self)
 
@@ -103,6 +104,7 @@ class Dispatcher:
                 m.Job(name, float(spec["timeout"]), bool(spec.get("qualifies")), attempts.get(name, 0))
             )
         self.fleet.restore(vms.values(), jobs, now)
+        self._note_landings()
         self.vms.restore()
 
     def scan(self) -> None:
@@ -152,6 +154,7 @@ class Dispatcher:
         if not actions:
             return
         self.save()
+        self._note_landings()
         for action in actions:
             if isinstance(action, m.Launch):
                 self.vms.launch(action.vm)
@@ -212,6 +215,15 @@ class Dispatcher:
             raise EnvironmentMissing(f"SkyPilot: {answer.get('error')}", fix=FIXES["server"])
 
     # --- memory
+
+    def _note_landings(self) -> None:
+        """Flights that ended without a result: the next dispatcher must not take them for what is on the VM."""
+        flying = {(v.name, v.flight.job, v.flight.attempt) for v in self.fleet.vms.values() if v.flight}
+        for vm, job, attempt in self._flying - flying:
+            # A job that is finished gets its end written down instead, which says more.
+            if not job or job in self.fleet.jobs:
+                self.store.set_flight(vm, job, attempt, stage=LANDED)
+        self._flying = flying
 
     def save(self) -> None:
         """The VMs, as they are now."""

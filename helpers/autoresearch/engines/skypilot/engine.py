@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import os
-import re
-import secrets
 import shutil
 import subprocess
-import sys
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,17 +27,18 @@ from autoresearch.engines.jobdir import (
 )
 from autoresearch.engines.skypilot import model as m
 from autoresearch.engines.skypilot.qualify import Yardstick
-from autoresearch.engines.skypilot.store import Store, billed_hours
+from autoresearch.engines.skypilot.starter import DispatcherLock, start, vm_prefix
+from autoresearch.engines.skypilot.store import ENDED, LANDED, Store, billed_hours
 from autoresearch.engines.skypilot.taskconfig import is_ours, launch_config, run_config, spec_hash
 from autoresearch.engines.supervisor import write_json
 from autoresearch.engines.task import Task
-from autoresearch.errors import BadInput, EnvironmentMissing
+from autoresearch.errors import BadInput, EnvironmentMissing, NotYet
 from autoresearch.safetext import one_line, tail
 
 if TYPE_CHECKING:
     from autoresearch.config import Config
+    from autoresearch.engines.skypilot.client import Bridge
 
-_PACKAGE_PARENT = Path(__file__).resolve().parents[3]
 _PHASE_BYTES = 4 * 1024 * 1024
 RETRY = 15.0  # seconds before SkyPilot is tried again after it could not be used
 
@@ -201,7 +199,51 @@ class SkyPilotEngine:
         price ($/h or None), dollars (SkyPilot's report, or None), infra, resources, sigma_pct, mde_pct, reason."""
         return [self._vm(name, data) for name, data in (self.store.fleet().get("vms") or {}).items()]
 
+    def refresh(self) -> None:
+        """Ask SkyPilot what the VMs have cost, if no dispatcher is busy with them."""
+        from autoresearch.engines.skypilot.giveback import refresh_costs
+
+        with self._lock() as lock:
+            if lock is not None:
+                with self._bridge() as bridge:
+                    refresh_costs(self.store, bridge)
+
+    def give_back(self, patience: float = 60.0) -> list[str]:
+        """End all VMs of this project and verify it; the names of those that may still be there.
+
+        `NotYet` while a job needs them. They end by themselves, too, after their idle minutes.
+        """
+        from autoresearch.engines.skypilot.giveback import give_back
+
+        deadline = time.monotonic() + patience
+        while True:
+            busy = [state.experiment for state in self.poll().values() if not state.final]
+            if busy:
+                raise NotYet(
+                    f"{', '.join(busy[:5])} still need the VMs", fix="Wait for them, or stop them",
+                    next="autoresearch cancel --all",
+                )  # fmt: skip
+            with self._lock() as lock:
+                if lock is not None:
+                    with self._bridge() as bridge:
+                        return give_back(self.store, bridge)
+            if time.monotonic() > deadline:
+                raise NotYet("a dispatcher is still busy with the VMs", next="autoresearch vms --down")
+            time.sleep(0.5)
+
     # --- inside
+
+    @contextlib.contextmanager
+    def _bridge(self) -> Iterator[Bridge]:
+        from autoresearch.engines.skypilot.client import Bridge, BridgeError, find_interpreter
+
+        bridge = Bridge(find_interpreter(), self.store.sky / "bridge.log")
+        try:
+            yield bridge
+        except BridgeError as exc:
+            raise EnvironmentMissing(f"SkyPilot: {exc}", fix="Repeat it; sky status shows the VMs") from None
+        finally:
+            bridge.close()
 
     def _directory(self, job: str) -> Path:
         return job_directory(self.store.jobs, job)
@@ -254,7 +296,7 @@ class SkyPilotEngine:
         if spec.get("engine") != "skypilot":
             return JobState(job, experiment, LOST, "", "it was submitted to another engine")
         flight = read_json(jobdir / "flight.json") or {}
-        if flight.get("stage") != m.RUNNING:
+        if flight.get("stage") not in (m.RUNNING, ENDED):
             return JobState(job, experiment, QUEUED, self._why_waiting(flight))
         now = output_module.phase(read_log(self.log_path(job), _PHASE_BYTES))
         seconds = max(0.0, time.time() - float(flight.get("begun") or time.time()))
@@ -266,6 +308,8 @@ class SkyPilotEngine:
             return problem.message
         if flight.get("stage") == m.SENDING:
             return f"on its way to {flight.get('vm')}"
+        if flight.get("stage") == LANDED:
+            return f"waits for a VM after attempt {flight.get('attempt')}"
         coming = {m.LAUNCHING: "comes up", m.FRESH: "is up", m.QUALIFYING: "measures its noise"}
         for name, vm in (self.store.fleet().get("vms") or {}).items():
             if vm.get("state") in coming:
@@ -290,8 +334,8 @@ class SkyPilotEngine:
             write_json(jobdir / "exit.json", {"state": CANCELLED, "exit": None, "detail": "cancelled"})
         return True
 
-    def _lock(self) -> _Lock:
-        return _Lock(self.store.lock)
+    def _lock(self) -> DispatcherLock:
+        return DispatcherLock(self.store.lock)
 
     def _ensure(self) -> None:
         """See that a dispatcher lives; one that could not use SkyPilot is not started again at once."""
@@ -305,13 +349,7 @@ class SkyPilotEngine:
                 return
             self._write_plan()
             self.store.clear_problem()
-            env = {**os.environ, "PYTHONPATH": str(_PACKAGE_PARENT)}
-            with (self.store.sky / "dispatcher.log").open("ab") as log:
-                child = subprocess.Popen(
-                    [sys.executable, "-m", "autoresearch.engines.skypilot.dispatcher", str(self.state), str(lock)],
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.store.sky, env=env,
-                    pass_fds=(lock,), start_new_session=True,
-                )  # fmt: skip
+            child = start(self.store, lock)
         self._children.append(child)
 
     def _write_plan(self) -> None:
@@ -324,34 +362,6 @@ class SkyPilotEngine:
         }  # fmt: skip
         if plan != known:
             write_json(self.store.sky / "plan.json", plan)
-
-
-class _Lock:
-    """The dispatcher's lock as a context: its descriptor, or None when somebody holds it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._fd = -1
-
-    def __enter__(self) -> int | None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return None
-        return self._fd
-
-    def __exit__(self, *exc: object) -> None:
-        # A dispatcher that was started meanwhile has inherited the lock, and keeps it.
-        os.close(self._fd)
-
-
-def vm_prefix(name: str) -> str:
-    """A name that every cloud takes (letters, digits, dashes, short), and that no other project's VMs have."""
-    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:20].strip("-") or "session"
-    plain = plain if plain[0].isalpha() else f"s-{plain}"
-    return f"{plain}-{secrets.token_hex(2)}-vm"
 
 
 def limits(config: Config) -> dict[str, Any]:

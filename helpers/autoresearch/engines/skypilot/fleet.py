@@ -333,7 +333,8 @@ class Fleet(Yard):
                 else:
                     self._use(vm, now)
         self._despair()
-        self._launch(now)
+        if self.queue and not self.halted:
+            self._launch(now, len(self.queue))
         actions, self._actions = self._actions, []
         return actions
 
@@ -381,15 +382,6 @@ class Fleet(Yard):
             for name in list(self.queue):
                 self._finish(self.jobs[name], "failed", f"no VM could be had: {why}")
             self.setbacks = 0
-
-    def _launch(self, now: float) -> None:
-        if self.halted or not self.queue or now < self._not_before():
-            return
-        # Those that come up will take what waits; what is in flight has a VM already.
-        coming = sum(1 for vm in self.vms.values() if vm.state in (m.LAUNCHING, m.FRESH, m.QUALIFYING))
-        room = self.policy.vms - len(self.alive())
-        for _ in range(min(room, len(self.queue) - coming)):
-            self._start_new(now)
 
 
 _HANDLERS: dict[type, Callable[..., None]] = {

@@ -23,6 +23,9 @@ from typing import Any
 from autoresearch.engines.jobdir import read_json
 from autoresearch.engines.supervisor import write_json
 
+# Stages of a flight beside those of `model`: its output is being judged; its trial has been taken into account.
+ENDED, LANDED = "ended", "landed"
+
 
 def billed_hours(facts: Mapping[str, Any]) -> float:
     """Hours of a VM from the moment its launch was asked for until it ended, or now."""
@@ -110,7 +113,7 @@ class Store:
         for path in sorted((*self.jobs.glob("*/flight.json"), *self.sky.glob("trials/*/flight.json"))):
             found = read_json(path)
             ended = (path.parent / "exit.json").exists()
-            if found is not None and not ended and found.get("stage") != "landed":
+            if found is not None and not ended and found.get("stage") != LANDED:
                 yield found
 
     def waiting(self, known: set[str]) -> list[tuple[float, str, dict[str, Any]]]:

@@ -10,6 +10,7 @@ from autoresearch.engines import output
 from autoresearch.engines.jobdir import read_log
 from autoresearch.engines.skypilot import model as m
 from autoresearch.engines.skypilot import qualify, receipt
+from autoresearch.engines.skypilot.store import ENDED
 from autoresearch.engines.supervisor import write_json
 from autoresearch.safetext import one_line
 
@@ -172,7 +173,7 @@ class Trials:
         state = "done" if code == SUCCEEDED else "failed"
         detail = fault or ("" if state == "done" else f"exit {'?' if exit_code is None else exit_code}")
         self._d.store.set_flight(
-            vm, job, attempt, stage="ended", code=code, exit=exit_code, ended=time.time(), fault=fault
+            vm, job, attempt, stage=ENDED, code=code, exit=exit_code, ended=time.time(), fault=fault
         )
         noise, drifted = None, ""
         place = self._d.fleet.vms[vm]
@@ -184,8 +185,6 @@ class Trials:
             else:
                 drifted = qualify.drift(records, place.sigma_pct, need)
         self._d.tell(m.Result(vm, job, attempt, not fault, state, detail, noise, drifted))
-        if not job:
-            self._d.store.set_flight(vm, job, attempt, stage="landed")
 
     # --- its end
 

@@ -97,6 +97,16 @@ class Yard:
     def _note(self, kind: str, vm: m.Vm, reason: str, data: dict[str, Any] | None = None) -> None:
         self._actions.append(m.Note(kind, vm.name, reason, dict(data or {})))
 
+    def _launch(self, now: float, waiting: int) -> None:
+        """Launch what `waiting` jobs need, unless it is too early after a setback."""
+        if now < self._not_before():
+            return
+        # Those that come up will take what waits; what is in flight has a VM already.
+        coming = sum(1 for vm in self.vms.values() if vm.state in (m.LAUNCHING, m.FRESH, m.QUALIFYING))
+        room = self.policy.vms - len(self.alive())
+        for _ in range(min(room, waiting - coming)):
+            self._start_new(now)
+
     def _start_new(self, now: float) -> None:
         self.launched += 1
         name = f"{self.prefix}-{self.launched}"

@@ -1,0 +1,54 @@
+"""Starts a dispatcher: at most one per project, detached, with a lock that dies with it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+from autoresearch.engines.skypilot.store import Store
+
+_PACKAGE_PARENT = Path(__file__).resolve().parents[3]
+
+
+def start(store: Store, lock: int) -> subprocess.Popen[bytes]:
+    """Start the dispatcher with the lock that the caller holds; it outlives the caller."""
+    env = {**os.environ, "PYTHONPATH": str(_PACKAGE_PARENT)}
+    with (store.sky / "dispatcher.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "autoresearch.engines.skypilot.dispatcher", str(store.state), str(lock)],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=store.sky, env=env,
+            pass_fds=(lock,), start_new_session=True,
+        )  # fmt: skip
+
+
+class DispatcherLock:
+    """The dispatcher's lock as a context: its descriptor, or None when somebody holds it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = -1
+
+    def __enter__(self) -> int | None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return None
+        return self._fd
+
+    def __exit__(self, *exc: object) -> None:
+        # A dispatcher that was started meanwhile has inherited the lock, and keeps it.
+        os.close(self._fd)
+
+
+def vm_prefix(name: str) -> str:
+    """A name that every cloud takes (letters, digits, dashes, short), and that no other project's VMs have."""
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:20].strip("-") or "session"
+    plain = plain if plain[0].isalpha() else f"s-{plain}"
+    return f"{plain}-{secrets.token_hex(2)}-vm"
