@@ -20,25 +20,30 @@ _PR_GET_CHILD_SUBREAPER = 37
 
 LINUX = sys.platform.startswith("linux")
 # Loaded before any fork: the dynamic loader is not safe to call in a forked child.
-_LIBC = ctypes.CDLL(None, use_errno=True) if LINUX else None
+LIBC = ctypes.CDLL(None, use_errno=True) if LINUX else None
+
+
+def prctl(option: int, value: int) -> int:
+    """prctl(2) with one argument: its result, -1 for a failure and where there is none."""
+    return int(LIBC.prctl(option, value, 0, 0, 0)) if LIBC is not None else -1
 
 
 def die_with_parent(signum: int = signal.SIGKILL) -> None:
     """Ask the kernel to send this process `signum` when its parent dies (Linux; nothing elsewhere)."""
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, int(signum), 0, 0, 0)
+    if LIBC is not None:
+        LIBC.prctl(_PR_SET_PDEATHSIG, int(signum), 0, 0, 0)
 
 
 def become_subreaper(on: bool = True) -> None:
     """Make orphaned descendants children of this process (Linux; nothing elsewhere)."""
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0)
+    if LIBC is not None:
+        LIBC.prctl(_PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0)
 
 
 def is_subreaper() -> bool:
     flag = ctypes.c_int(0)
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(flag), 0, 0, 0)
+    if LIBC is not None:
+        LIBC.prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(flag), 0, 0, 0)
     return bool(flag.value)
 
 
@@ -167,11 +172,12 @@ def reap(pids: Set[int]) -> float:
 def end_tree(group: int, marker: str, keep: Set[int], patience: float = 10.0) -> float:
     """Kill all that a finished command has left behind; returns the CPU seconds of what was reaped.
 
-    `group` is the command's process group, `marker` is in the environment of everything it started, and
-    `keep` names our children from before the command. Loops until a look finds nothing, as they may fork.
+    `group` is the command's process group (0: it has none), `marker` is in the environment of everything it
+    started, `keep` names our children from before the command. Loops until a look finds nothing, as they may fork.
     """
     used = 0.0
-    kill_group(group)
+    if group:  # 0 would be our own
+        kill_group(group)
     if not LINUX:
         return used
     deadline = time.monotonic() + patience

@@ -20,6 +20,21 @@ _LOOK_EVERY = 0.1  # seconds between looks at the size of the output
 Command = Union[str, Sequence[str]]
 
 
+class Entry(NamedTuple):
+    """How a command is started inside a container (`contain.Box.entry`); `OUTSIDE` starts it as it is.
+
+    `prefix` comes before its arguments; `enter` is called in the forked child with what must still be done last
+    and returns in the process that becomes the command; `report` says afterwards what went wrong inside.
+    """
+
+    prefix: Sequence[str]
+    enter: Optional[Callable[[Callable[[], None]], None]]
+    report: Optional[Callable[[], str]]
+
+
+OUTSIDE = Entry((), None, None)
+
+
 class Finished(NamedTuple):
     """How a command ended. `exit_code` is 128 + signal for a killed one, as in a shell."""
 
@@ -55,6 +70,7 @@ def run(
     grace: float = 0.0,
     on_start: Optional[Callable[[int], None]] = None,
     extend: Optional[Callable[[], float]] = None,
+    entry: Entry = OUTSIDE,
 ) -> Finished:
     """Run `command` (an argument list, or a line for `sh -c`) in its own session without stdin.
 
@@ -63,9 +79,9 @@ def run(
     at an exception (a signal handler's, Ctrl-C) and also after success, the whole process tree is killed;
     with `grace` its group gets SIGTERM and that many seconds first. `cpus` pins the command where possible.
     `extend` is asked at the deadline for more seconds; 0 means that the time is up.
-    Raises OSError when the command cannot be started at all.
+    `entry` puts it into a container. Raises OSError when the command cannot be started at all.
     """
-    argv = ["sh", "-c", command] if isinstance(command, str) else list(command)
+    argv = [*entry.prefix, *(["sh", "-c", command] if isinstance(command, str) else command)]
     marker = os.urandom(12).hex()
     full_env: Dict[str, str] = dict(env)
     full_env[MARKER] = marker
@@ -75,6 +91,12 @@ def run(
         processes.die_with_parent()
         if os.getppid() != parent:  # it died before the request above
             os._exit(125)
+        if entry.enter is not None:
+            entry.enter(pin)
+        else:
+            pin()
+
+    def pin() -> None:
         if cpus and hasattr(os, "sched_setaffinity"):
             with contextlib.suppress(OSError):
                 os.sched_setaffinity(0, cpus)
@@ -85,10 +107,14 @@ def run(
         before = processes.direct_children()
         begun = time.monotonic()
         # start_new_session: setsid, so that a terminal's Ctrl-C and our group kill reach the right ones.
-        child = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=full_env, cwd=cwd,
-            start_new_session=True, preexec_fn=in_child,
-        )  # fmt: skip
+        try:
+            child = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=full_env, cwd=cwd,
+                start_new_session=True, preexec_fn=in_child,
+            )  # fmt: skip
+        except subprocess.SubprocessError as exc:
+            processes.end_tree(0, MARKER + "=" + marker, before)
+            raise OSError("containment: %s" % (entry.report() if entry.report else exc)) from None
         watch = _Watch(child, file.fileno(), begun + timeout, output_limit, extend)
         seconds = 0.0
         cpu = 0.0

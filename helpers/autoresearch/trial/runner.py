@@ -11,9 +11,11 @@ from dataclasses import replace
 from typing import Iterator
 
 from autoresearch import safetext, verdict
-from autoresearch.trial import clock, counting, environment, procs, reading, relink, seal, signing, slots
+from autoresearch.trial import clock, counting, environment, reading, relink, seal, signing, slots
 from autoresearch.trial.checking import Checks
+from autoresearch.trial.contain import Unavailable
 from autoresearch.trial.emit import Recorder
+from autoresearch.trial.execution import Execution
 from autoresearch.trial.failed import Failed
 from autoresearch.trial.pristine import Pristine
 from autoresearch.trial.procs import Finished
@@ -32,7 +34,6 @@ class Trial:
         self.stage = Stage(self.root)
         # Two streams from one seed, so that the orders can be replayed from the seed alone.
         self.order_rng = random.Random(spec.seed)
-        self.layout_rng = random.Random("layout/%s" % spec.seed)
         self.sides_rng = random.Random("sides/%s" % spec.seed)
         self.seals = seal.Seals()
         self.stamp = time.time_ns()
@@ -45,11 +46,9 @@ class Trial:
         self.samples: list[tuple[str, Reading]] = []
         self.timed_out = {"A": 0, "B": 0}
         self.values_per_run = spec.values_per_run
-        self.slot: slots.Slot | None = None
-        self.build_cpus = slots.build_cpus()
         self.fresh = False
         self.last_seconds = 0.0
-        self.checks = Checks(spec, self.stage, self.trees, self._unmeasured, out)
+        self.checks = Checks(spec, self.stage, self.trees, self._check, out)
         self.rule = verdict.Rule.preset(
             spec.preset,
             alpha=spec.alpha,
@@ -61,9 +60,13 @@ class Trial:
     def run(self) -> int:
         """The whole trial; returns the exit code: 0 measured or checks failed, 1 crash."""
         runs = self.rule.max_runs if self.spec.mode == "ab" else self.spec.runs
+        try:
+            self.execution = Execution(self.spec, self.stage)
+        except Unavailable as exc:
+            return self._machine(exc)
         self.out.record(
             "environment", experiment=self.spec.experiment, mode=self.spec.mode, max_runs=runs,
-            seed=self.spec.seed, **environment.describe(),
+            seed=self.spec.seed, contain=self.execution.box.describe(), **environment.describe(),
         )  # fmt: skip
         for side in "AB":
             if os.path.exists(self._tar(side)):
@@ -75,9 +78,7 @@ class Trial:
                 return self._invalid(exc)
             return self._failed(exc)
         except (OSError, subprocess.CalledProcessError) as exc:
-            # A full disk, a missing tool: says nothing about either side, and the session may try again.
-            self._end("crash", "machine: %s" % exc, "machine", base_failed=True)
-            return 1
+            return self._machine(exc)
         finally:
             self.stage.clear()
         self._end("done", None, None)
@@ -161,7 +162,7 @@ class Trial:
         found = {}
         for side in "AB":
             self.stage.place_copy(self.trees[side])
-            self._run(side, counting.wrap(tool, self.spec.benchmark, where), limit, building=False)
+            self._run(side, "benchmark", counting.wrap(tool, self.spec.benchmark, where))
             found[side] = counting.read(tool, where)
         self.out.record("instructions", tool=tool, **found)
 
@@ -178,30 +179,14 @@ class Trial:
     def _tar(self, side: str) -> str:
         return os.path.join(self.root, side.lower() + ".tar")
 
-    def _run(self, side: str, command: str, timeout: float, *, building: bool) -> Finished:
-        env = environment.allowed(os.environ, self.spec.env_pass, credentials=command == self.spec.deps)
-        env.update(environment.layout(self.layout_rng))
-        env["TMPDIR"] = self.stage.tmp
-        env[signing.VARIABLE] = os.path.join(self.stage.tmp, signing.FILE)
-        env.update(self.spec.env)
-        cwd = os.path.join(self.stage.work, self.spec.subdir)
-        if not os.path.isdir(cwd):
-            raise Failed(side, "the tree has no directory %s" % self.spec.subdir)
-        cpus = self.slot.cpus if self.slot is not None else []
-        if building:
-            # A rebuild between runs may use this trial's CPUs too: it measures nothing meanwhile.
-            cpus = sorted(set(cpus) | set(self.build_cpus)) if self.build_cpus else []
-        with self._marked() as marker:
-            return procs.run(command, env={**env, **marker}, cwd=cwd, timeout=timeout, cpus=cpus)
+    def _run(self, side: str, stage: str, command: str, *, timeout: float | None = None) -> Finished:
+        try:
+            return self.execution.run(stage, command, timeout)
+        except NotADirectoryError as exc:
+            raise Failed(side, str(exc)) from None
 
-    def _unmeasured(self, side: str, command: str, timeout: float) -> Finished:
-        return self._run(side, command, timeout, building=True)
-
-    @contextlib.contextmanager
-    def _marked(self) -> Iterator[dict[str, str]]:
-        # The engine's marker is passed on, so that a killed engine's guardian finds what we have started.
-        job = os.environ.get("AUTORESEARCH_JOB")
-        yield {"AUTORESEARCH_JOB": job} if job else {}
+    def _check(self, side: str, command: str, timeout: float) -> Finished:
+        return self._run(side, "checks", command, timeout=timeout)
 
     def _prepare(self, side: str) -> None:
         """Put a clean tree on the stage, with its dependencies."""
@@ -216,7 +201,7 @@ class Trial:
         seal.level(self.stage.work, self.stamp)
         if self.spec.deps:
             before = self.pristine.look(self.stage.work)
-            done = self._run(side, self.spec.deps, self.spec.timeouts["setup"], building=True)
+            done = self._run(side, "setup", self.spec.deps)
             self._build_record(side, done, stage="setup")
             if not done.ok:
                 raise Failed(side, "setup failed (%s)" % done.failure())
@@ -231,7 +216,7 @@ class Trial:
         if not self.spec.build:
             return
         before = self.pristine.look(self.stage.work)
-        done = self._run(side, self.spec.build, self.spec.timeouts["build"], building=True)
+        done = self._run(side, "build", self.spec.build)
         self._build_record(side, done, stage="build")
         if not done.ok:
             raise Failed(side, "build failed (%s)" % done.failure())
@@ -252,7 +237,8 @@ class Trial:
 
     def _build_first(self, side: str) -> None:
         self._build(side)
-        seal.level(self.stage.work, self.stamp)
+        for path in self.stage.parts:
+            seal.level(path, self.stamp)
         self.trees[side] = self.stage.put_away()
         self.seals.set(self.trees[side])
 
@@ -308,7 +294,7 @@ class Trial:
         self.token = signing.issue(self.stage.tmp)
         watch = clock.Watch()
         try:
-            done = self._run(side, self.spec.benchmark, self.spec.timeouts["benchmark"], building=False)
+            done = self._run(side, "benchmark", self.spec.benchmark)
             watch.check()
             return done
         finally:
@@ -334,7 +320,7 @@ class Trial:
     def _shakes(self) -> bool:
         """Whether another build of the same side, with another seed, gives other native code (or has none)."""
         side = "A" if "A" in self.trees else "B"
-        before = relink.native_code(self.trees[side])
+        before = relink.native_code(self.stage.waiting(self.trees[side]))
         if not before:
             return True
         self._build(side)
@@ -342,11 +328,11 @@ class Trial:
 
     @contextlib.contextmanager
     def _slot(self) -> Iterator[None]:
-        with slots.recorded(self.out.record) as self.slot:
+        with slots.recorded(self.out.record) as self.execution.slot:
             try:
                 yield
             finally:
-                self.slot = None
+                self.execution.slot = None
 
     # --- ends
 
@@ -363,6 +349,11 @@ class Trial:
         )
         self._end("done", None, failure.error)
         return 0
+
+    def _machine(self, exc: Exception) -> int:
+        """A full disk, a missing tool: says nothing about either side, and the session may try again."""
+        self._end("crash", "machine: %s" % exc, "machine", base_failed=True)
+        return 1
 
     def _failed(self, failure: Failed) -> int:
         # In an A/B the base is not the candidate's fault: the session must be able to tell.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, Mapping, NamedTuple
 
+from autoresearch.trial.contain import MODES as CONTAIN_MODES
+from autoresearch.trial.contain import STAGES, Settings
 from autoresearch.trial.differential import Plan
 
 PROTOCOL = 1
@@ -53,6 +55,7 @@ class Spec(NamedTuple):
     hidden: bool = False
     # The evaluator's files and their sha256, by path from the tree's top: no build may change them.
     evaluator: Mapping[str, str] = {}
+    contain: Settings = Settings()
 
 
 def parse_spec(text: str) -> Spec:
@@ -101,6 +104,18 @@ def parse_spec(text: str) -> Spec:
         differential=_differential(_mapping(data, "differential")),
         hidden=bool(data.get("hidden")),
         evaluator={str(path): str(digest) for path, digest in _mapping(data, "evaluator").items()},
+        contain=_settings(_mapping(data, "contain")),
+    )
+
+
+def _settings(data: Mapping[str, Any]) -> Settings:
+    network = data.get("network", list(Settings().network))
+    if not isinstance(network, list) or not set(network) <= set(STAGES):
+        raise SpecError("contain.network must be a list of %s" % ", ".join(STAGES))
+    return Settings(
+        mode=_choice(data, "mode", CONTAIN_MODES, "auto"),
+        network=tuple(network),
+        show=tuple(str(path) for path in data.get("show") or ()),
     )
 
 

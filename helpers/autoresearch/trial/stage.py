@@ -1,11 +1,13 @@
 """The one path at which both sides are built and run, and the trees that wait beside it.
 
 A path's length and name reach the program (its stack, __FILE__, caches by path), so either side stands at
-`work` while it is used and under a random name while it is not.
+`work` while it is used and under a random name while it is not. With the tree go its private home and the changes
+it has made to caches (`layers`): what its dependencies and its build have put there belongs to it alone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -14,25 +16,45 @@ import subprocess
 COPY_LIMIT = 50 * 1024 * 1024
 
 
+# What belongs to one side, and so waits and is copied as one.
+_PARTS = ("work", "home", "layers")
+
+
 class Stage:
-    """`work`, a private `tmp`, and `.t/<random>` below one directory."""
+    """`work`, its `home` and `layers`, two scratch directories, and `.t/<random>` below one directory."""
 
     def __init__(self, root: str) -> None:
-        self.root = os.path.abspath(root)
+        self.root = os.path.realpath(root)
         self.work = os.path.join(self.root, "work")
-        self.tmp = os.path.join(self.root, "tmp")
+        self.home = os.path.join(self.root, "home")
+        self.layers = os.path.join(self.root, "layers")
+        self.tmp = os.path.join(self.root, "tmp")  # TMPDIR
+        self.slash_tmp = os.path.join(self.root, "slash-tmp")  # stands for /tmp in a container
         self._store = os.path.join(self.root, ".t")
         os.makedirs(self._store, mode=0o700, exist_ok=True)
         self.clear()
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What belongs to the side on the stage."""
+        return tuple(os.path.join(self.root, part) for part in _PARTS)
+
+    @staticmethod
+    def waiting(tree: str) -> str:
+        """Where the files of a tree are that `put_away` has named."""
+        return os.path.join(tree, "work")
 
     def _name(self) -> str:
         return os.path.join(self._store, os.urandom(8).hex())
 
     def clear(self) -> None:
-        """An empty stage: no `work`, and an empty `tmp`."""
-        remove(self.work)
-        remove(self.tmp)
-        os.mkdir(self.tmp, 0o700)
+        """An empty stage: no tree, and empty scratch directories."""
+        for path in (self.work, self.home, self.layers, self.tmp, self.slash_tmp):
+            remove(path)
+        for path in (self.home, self.layers, self.tmp):
+            os.mkdir(path, 0o700)
+        os.mkdir(self.slash_tmp)
+        os.chmod(self.slash_tmp, 0o1777)
 
     def unpack(self, tar: str) -> None:
         """Put a tree on the stage from its tar file, with new time stamps as a checkout has."""
@@ -48,21 +70,40 @@ class Stage:
     def put_away(self) -> str:
         """Take the tree off the stage; returns where it waits."""
         name = self._name()
-        os.rename(self.work, name)
+        os.mkdir(name, 0o700)
+        self.put_back(name)
         return name
 
     def place(self, tree: str) -> None:
         """Move a waiting tree on the stage. It is still known by its name: `put_back` returns it there."""
         self.clear()
-        os.rename(tree, self.work)
+        for part in _PARTS:
+            if os.path.isdir(os.path.join(self.root, part)):
+                os.rmdir(os.path.join(self.root, part))
+            os.rename(os.path.join(tree, part), os.path.join(self.root, part))
 
     def put_back(self, tree: str) -> None:
-        os.rename(self.work, tree)
+        self._forget_mounts()
+        for part in _PARTS:
+            os.rename(os.path.join(self.root, part), os.path.join(tree, part))
 
     def place_copy(self, tree: str) -> None:
         """Put a copy of a waiting tree on the stage; times, modes and links are kept."""
         self.clear()
-        _tool("cp", "-a", tree, self.work)
+        for part in ("home", "layers"):
+            if not os.listdir(os.path.join(tree, part)):
+                continue
+            os.rmdir(os.path.join(self.root, part))
+            _tool("cp", "-a", os.path.join(tree, part), self.root)
+        _tool("cp", "-a", os.path.join(tree, "work"), self.root)
+
+    def _forget_mounts(self) -> None:
+        """overlayfs leaves its own scratch beside the changes; it is made anew for every mount."""
+        for name in os.listdir(self.layers):
+            remove(os.path.join(self.layers, name, "work"))
+            with contextlib.suppress(OSError):  # not empty: there are changes
+                os.rmdir(os.path.join(self.layers, name, "up"))
+                os.rmdir(os.path.join(self.layers, name))
 
     def discard(self, tree: str) -> None:
         remove(tree)

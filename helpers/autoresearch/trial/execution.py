@@ -1,0 +1,61 @@
+"""Runs the spec's commands on the stage: the environment, the container, the CPUs and the time limit of each."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import List, Mapping, Optional
+
+from autoresearch.trial import environment, procs, signing, slots
+from autoresearch.trial.contain import Box
+from autoresearch.trial.spec import Spec
+from autoresearch.trial.stage import Stage
+
+
+class Execution:
+    """One trial's way to run things. `slot` is set while one is held.
+
+    Raises `contain.Unavailable` when the spec requires a container that this machine cannot give.
+    """
+
+    def __init__(self, spec: Spec, stage: Stage) -> None:
+        self._spec = spec
+        self._stage = stage
+        self._layout_rng = random.Random("layout/%s" % spec.seed)
+        self._build_cpus = slots.build_cpus()
+        self.slot: slots.Slot | None = None
+        self.box = Box(spec.contain, stage, os.environ)
+
+    def run(self, stage: str, command: str, timeout: Optional[float] = None) -> procs.Finished:
+        """Run a line of a stage (`contain.STAGES`) in the tree; NotADirectoryError when it lacks `subdir`.
+
+        `timeout` in seconds; None: the stage's own limit.
+        """
+        cwd = os.path.join(self._stage.work, self._spec.subdir)
+        if not os.path.isdir(cwd):
+            raise NotADirectoryError("the tree has no directory %s" % self._spec.subdir)
+        with self.box.entry(stage, cwd) as entry:
+            return procs.run(
+                command, env=self._environment(stage), cwd=cwd, cpus=self._cpus(stage),
+                timeout=self._spec.timeouts[stage] if timeout is None else timeout, entry=entry,
+            )  # fmt: skip
+
+    def _environment(self, stage: str) -> Mapping[str, str]:
+        env = environment.allowed(os.environ, self._spec.env_pass, credentials=stage == "setup")
+        for name, value in self.box.variables(stage).items():
+            env.pop(name, None)
+            if value is not None:
+                env[name] = value
+        env.update(environment.layout(self._layout_rng))
+        env[signing.VARIABLE] = os.path.join(self._stage.tmp, signing.FILE)
+        env.update(self._spec.env)
+        # The engine's marker is passed on, so that a killed engine's guardian finds what we have started.
+        job = os.environ.get("AUTORESEARCH_JOB")
+        return {**env, "AUTORESEARCH_JOB": job} if job else env
+
+    def _cpus(self, stage: str) -> List[int]:
+        measuring = self.slot.cpus if self.slot is not None else []
+        if stage == "benchmark":
+            return measuring
+        # A rebuild between runs may use this trial's CPUs too: it measures nothing meanwhile.
+        return sorted(set(measuring) | set(self._build_cpus)) if self._build_cpus else []

@@ -1,0 +1,226 @@
+"""Containment, with real processes: what a candidate cannot reach, see, keep or use up."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoresearch.trial import procs
+from autoresearch.trial.contain import Box, Settings, Unavailable
+from autoresearch.trial.stage import Stage
+from trial_helpers import make_tree, processes_with, run_trial, spec
+
+PYTHON = sys.executable
+
+
+class Inside:
+    """A stage below a project's `.autoresearch`, as the local engine makes it, and a box around it."""
+
+    def __init__(self, root: Path, **settings: Any) -> None:
+        self.home = root / "home"
+        self.project = self.home / "project"
+        (self.project / ".git").mkdir(parents=True)
+        state = self.project / ".autoresearch"
+        for name in ("pin", "worktrees/other", "jobs/e1-ab-1/trial/t"):
+            (state / name).mkdir(parents=True)
+        (state / "pin" / "checks.sh").write_text("hidden check")
+        (self.project / "autoresearch.jsonl").write_text("{}\n")
+        (self.home / ".ssh").mkdir()
+        (self.home / ".ssh" / "id_ed25519").write_text("key")
+        (self.home / ".netrc").write_text("password")
+        (self.home / ".cargo").mkdir()
+        (self.home / ".cargo" / "config.toml").write_text("# registry")
+        (self.home / "notes").write_text("readable")
+        self.env = {"PATH": os.environ["PATH"], "HOME": str(self.home)}
+        self.stage = Stage(str(state / "jobs" / "e1-ab-1" / "trial" / "t"))
+        self.box = Box(Settings(**settings), self.stage, self.env)
+        Path(self.stage.work).mkdir()
+
+    def run(self, command: procs.Command, stage: str = "benchmark", **options: Any) -> procs.Finished:
+        env = {**self.env, **{k: v for k, v in self.box.variables(stage).items() if v is not None}}
+        with self.box.entry(stage, self.stage.work) as entry:
+            return procs.run(command, env=env, cwd=self.stage.work, timeout=30, entry=entry, **options)
+
+
+@pytest.fixture
+def inside(tmp_path: Path) -> Inside:
+    made = Inside(tmp_path)
+    if made.box.level == "none":
+        pytest.skip(f"THIS MACHINE CANNOT CONTAIN, so nothing was tested: {made.box.missing}")
+    return made
+
+
+def test_nothing_outside_the_stage_can_be_written(inside: Inside) -> None:
+    places = [inside.home, inside.project, "/etc", "/usr", "/var", "/", "/run", "/sys", inside.stage.root]
+    for place in places:
+        done = inside.run(f"touch '{place}/x'")
+        assert not done.ok, place
+        assert "Read-only file system" in done.output or "Permission denied" in done.output, done.output
+    assert (
+        inside.run('touch here "$HOME/x" "$TMPDIR/x" /tmp/x /var/tmp/x /dev/shm/x && echo all').output
+        == "all\n"
+    )
+    assert Path(inside.stage.work, "here").exists()
+    assert not Path("/tmp/x").exists()
+    assert not Path("/dev/shm/x").exists()
+
+
+def test_secrets_and_the_session_are_not_there(inside: Inside) -> None:
+    hidden = [
+        inside.home / ".ssh" / "id_ed25519", inside.project / "autoresearch.jsonl",
+        inside.project / ".autoresearch" / "pin" / "checks.sh", inside.project / ".git",
+    ]  # fmt: skip
+    for path in hidden:
+        assert path.exists()
+        assert not inside.run(["test", "-e", str(path)]).ok, path
+    assert inside.run(["cat", str(inside.home / ".netrc")]).output == ""
+    assert "other" not in inside.run(["ls", "-R", str(inside.project / ".autoresearch")]).output
+    # What is no secret stays readable: tools live in a home.
+    assert inside.run(["cat", str(inside.home / "notes")]).output == "readable"
+
+
+def test_home_is_private_and_tools_find_the_real_one(inside: Inside) -> None:
+    assert inside.run("ls -A ~; echo $HOME").output == inside.stage.home + "\n"
+    assert inside.run('cat "$CARGO_HOME/config.toml"').output == "# registry"
+    inside.run('echo poison >> "$CARGO_HOME/config.toml"')
+    assert (inside.home / ".cargo" / "config.toml").read_text() == "# registry"
+
+
+def test_changes_to_caches_belong_to_one_side(inside: Inside) -> None:
+    if not inside.box.describe()["layers"]:
+        pytest.skip("NO LAYERS OVER CACHES HERE: this file system or kernel has no overlayfs for us")
+    inside.run('echo mine > "$CARGO_HOME/mine"')
+    assert not (inside.home / ".cargo" / "mine").exists()
+    tree = inside.stage.put_away()
+    inside.stage.place_copy(tree)
+    assert inside.run('cat "$CARGO_HOME/mine"').output == "mine\n"
+    inside.stage.clear()
+    Path(inside.stage.work).mkdir()
+    assert not inside.run('cat "$CARGO_HOME/mine"').ok
+
+
+def test_network_is_loopback_only_but_where_allowed(inside: Inside) -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        reach = [PYTHON, "-S", "-c", f"import socket; socket.create_connection(('127.0.0.1', {port}), 5)"]
+        assert not inside.run(reach, "benchmark").ok
+        assert not inside.run(reach, "build").ok
+        assert inside.run(reach, "setup").ok
+    own = "import socket; s = socket.create_server(('127.0.0.1', 0)); socket.create_connection(s.getsockname(), 5)"
+    assert inside.run([PYTHON, "-S", "-c", own]).ok
+
+
+def test_sockets_of_services_cannot_be_reached(inside: Inside) -> None:
+    path = str(inside.home / "service.sock")
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as abstract:
+        server.bind(path)
+        name = uuid.uuid4().hex
+        abstract.bind("\0" + name)
+        abstract.listen()
+        code = f"import socket; socket.socket(socket.AF_UNIX).connect('\\0{name}')"
+        assert not inside.run([PYTHON, "-S", "-c", code]).ok
+    assert inside.run("ls -A /run").output == ""
+
+
+def test_no_process_is_seen_and_none_survives(inside: Inside) -> None:
+    token = uuid.uuid4().hex
+    script = f"""
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        time.sleep(1000)  # {token}
+    os._exit(0)
+os.wait()
+"""
+    done = inside.run([PYTHON, "-S", "-c", script])
+    assert done.ok, done.output
+    assert processes_with(token) == []
+    if inside.box.level == "full":
+        assert not inside.run(f"kill -9 {os.getpid()}").ok
+        seen = inside.run("ls /proc | grep -c '^[0-9]'").output
+        assert int(seen) < 8
+
+
+def test_exit_codes_signals_and_times_are_the_commands_own(inside: Inside) -> None:
+    assert inside.run("exit 3").exit_code == 3
+    assert inside.run("kill -9 $$").exit_code == 137
+    assert inside.run("kill -9 1; echo alive").output == "alive\n"
+    burn = [PYTHON, "-S", "-c", "import time\nwhile time.process_time() < 0.3: pass"]
+    assert inside.run(burn).cpu_seconds >= 0.3
+    cpu = max(os.sched_getaffinity(0))
+    assert (
+        inside.run([PYTHON, "-S", "-c", "import os; print(os.sched_getaffinity(0))"], cpus=[cpu]).output
+        == f"{{{cpu}}}\n"
+    )
+
+
+def test_privileges_are_gone(inside: Inside) -> None:
+    for command in (
+        "mount -t tmpfs none /mnt",
+        "mount -o remount,rw /",
+        "umount /dev/shm",
+        "mknod null c 1 3",
+    ):
+        assert not inside.run(command).ok, command
+    again = "unshare -Urm sh -c 'mount -o remount,rw,bind / || mount -o remount,bind,rw /usr; touch /usr/x'"
+    assert not inside.run(again).ok
+    assert not Path("/usr/x").exists()
+    assert inside.run("grep NoNewPrivs /proc/self/status").output.split()[1] == "1"
+
+
+def test_a_terminal_and_shared_memory_work(inside: Inside) -> None:
+    code = "import pty, multiprocessing as m; pty.openpty(); m.Lock(); print('ok')"
+    assert inside.run([PYTHON, "-S", "-c", code]).output == "ok\n"
+
+
+def test_a_failure_to_enter_is_a_machine_error_with_its_reason(inside: Inside, monkeypatch: Any) -> None:
+    inside.box._view = inside.box._view._replace(binds=(("/does/not/exist", "/tmp", False),))  # type: ignore[union-attr]
+    with pytest.raises(OSError, match=r"containment: .*does/not/exist"):
+        inside.run("true")
+    assert inside.box.by == "namespaces"
+
+
+def test_both_sides_see_the_same(tmp_path: Path) -> None:
+    # All but what is drawn for every run; cksum makes a number of it.
+    look = """d=$({ pwd; ls -A /tmp ~; id; cat /proc/self/limits
+env | grep -v -e LAYOUT_SEED= -e PAD= -e HASHSEED= -e AUTORESEARCH_RUN= | sort; } | cksum | cut -d" " -f1)
+"""
+    a = make_tree(tmp_path / "a", look + "echo METRIC time_s=1; echo METRIC seen=$d")
+    b = make_tree(tmp_path / "b", look + "echo METRIC seen=$d; echo METRIC time_s=2")
+    ran = run_trial(tmp_path / "t", spec(test={"seed": 1, "max_runs": 8}), a, b)
+    assert {sample["side"] for sample in ran.counted} == {"A", "B"}
+    assert len({sample["metrics"]["seen"] for sample in ran.counted}) == 1
+
+
+def test_the_record_names_the_level(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "b", "echo METRIC time_s=1")
+    (auto,) = run_trial(tmp_path / "t", spec("single"), None, tree).of("environment")
+    assert auto["contain"]["level"] in ("full", "partial", "none")
+    assert auto["contain"]["network"] == ["setup"] or auto["contain"]["missing"]
+    (off,) = run_trial(tmp_path / "u", spec("single", contain={"mode": "off"}), None, tree).of("environment")
+    assert (off["contain"]["level"], off["contain"]["missing"]) == ("none", "switched off (contain.mode)")
+
+
+def test_without_containment_home_is_still_private(tmp_path: Path) -> None:
+    box = Inside(tmp_path, mode="off")
+    assert box.run("echo $HOME; ls -A ~").output == box.stage.home + "\n"
+    assert box.run('echo "$CARGO_HOME"').output == str(box.home / ".cargo") + "\n"
+
+
+def test_required_containment_that_is_not_there_stops_the_trial(tmp_path: Path, monkeypatch: Any) -> None:
+    from autoresearch.trial import contain
+
+    monkeypatch.setattr(contain, "_variants", lambda whole: iter(()))
+    monkeypatch.setattr(contain.shutil, "which", lambda name: None)
+    monkeypatch.setattr(contain.sys, "platform", "other")
+    with pytest.raises(Unavailable, match="required"):
+        Inside(tmp_path, mode="require")
