@@ -16,10 +16,7 @@ import pytest
 
 from autoresearch import verdict
 from autoresearch.session.outcome import read_outcome
-from trial_helpers import HELPERS, NOISY, Ran, eventually, make_tree, processes_with, run_trial, spec
-
-# For trees that report by writing beside the stage, which a container forbids (tests/test_contain.py).
-OPEN = {"mode": "off"}
+from trial_helpers import HELPERS, NOISY, OPEN, Ran, eventually, make_tree, processes_with, run_trial, spec
 
 SAME_PLACE = """out="$PROBE/$AUTORESEARCH_LAYOUT_SEED.$1"
 pwd > "$out"
