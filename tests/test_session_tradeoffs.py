@@ -63,7 +63,9 @@ def test_memory_is_bounded(session: Session) -> None:
 
 def test_a_noisy_second_metric_is_measured_for_longer(session: Session) -> None:
     work = session.project.root / "src" / "work.py"
-    work.write_text(work.read_text().replace("return 50000", "import os; return 50000 + os.urandom(1)[0] % 97"))
+    work.write_text(
+        work.read_text().replace("return 50000", "import os; return 50000 + os.urandom(1)[0] % 97")
+    )
     git(session.project.root, *IDENTITY, "commit", "-q", "-m", "noise", "--", "src/work.py")
     configure(session, "constraints: [{metric: mem, limit_pct: 5}]")
     session.open("win")

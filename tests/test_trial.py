@@ -251,7 +251,10 @@ def test_a_run_that_overruns_its_limit_is_a_censored_reading(
         for name, hangs, seconds in (("a", base, 1.0), ("b", candidate, 0.5))
     ]
     the_spec = spec(
-        timeouts=SHORT, env={"PROBE": str(tmp_path)}, test={"seed": 3, "max_runs": 24, "alpha": 0.02}
+        timeouts=SHORT,
+        env={"PROBE": str(tmp_path)},
+        contain=OPEN,
+        test={"seed": 3, "max_runs": 24, "alpha": 0.02},
     )
     ran = run_trial(tmp_path / "t", the_spec, sides[0], sides[1])
     assert ran.end["status"] == "done"
@@ -267,7 +270,7 @@ def test_a_run_that_overruns_its_limit_is_a_censored_reading(
 def test_a_base_that_keeps_overrunning_its_limit_is_not_the_candidates_fault(tmp_path: Path) -> None:
     base = make_tree(tmp_path / "a", HANGS.format("n_a", "1 2 3 4 5 6 7 8") + noisy(1.0))
     candidate = make_tree(tmp_path / "b", noisy(0.5))
-    the_spec = spec(timeouts=SHORT, env={"PROBE": str(tmp_path)}, test={"seed": 3})
+    the_spec = spec(timeouts=SHORT, env={"PROBE": str(tmp_path)}, contain=OPEN, test={"seed": 3})
     ran = run_trial(tmp_path / "t", the_spec, base, candidate)
     assert ran.end["base_failed"]
     assert "overran" in ran.end["error"]
