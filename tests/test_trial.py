@@ -16,7 +16,7 @@ import pytest
 
 from autoresearch import verdict
 from autoresearch.session.outcome import read_outcome
-from trial_helpers import HELPERS, NOISY, OPEN, Ran, eventually, make_tree, processes_with, run_trial, spec
+from trial_helpers import HELPERS, NOISY, Ran, eventually, make_tree, processes_with, run_trial, spec
 
 SAME_PLACE = """out="$PROBE/$AUTORESEARCH_LAYOUT_SEED.$1"
 pwd > "$out"
@@ -169,7 +169,7 @@ def test_both_sides_see_the_same_place_and_names(tmp_path: Path) -> None:
     probe.mkdir()
     for side in "ab":
         make_tree(tmp_path / side, f"set -- {side}\n" + SAME_PLACE + noisy(1.0))
-    the_spec = spec(env={"PROBE": str(probe)}, contain=OPEN, test={"seed": 1, "max_runs": 4})
+    the_spec = spec(env={"PROBE": str(probe)}, test={"seed": 1, "max_runs": 4})
     os.environ["SOME_AGENT_TOKEN"] = "secret"
     try:
         run_trial(tmp_path / "t", the_spec, tmp_path / "a", tmp_path / "b")
@@ -206,7 +206,6 @@ def test_layout_policy(tmp_path: Path, layout: str, builds: int) -> None:
         deps="sh deps.sh",
         layout=layout,
         env={"PROBE": str(tmp_path)},
-        contain=OPEN,
         test={"seed": 3, "max_runs": 4},
     )
     ran = run_trial(tmp_path / "t", the_spec, tree, tree)
@@ -253,7 +252,6 @@ def test_a_run_that_overruns_its_limit_is_a_censored_reading(
     the_spec = spec(
         timeouts=SHORT,
         env={"PROBE": str(tmp_path)},
-        contain=OPEN,
         test={"seed": 3, "max_runs": 24, "alpha": 0.02},
     )
     ran = run_trial(tmp_path / "t", the_spec, sides[0], sides[1])
@@ -270,7 +268,7 @@ def test_a_run_that_overruns_its_limit_is_a_censored_reading(
 def test_a_base_that_keeps_overrunning_its_limit_is_not_the_candidates_fault(tmp_path: Path) -> None:
     base = make_tree(tmp_path / "a", HANGS.format("n_a", "1 2 3 4 5 6 7 8") + noisy(1.0))
     candidate = make_tree(tmp_path / "b", noisy(0.5))
-    the_spec = spec(timeouts=SHORT, env={"PROBE": str(tmp_path)}, contain=OPEN, test={"seed": 3})
+    the_spec = spec(timeouts=SHORT, env={"PROBE": str(tmp_path)}, test={"seed": 3})
     ran = run_trial(tmp_path / "t", the_spec, base, candidate)
     assert ran.end["base_failed"]
     assert "overran" in ran.end["error"]

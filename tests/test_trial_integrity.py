@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from autoresearch.trial import clock, reading, seal, signing
 from autoresearch.trial.procs import Finished
 from conftest import REPO
-from trial_helpers import OPEN, Ran, make_tree, run_trial, spec
+from trial_helpers import Ran, make_tree, run_trial, spec
 
 TEMPLATE = (REPO / "templates" / "autoresearch.sh").read_text()
 (SIGNER,) = re.findall(r'^token=""\n.*?^}\n', TEMPLATE, re.MULTILINE | re.DOTALL)
@@ -108,7 +108,6 @@ def test_files_have_the_same_age_on_both_sides(tmp_path: Path) -> None:
     probe = tmp_path / "probe"
     probe.mkdir()
     changes = {"build": "sleep 0.6; mkdir src; date > built", "env": {"PROBE": str(probe)}, "layout": "fixed"}
-    changes["contain"] = OPEN
     ran = against(tmp_path, look, "true", **changes)
     seen = {path.read_text() for path in probe.iterdir()}
     assert len(ran.of("sample")) == len(list(probe.iterdir())) >= 6
