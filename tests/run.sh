@@ -38,7 +38,8 @@ run_suite() { # SUITE
       done
       ;;
     clients)
-      clients_for_tests
+      # Without npm or its registry there is nothing to test, which is said and is no failure of ours.
+      clients_for_tests || return 0
       step "pytest tests/clients"
       pytest tests/clients --durations=0
       ;;
@@ -90,14 +91,20 @@ test_environment() { # DIR: exactly the locked packages, and this checkout
 clients_for_tests() { # real agent clients from npm, kept in the cache until their versions change
   local key
   if [ -n "${AGENT_CLIENTS:-}" ]; then return; fi
-  have npm || die 3 "npm is missing: install Node 20 or newer (Debian, Ubuntu: apt install npm)."
+  if ! have npm; then
+    printf 'setup.sh: CLIENTS SKIPPED: npm is missing (Node 20 or newer), so no real agent client was tested.\n' >&2
+    return 1
+  fi
   need_home
   key=$(cksum <tests/clients/install_clients.sh | tr ' ' '-')
   AGENT_CLIENTS="$CACHE/clients-$key"
   if [ ! -f "$AGENT_CLIENTS/ready" ]; then
     step "clients: Pi, Claude Code and Codex into $AGENT_CLIENTS (two minutes, once)"
     rm -rf "$CACHE"/clients-*
-    bash tests/clients/install_clients.sh "$AGENT_CLIENTS"
+    if ! bash tests/clients/install_clients.sh "$AGENT_CLIENTS"; then
+      printf 'setup.sh: CLIENTS SKIPPED: npm cannot provide them (see above), so no real agent client was tested.\n' >&2
+      return 1
+    fi
     touch "$AGENT_CLIENTS/ready"
   fi
   export AGENT_CLIENTS

@@ -6,10 +6,13 @@ machine's user is read.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
 import subprocess
+import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ CLIENTS = ("pi20", "pi", "claude", "codex")
 # Where a client looks for a project's skills.
 SKILLS_DIR = {"claude": ".claude/skills"}
 PREFIX = os.environ.get("AGENT_CLIENTS", "")
+WATCHED = Path(__file__).with_name("watched.sh")
 
 
 class ClientMissing(Exception):
@@ -32,6 +36,9 @@ class Result:
 
     done: subprocess.CompletedProcess[str]
     model: FakeModel
+    touched: tuple[
+        str, ...
+    ] = ()  # files outside of the project and the HOME; byte code is no file of anybody's
 
     @property
     def ok(self) -> bool:
@@ -82,7 +89,7 @@ def environment(client: str, home: Path, path: list[Path], **more: str) -> dict[
 def run(
     client: str, project: Path, home: Path, turns: list[Turn], prompt: str,
     *, args: tuple[str, ...] = (), path: list[Path] | None = None, env: dict[str, str] | None = None,
-    timeout: float = 150,
+    timeout: float = 600,
 ) -> Result:  # fmt: skip
     """One headless run of `client` in `project`, with a new process and the model that `turns` script."""
     exe = executable(client)
@@ -94,12 +101,35 @@ def run(
     with FakeModel(turns, log) as fake:
         configure = {"claude": _claude, "codex": _codex}.get(client, _pi)
         argv, extra = configure(home, project.resolve(), fake.url)
+        report = home / "touched.txt"
+        report.unlink(missing_ok=True)
+        watch = ["sh", str(WATCHED), str(report), str(project.resolve()), str(home)] if can_watch() else []
         done = subprocess.run(
-            [str(exe), *argv, *args, *([] if client in ("claude", "codex") else ["-p"]), prompt],
+            [*watch, str(exe), *argv, *args, *([] if client in ("claude", "codex") else ["-p"]), prompt],
             cwd=project, env=environment(client, home, path or [], **extra, **(env or {})), stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=timeout, check=False,
         )  # fmt: skip
-    return Result(done, fake)
+    lines = report.read_text().splitlines() if report.exists() else []
+    return Result(done, fake, tuple(line for line in lines if not line.endswith(".pyc")))
+
+
+@functools.cache
+def _watching_works() -> bool:
+    with tempfile.TemporaryDirectory() as place:
+        report = Path(place) / "report"
+        command = ["sh", str(WATCHED), str(report), place, place, "touch", "/tmp/autoresearch-probe"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode == 0 and report.read_text().split() == ["./tmp/autoresearch-probe"]
+
+
+def can_watch() -> bool:
+    """Whether what a client writes outside can be seen here; if not, that is said, and only trees are compared."""
+    if _watching_works():
+        return True
+    warnings.warn(
+        "no overlay in a mount namespace here: what clients write elsewhere is not watched", stacklevel=3
+    )
+    return False
 
 
 def call(client: str, home: Path, cwd: Path, *args: str) -> str:

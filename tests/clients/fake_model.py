@@ -10,7 +10,8 @@ A script is a list of turns, one per request of the client's main loop; a turn w
       {"edit": "a.py", "old": "a whole line", "new": "another"}, {"skill": "autoresearch", "path": ".../SKILL.md"}]}
 
 `expect` and `capture` look at the request that asks for the turn, by a field of `View` (regexes, dot matches newline);
-`${{NAME}}` stands for what was captured.
+`${{NAME}}` stands for what was captured. A turn with `repeat_while` is answered again while its result matches that
+regex, as an agent repeats a command that says "not yet".
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from model_calls import map_call
 from model_view import View
 
 Turn = dict[str, Any]
+MOST_REPEATS = 20
 NO_MORE = "The script has no further turn."
 
 
@@ -38,7 +40,7 @@ class FakeModel:
         self.turns, self.log = turns, log
         self.variables: dict[str, str] = {}
         self.failures: list[str] = []
-        self.used = self.overrun = 0
+        self.used = self.overrun = self.repeats = 0
         self._lock = threading.Lock()
         # A client that lost the answer sends the same bytes again, and must get the same answer.
         self._last: tuple[str, tuple[Turn, list[dict[str, Any]]]] | None = None
@@ -82,12 +84,21 @@ class FakeModel:
         return RENDER[api](view, text, calls, digest[:12])
 
     def _next(self, view: View) -> tuple[Turn, list[dict[str, Any]]]:
+        last = self.turns[self.used - 1] if self.used else {}
+        again = last.get("repeat_while")
+        if again and self.repeats < MOST_REPEATS and re.search(again, view.result, re.DOTALL):
+            self.repeats += 1
+            return self._answer(last, view, self.used - 1)
+        self.repeats = 0
         if self.used >= len(self.turns):
             self.overrun += 1
             return {"text": NO_MORE}, []
         index, turn = self.used, self.turns[self.used]
         self.used += 1
         self._check(turn, view, index)
+        return self._answer(turn, view, index)
+
+    def _answer(self, turn: Turn, view: View, index: int) -> tuple[Turn, list[dict[str, Any]]]:
         turn = self._fill(turn)
         try:
             return turn, [map_call(call, view.tools) for call in turn.get("calls", [])]

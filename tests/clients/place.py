@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conftest import commit_all, write_project
+from conftest import WORK, commit_all, write_project
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = (
@@ -83,6 +83,18 @@ def make_project(root: Path) -> Path:
     config = root / "autoresearch.yaml"
     config.write_text(config.read_text() + "stop: {dry: 1}\n")
     (root / "src" / "calm.py").write_text("CALM = 1\n")
+    commit_all(root)
+    return root
+
+
+def make_bare_project(root: Path) -> Path:
+    """Committed sources and nothing of ours: the session is the agent's to set up."""
+    root.mkdir(parents=True)
+    git(root, "init", "-q", "-b", "main")
+    (root / "src").mkdir()
+    (root / "src" / "work.py").write_text(WORK)
+    (root / "src" / "calm.py").write_text("CALM = 1\n")
+    (root / ".gitignore").write_text("__pycache__/\n")
     commit_all(root)
     return root
 

@@ -11,14 +11,19 @@ from pathlib import Path
 import pytest
 from drive import CLIENTS, PREFIX, SKILLS_DIR, ClientMissing, call, executable, run
 from fake_model import Turn
-from place import Account, autoresearch, copy_source, git, ledger, make_project, sh, tree
+from place import Account, autoresearch, copy_source, git, ledger, make_bare_project, make_project, sh, tree
+
+from conftest import BENCHMARK, CHECKS
 
 if not PREFIX:
     pytest.skip(
         "AGENT_CLIENTS is not set: real clients untested (setup.sh --test clients)", allow_module_level=True
     )
 
+pytestmark = pytest.mark.timeout(1200)  # a whole session; on a busy machine it takes its time
 POLL = "--timeout 25 --json"
+# What a client writes outside of its HOME by itself, with or without us.
+OWN: dict[str, tuple[str, ...]] = {"pi20": (), "pi": (), "claude": (), "codex": ()}
 SESSION_FILES = {
     "autoresearch.jsonl",
     "autoresearch.md",
@@ -50,10 +55,8 @@ def client(request: pytest.FixtureRequest) -> str:
     return name
 
 
-@pytest.fixture
-def project(account: Account, tmp_path: Path) -> Path:
+def with_skill(account: Account, root: Path) -> Path:
     """The project with the skill in it, as setup.sh leaves it."""
-    root = make_project(tmp_path / "project")
     done = account.setup(root)
     assert done.returncode == 0, done.stdout + done.stderr
     git(root, "add", "-A")
@@ -61,17 +64,39 @@ def project(account: Account, tmp_path: Path) -> Path:
     return root
 
 
+@pytest.fixture
+def project(account: Account, tmp_path: Path) -> Path:
+    """A project whose session is set up, without a baseline."""
+    return with_skill(account, make_project(tmp_path / "project"))
+
+
+@pytest.fixture
+def bare(account: Account, tmp_path: Path) -> Path:
+    """A project that no session has been set up in."""
+    return with_skill(account, make_bare_project(tmp_path / "project"))
+
+
 def first_turns(skill: str) -> list[Turn]:
-    """Discover and read the skill; baseline; two experiments at once and a cheat; keep the winner."""
+    """Discover and read the skill; set up; baseline; two experiments at once and a cheat; keep the winner."""
     work, cheat = ".autoresearch/worktrees/e1/src/work.py", ".autoresearch/worktrees/e3/autoresearch.sh"
     return [
         {"expect": {"prompt": ["autoresearch", "measured experiments"]},
          "calls": [{"skill": "autoresearch", "path": f"{skill}/SKILL.md"}]},
         {"expect": {"seen": "The agent proposes, the code decides"},
          "calls": [{"read": f"{skill}/instructions.md"}]},
-        {"expect": {"result": "Phase 1: measure the measurement"}, "calls": [sh("autoresearch status --json")]},
+        {"expect": {"result": "Phase 1: measure the measurement"},
+         "calls": [sh("autoresearch status --json; echo exit=$?")]},
+        {"expect": {"result": "exit=2"}, "calls": [{"write": "autoresearch.sh", "content": BENCHMARK}]},
+        {"calls": [{"write": "autoresearch.checks.sh", "content": CHECKS}]},
+        {"calls": [sh(
+            "autoresearch init --name t --goal 'Fewer steps' --metric steps --direction lower --scope 'src/**' "
+            "--build 'python3 -m compileall -q src' --max-iterations 9 --json && "
+            "sed -i.was -e 's/dry: 20/dry: 1/' -e 's/noise_runs: 20/noise_runs: 4/' autoresearch.yaml && "
+            "rm autoresearch.yaml.was && git add -A && "
+            "git -c user.name=a -c user.email=a@example.org commit -q -m Session && autoresearch status --json")]},
         {"expect": {"result": '"next":"autoresearch doctor"'}, "calls": [sh("autoresearch doctor --json")]},
-        {"expect": {"result": '"ready":true'}, "calls": [sh(f"autoresearch baseline {POLL}")]},
+        {"expect": {"result": '"ready":true'},
+         "repeat_while": '"done":false', "calls": [sh(f"autoresearch baseline {POLL}")]},
         {"expect": {"result": '"done":true'}, "calls": [sh(
             "for e in e1 e2 e3; do autoresearch new $e --hypothesis \"$e does less\" --json; done")]},
         {"expect": {"result": "worktrees/e3"}, "calls": [{"read": work}]},
@@ -80,8 +105,9 @@ def first_turns(skill: str) -> list[Turn]:
                       f"echo 'echo METRIC steps=1' > ../../{cheat} && "
                       "autoresearch run e1 e2 --json && autoresearch run e3 --json; echo exit=$?")]},
         {"expect": {"result": ["belongs to the evaluator", "exit=5"]},
-         "calls": [sh(f"autoresearch wait {POLL}")]},
-        {"expect": {"result": '"e2":"screened'}, "calls": [sh(f"autoresearch ab e1 {POLL}")]},
+         "repeat_while": '"done":false', "calls": [sh(f"autoresearch wait {POLL}")]},
+        {"expect": {"result": '"e2":"screened'}, "repeat_while": '"running":{"e1"',
+         "calls": [sh(f"autoresearch ab e1 {POLL}")]},
         {"expect": {"result": '"verdict":"keep"'},
          "calls": [sh("autoresearch decide e1 --description 'Fewer steps' --risk 'who reads the count' "
                       "--checked 'the checks pass' --json")]},
@@ -93,7 +119,8 @@ def resumed_turns() -> list[Turn]:
     """A fresh agent knows nothing but what `status` says, and does what `next` names until a stop rule ends it."""
     return [
         {"calls": [sh("autoresearch status --json")]},
-        {"capture": {"NEXT": r'"next":"(autoresearch ab e2[^"]*)"'}, "calls": [sh("${{NEXT}} --json")]},
+        {"capture": {"NEXT": r'"next":"(autoresearch ab e2[^"]*)"'}, "repeat_while": '"running":{"e2"',
+         "calls": [sh("${{NEXT}} --json")]},
         {"capture": {"NEXT": r'"next":"(autoresearch decide e2[^"]*)"'},
          "calls": [sh("${{NEXT}} --description 'No difference' --json; echo exit=$?")]},
         {"expect": {"result": "exit=1"}, "calls": [sh("autoresearch status --json; echo exit=$?")]},
@@ -104,7 +131,7 @@ def resumed_turns() -> list[Turn]:
 
 
 def test_a_session_from_the_skill_to_the_stop_rule(
-    client: str, account: Account, project: Path, tmp_path: Path
+    client: str, account: Account, bare: Path, tmp_path: Path
 ) -> None:
     """The guard is off: what refuses the cheat here is the frozen evaluator itself."""
 
@@ -112,15 +139,25 @@ def test_a_session_from_the_skill_to_the_stop_rule(
         off = {"AUTORESEARCH_HOOKS": "off"}
         result = run(client, project, home, turns, prompt, path=[account.bin], env=off)
         assert result.ok, result.explain()
+        assert [name for name in result.touched if not name.startswith(OWN[client])] == []
 
+    project = bare
     skill = f"{SKILLS_DIR.get(client, '.agents/skills')}/autoresearch"
-    start, given = git(project, "rev-parse", "HEAD"), tree(account.home)
+    before, given = git(project, "rev-parse", "HEAD"), tree(account.home)
 
     drive(first_turns(skill), "Optimize this project with autoresearch", tmp_path / "home")
+    start = git(project, "rev-parse", "HEAD")
+    assert git(project, "log", "--format=%s", f"{before}..main") == "Session", (
+        "the agent's own commit of its set-up"
+    )
+    assert ledger(project)[0]["base_commit"] == start
+    assert (project / "autoresearch.sh").read_text() == BENCHMARK
     runs = [r for r in ledger(project) if "run" in r]
     assert [(r["experiment"], r["status"]) for r in runs] == [("baseline", "keep"), ("e1", "keep")]
-    submitted = {r["experiment"] for r in ledger(project) if r.get("type") == "job"}
-    assert submitted == {"e1", "e2"}, "the cheat may not reach a machine"
+    kinds = [(r.get("type"), r["experiment"]) for r in ledger(project) if r.get("type") in ("job", "test")]
+    assert kinds == [("job", "e1"), ("job", "e2"), ("test", "e1")], (
+        "two at once; the cheat reaches no machine"
+    )
 
     # Another HOME: nothing of the first conversation is left.
     drive(resumed_turns(), "Go on with the session", tmp_path / "second")
@@ -137,9 +174,9 @@ def test_a_session_from_the_skill_to_the_stop_rule(
     assert git(project, "diff", "--name-only", start, "autoresearch/t") == "src/work.py"
     assert "return 900" in git(project, "show", "autoresearch/t:src/work.py")
     assert git(project, "rev-parse", "main") == start
-    assert git(project, "diff", "--name-only", "HEAD") == ""
-    untracked = set(git(project, "ls-files", "--others", "--exclude-standard").splitlines())
-    assert untracked <= SESSION_FILES
+    changed = git(project, "diff", "--name-only", "HEAD").splitlines()
+    untracked = git(project, "ls-files", "--others", "--exclude-standard").splitlines()
+    assert {*changed, *untracked} <= SESSION_FILES
     assert "Fewer steps" in (project / "IMPROVEMENTS.md").read_text()
     assert tree(account.home) == given
     assert {p.name for p in tmp_path.iterdir()} == {"project", "home", "second"}
