@@ -86,7 +86,9 @@ class FakeModel:
     def _next(self, view: View) -> tuple[Turn, list[dict[str, Any]]]:
         last = self.turns[self.used - 1] if self.used else {}
         again = last.get("repeat_while")
-        if again and self.repeats < MOST_REPEATS and re.search(again, view.result, re.DOTALL):
+        # Codex gives a command 30 seconds and then goes on without it; on a busy machine that may happen.
+        unfinished = f"{again}|Process running with session ID"
+        if again and self.repeats < MOST_REPEATS and re.search(unfinished, view.result, re.DOTALL):
             self.repeats += 1
             return self._answer(last, view, self.used - 1)
         self.repeats = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import time
 
 import click
 
@@ -87,9 +88,18 @@ def group(directory: str | None) -> None:
             raise click.UsageError(f"Cannot enter {directory}: {exc.strerror}.") from None
 
 
+_began: list[float] = []
+
+
+def started() -> float:
+    """When this command began, on the monotonic clock; now, where it was not called as a command."""
+    return _began[-1] if _began else time.monotonic()
+
+
 def main(argv: list[str] | None = None) -> None:
     """Entry point: runs a command and turns expected failures into one sentence and an exit code."""
     args = sys.argv[1:] if argv is None else argv
+    _began[:] = [time.monotonic()]
     try:
         code = group.main(args=args, prog_name="autoresearch", standalone_mode=False)
     except AutoresearchError as exc:

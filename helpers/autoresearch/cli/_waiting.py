@@ -8,6 +8,7 @@ from typing import Protocol
 
 import click
 
+from autoresearch.cli import started
 from autoresearch.cli._output import is_terminal
 from autoresearch.engines import JobState
 from autoresearch.errors import EnvironmentMissing
@@ -27,9 +28,11 @@ def wait_for(
 ) -> dict[str, JobState]:  # fmt: skip
     """Poll `jobs` ({name: job id}) until all (or any one) have ended or `timeout` seconds are over.
 
+    They count from the command's start, with a tenth left for what comes after: an agent's shell counts so, too.
     `EnvironmentMissing` when the engine cannot go on with them.
     """
-    deadline = None if timeout is None else clock() + timeout
+    begun = started() if clock is time.monotonic else clock()
+    deadline = None if timeout is None else begun + (0.9 * timeout if timeout > 5 else timeout)
     live = is_terminal() and not quiet
     at_first: int | None = None
     while True:

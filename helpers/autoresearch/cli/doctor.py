@@ -23,11 +23,16 @@ _COLOUR = {"ok": "green", "warn": "yellow", "fail": "red"}
 )
 @click.option("--no-run", is_flag=True, help="Do not build, check and run the benchmark twice.")
 @click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    help="Seconds for all of it. Default: 25 with --json, as agents' shells return then; else as long as it takes.",
+)
+@click.option(
     "--repair", is_flag=True, help="Mend what crashes have left, and say what was done; nothing else."
 )
 @json_option
 @click.pass_context
-def command(ctx: click.Context, no_run: bool, repair: bool, as_json: bool) -> None:
+def command(ctx: click.Context, no_run: bool, timeout: float | None, repair: bool, as_json: bool) -> None:
     """Check the machine, the project and the benchmark.
 
     Builds the last commit in a throw-away copy, runs the benchmark twice and the checks once, compares the
@@ -52,9 +57,13 @@ def command(ctx: click.Context, no_run: bool, repair: bool, as_json: bool) -> No
         ctx.exit(_repair(project, as_json))
     ensure_directory(project.state)
     show = not as_json and is_terminal()
-    findings = list(
-        examine(project, config, dry_run=not no_run, progress=lambda step: say(f"… {step}") if show else None)
-    )
+    limit = timeout if timeout is not None or not as_json else 25.0
+
+    def progress(step: str) -> None:
+        if show:
+            say(f"… {step}")
+
+    findings = list(examine(project, config, dry_run=not no_run, seconds=limit, progress=progress))
     failed = [f for f in findings if f.level == "fail"]
     follow = "autoresearch doctor" if failed else "autoresearch baseline --timeout 25"
     lines = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -93,7 +92,6 @@ def _audit(runs: int, ablate: int, timeout: float | None, as_json: bool) -> int:
     from autoresearch.session.limits import stop_view
 
     again = AGAIN + (f" --runs {runs}" if runs != 40 else "") + (f" --ablate {ablate}" if ablate != 3 else "")
-    deadline = None if timeout is None else time.monotonic() + timeout
     while True:
         with open_session() as session:
             now = step(session, runs=runs, ablate=ablate)
@@ -102,8 +100,7 @@ def _audit(runs: int, ablate: int, timeout: float | None, as_json: bool) -> int:
                 stopped = stop_view(session).stop
                 break
             engine = engine_of(session)
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        states = wait_for(engine, now.jobs, left, quiet=as_json)
+        states = wait_for(engine, now.jobs, timeout, quiet=as_json)
         running = {name: one_line(s.phase or s.state, 60) for name, s in states.items() if not s.final}
         if running:
             shown = dict(list(running.items())[:MOST])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,10 +42,15 @@ def examine(
     config: Config,
     *,
     dry_run: bool = True,
+    seconds: float | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Finding]:
-    """All findings, cheapest first; the benchmark is run twice only when nothing before has failed."""
+    """All findings, cheapest first; the benchmark is run twice only when nothing before has failed.
+
+    `seconds` is for all of it, clearing up included; what does not fit is ended and named. None: as long as it takes.
+    """
     failed = False
+    end = math.inf if seconds is None else time.monotonic() + 0.85 * seconds
     for check in (_machine, _repository, _evaluator, _task, _left):
         progress(check.__name__.strip("_"))
         for finding in check(project, config):
@@ -51,7 +58,7 @@ def examine(
             yield finding
     if dry_run and not failed:
         progress("benchmark, twice")
-        yield from _benchmark(project, config)
+        yield from _benchmark(project, config, end)
 
 
 def _machine(project: Project, config: Config) -> Iterator[Finding]:
@@ -199,8 +206,8 @@ def _left(project: Project, config: Config) -> Iterator[Finding]:
         yield Finding("warn", trouble.what, trouble.found, fix)
 
 
-def _benchmark(project: Project, config: Config) -> Iterator[Finding]:
-    """Build, check and benchmark the base commit in a throw-away copy, the benchmark twice."""
+def _benchmark(project: Project, config: Config, end: float) -> Iterator[Finding]:
+    """Build, check and benchmark the base commit in a throw-away copy, the benchmark twice, until `end`."""
     from autoresearch.trial import environment, signing
     from autoresearch.trial.procs import run
 
@@ -235,7 +242,14 @@ def _benchmark(project: Project, config: Config) -> Iterator[Finding]:
         for stage, text, limit in stages:
             Path(scratch, signing.FILE).unlink(missing_ok=True)
             token = signing.issue(scratch) if stage == "benchmark" else ""
-            done = run(text, env=env, cwd=str(tree / prefix), timeout=limit)
+            left = max(0.1, end - time.monotonic())
+            done = run(text, env=env, cwd=str(tree / prefix), timeout=min(limit, left))
+            if done.timed_out and left < limit:
+                yield Finding(
+                    "warn", stage, f"ended after {done.seconds:.0f} s, when --timeout was over: not tried to its end",
+                    "Give doctor more time in a shell that lasts; the baseline runs detached, however long it takes",
+                )  # fmt: skip
+                return
             if not done.ok:
                 said = one_line(tail(done.output, 5, 300), 300)
                 yield Finding("fail", stage, f"{done.failure()}: {said}", f"Run it by hand: {text}")
