@@ -103,11 +103,32 @@ def test_every_hook_is_the_one_command_and_cannot_fail_its_client(tmp_path: Path
     home = tmp_path / "home"
     (home / ".local/bin").mkdir(parents=True)
     env = {"HOME": str(home), "PATH": "/usr/bin:/bin"}
-    for script in (None, "#!/bin/sh\necho answered; exit 2\n"):
-        if script:
-            command = home / ".local/bin/autoresearch"
-            command.write_text(script)
-            command.chmod(0o755)
-        done = subprocess.run(["sh", "-c", line], env=env, capture_output=True, text=True, input="{}")
-        assert done.returncode == 0
-        assert done.stdout == ("answered\n" if script else "")
+    inside = tmp_path / "a project" / "src"
+    inside.mkdir(parents=True)
+
+    def fire(cwd: Path, **more: str) -> str:
+        # More than a pipe holds: a client must not see its write fail, whoever reads it.
+        event = "{}" + " " * 200_000
+        done = subprocess.run(
+            ["sh", "-c", line],
+            cwd=cwd,
+            env=env | more,
+            capture_output=True,
+            text=True,
+            input=event,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    (inside.parent / "autoresearch.yaml").touch()
+    assert fire(inside) == "", "the command is not installed"
+    command = home / ".local/bin/autoresearch"
+    command.write_text("#!/bin/sh\ncat >/dev/null; echo answered; exit 2\n")
+    command.chmod(0o755)
+    assert fire(inside) == "answered\n"
+    assert fire(inside.parent) == "answered\n"
+    # Without a session nothing is started that would cost a client time.
+    assert fire(home) == ""
+    assert fire(home, CLAUDE_PROJECT_DIR=str(inside)) == "answered\n"
+    assert fire(Path("/")) == ""

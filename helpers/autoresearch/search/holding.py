@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
 from autoresearch.errors import NotYet
 from autoresearch.safetext import one_line
-from autoresearch.search.ideas import Idea
+
+if TYPE_CHECKING:
+    from autoresearch.search.ideas import Idea
 
 MINUTES = 60
 _NOTE = re.compile(r"(?P<who>.*), until (?P<until>\d{4}-\d\d-\d\dT\d\d:\d\d)Z", re.ASCII)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autoresearch import evaluator, workspace
 from autoresearch.errors import BadInput
 from autoresearch.git import resolve
 from autoresearch.safetext import one_line
 from autoresearch.search.holding import agent
-from autoresearch.search.ideas import Idea
 from autoresearch.session import idea_marks
 from autoresearch.session.limits import refuse_if_full, refuse_if_stopped
 from autoresearch.session.naming import check_experiment, free_number
 from autoresearch.session.recover import tip_of
 from autoresearch.session.state import Experiment, Session, now_ms
+
+if TYPE_CHECKING:
+    from autoresearch.search.ideas import Idea
 
 
 def frozen_manifest(session: Session) -> evaluator.Manifest:
