@@ -18,9 +18,10 @@ def test_a_users_own_task_file_is_executed_as_it_stands(session: Session) -> Non
     """A classic SkyPilot task without our trial screens; the A/B still uses our own, with the user's setup."""
     session.project.task.write_text(
         "name: classic\nresources: {cpus: 2+}\nworkdir: .\nenvs: {EXP_ID: null, ROUNDS: 3}\n"
+        "secrets: {DATA_SOURCE: null}\n"
         "setup: echo ready > setup.txt\n"
         "run: |\n"
-        "  cat setup.txt; echo rounds=$ROUNDS exp=$EXP_ID\n"
+        "  cat setup.txt; echo rounds=$ROUNDS exp=$EXP_ID from=$DATA_SOURCE\n"
         "  bash autoresearch.sh\n"
         "  if bash autoresearch.checks.sh; then\n"
         "    echo 'EXPERIMENT_STATUS: done'; echo 'CHECKS_STATUS: passed'\n"
@@ -33,13 +34,16 @@ def test_a_users_own_task_file_is_executed_as_it_stands(session: Session) -> Non
     session.open("bad")
     session.edit("good", "1000", "900")
     session.edit("bad", "42", "41")
-    session("run", "good", "bad")
+    code, data = session("run", "good")
+    assert code == 2
+    assert "Set DATA_SOURCE in the environment" in data["refused"][0]["fix"]
+    assert session.run("run", "good", "bad", DATA_SOURCE="shelf").returncode == 0
     stages = session.until_done("wait", "--timeout", "20")[1]["stages"]
     assert stages["good"].startswith("screened")
     assert stages["bad"].startswith("failed: checks_failed")
     job = next(r["job"] for r in session.lines() if r.get("experiment") == "good" and r.get("type") == "job")
     log = (session.project.jobs / job / "log.txt").read_text()
-    assert "ready\nrounds=3 exp=good\nMETRIC steps=900" in log
+    assert "ready\nrounds=3 exp=good from=shelf\nMETRIC steps=900" in log
     assert session.measure("good")[1]["verdict"] == "keep"
     assert session("decide", "good")[1]["status"] == "keep"
     assert session("decide", "bad")[1]["status"] == "checks_failed"

@@ -42,9 +42,14 @@ class Task:
         if missing:
             raise BadInput(
                 f"{self.where}: {', '.join(missing)} must be given",
-                fix=f"Pass --env {missing[0]}=VALUE, or give it a default under envs",
+                fix=f"Set {missing[0]} in the environment of the command (sky: --env, --secret), or give it a default",
             )
         return {name: value for name, value in values.items() if value is not None}
+
+    def asked_for(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """What the task leaves open (null) and the environment has: `DATA_TOKEN=... autoresearch run e1`."""
+        wanted = (name for name, value in {**self.envs, **self.secrets}.items() if value is None)
+        return {name: environment[name] for name in wanted if name in environment}
 
     def local_problems(self) -> list[str]:
         """Sentences on what this machine cannot do for the task; `resources` are simply what is here."""

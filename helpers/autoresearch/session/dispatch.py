@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -299,7 +300,7 @@ def _place_yardstick(session: Session, frozen: evaluator.Manifest) -> None:
     with _placed(session.project, {"a": tip}, frozen) as places:
         outbox = places["a"].parent / "outbox"
         bundle = build_bundle(outbox, spec, base=places["a"])
-        envs = {"EXP_ID": "noise", "EXP_SHA256": bundle.sha256}
+        envs = {**task.asked_for(os.environ), "EXP_ID": "noise", "EXP_SHA256": bundle.sha256}
         engine.set_yardstick(key, _trial_task(task), workdir=outbox, envs=envs, timeout=_limit(spec))
 
 
@@ -323,14 +324,15 @@ def hand_over(session: Session, project: Project, spec: dict[str, Any], places: 
             # A task of the user's own, without our trial: it runs in the candidate's tree, as it would by `sky`.
             return engine_of(session).submit(
                 task, experiment=str(spec["experiment"]), mode="single", workdir=places["b"],
-                envs={"EXP_ID": str(spec["experiment"])}, timeout=_limit(spec),
+                envs={**task.asked_for(os.environ), "EXP_ID": str(spec["experiment"])}, timeout=_limit(spec),
             )  # fmt: skip
         # Only our own task measures two trees side by side; the user's setup is kept.
         task = _trial_task(task)
     outbox = places[next(iter(places))].parent / "outbox"
     unseen = evaluator.hidden_checks(project, session.config) if spec.get("hidden") else None
     bundle = build_bundle(outbox, spec, base=places.get("a"), candidate=places.get("b"), hidden=unseen)
-    envs = {"EXP_ID": str(spec["experiment"]), "EXP_SHA256": bundle.sha256}
+    known = task.asked_for(os.environ)
+    envs = {**known, "EXP_ID": str(spec["experiment"]), "EXP_SHA256": bundle.sha256}
     return engine_of(session).submit(
         task,
         experiment=str(spec["experiment"]),
