@@ -376,6 +376,16 @@ def test_a_vm_beyond_reach_is_given_up_and_its_late_result_is_not_taken() -> Non
     assert play(m.Gone("vm-1"), after=2) == []
 
 
+def test_a_server_that_is_away_makes_no_vm_unreachable() -> None:
+    play = Script(vms=1, unreachable_after=300.0, look_every=10.0)
+    play(m.Submit("a", 60000))
+    play.ready("vm-1")
+    play(m.Accepted("vm-1", "a", 1), m.Unclear("vm-1", "a", 1, "no server", True))
+    for _ in range(10):
+        assert m.Look("vm-1", "a", 1) in play(m.Unclear("vm-1", "a", 1, "no server", True), after=250)
+    assert play(m.Result("vm-1", "a", 1, True)) == [m.Finish("a", "done", "", "vm-1", 1)]
+
+
 def test_refused_launches_end_in_a_clear_failure() -> None:
     play = Script(vms=2, launches=3, backoff=10.0)
     play(m.Submit("a", 60))

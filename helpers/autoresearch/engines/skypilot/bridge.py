@@ -319,6 +319,8 @@ def translate(exc: BaseException) -> dict[str, Any]:
         r"API server (process )?(exited|failed|is not)|Failed to start SkyPilot API", text
     ):
         kind = "server"  # it cannot be started, such as when what a killed one has left still holds its port
+    if kind == "other" and isinstance(exc, RuntimeError) and "API server" in text:
+        kind = "server"  # it could not be started again, for now
     if kind == "other" and isinstance(exc, (ValueError, TypeError)):
         kind = "bad_task"
     return {"ok": False, "kind": kind, "error": f"{type(exc).__name__}: {text[:2000]}"}

@@ -34,7 +34,8 @@ FIXES = {
     "version": INSTALL,
     "no_cloud": "Run: sky check. It says what each cloud needs; skypilot needs the extra of your cloud, such as "
     f'"skypilot[aws]{RANGE}"',
-    "server": "Look at: sky api info; restart it with: sky api stop && sky api start",
+    "server": "Look at: sky api info; restart it with: sky api stop && sky api start. A killed one may have left "
+    "Python processes (multiprocessing.spawn) that hold its ports: end those too",
     "auth": "Log in to the SkyPilot API server: sky api login",
 }
 

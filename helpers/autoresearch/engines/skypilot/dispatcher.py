@@ -45,8 +45,8 @@ class Dispatcher:
         self.facts: dict[str, dict[str, Any]] = {}
         self.known: set[str] = set()
         self._asked: dict[int, Callable[[dict[str, Any]], None]] = {}
-        self._later: list[tuple[float, Callable[[], None]]] = []
         self._server_since: float | None = None
+        self._later: list[tuple[float, Callable[[], None]]] = []
         self._flying: set[tuple[str, str, int]] = set()
         self.vms = Vms(self)
         self.trials = Trials(self)

@@ -54,7 +54,7 @@ class Fleet(Yard):
     def restore(self, vms: Iterable[m.Vm], jobs: Iterable[m.Job], now: float) -> None:
         """Take up where a killed dispatcher stood. What was in flight is looked for, and nothing is sent twice.
 
-        Jobs come in the order of their submission; those that are on a VM are its `flight`.
+        Jobs come in the order of their submission; those on a VM are its `flight`. `since` of the VMs is the caller's.
         """
         for vm in vms:
             self.vms[vm.name] = vm
@@ -64,8 +64,6 @@ class Fleet(Yard):
                     vm.state = m.QUALIFYING if vm.flight.qualifying else m.BUSY
             elif vm.state in (m.BUSY, m.QUALIFYING):
                 vm.state = m.IDLE if vm.qualified else m.FRESH
-            if vm.state in (m.LAUNCHING, m.LEAVING):
-                vm.since = now
         flying = {vm.flight.job: vm.name for vm in self.vms.values() if vm.flight}
         for job in jobs:
             self.jobs[job.name] = job
@@ -132,6 +130,8 @@ class Fleet(Yard):
         flight.reason = event.reason
         if flight.stage != m.UNSURE:
             flight.stage, flight.since, flight.looked = m.UNSURE, now, float("-inf")
+        elif event.patient:
+            flight.since = now
 
     def _result(self, event: m.Result, now: float) -> None:
         vm, flight = self._flight(event)

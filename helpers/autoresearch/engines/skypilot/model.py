@@ -99,12 +99,16 @@ class Refused:
 
 @dataclass(frozen=True)
 class Unclear:
-    """Nobody knows whether the trial is (still) on the VM: a connection broke, a server restarted."""
+    """Nobody knows whether the trial is (still) on the VM: a connection broke, a server restarted.
+
+    `patient`: it is not the VM that does not answer, so the time until it counts as beyond reach starts anew.
+    """
 
     vm: str
     job: str
     attempt: int
     reason: str
+    patient: bool = False
 
 
 @dataclass(frozen=True)

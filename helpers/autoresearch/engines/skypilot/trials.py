@@ -64,7 +64,7 @@ class Trials:
         elif answer["kind"] in ("not_up", "bad_task"):
             self._d.tell(m.Refused(vm, job, attempt, one_line(answer["error"], 300)))
         else:
-            self._d.tell(m.Unclear(vm, job, attempt, one_line(answer["error"], 300)))
+            self._unclear(vm, job, attempt, answer)
 
     def _arrived(self, vm: str, job: str, attempt: int, number: int) -> None:
         begun = self._d.store.flight(vm, job, attempt).get("begun") or time.time()
@@ -104,7 +104,8 @@ class Trials:
         if answer["kind"] == "gone":
             self._d.vms.lost(vm, one_line(answer["error"], 200))
         else:
-            self._d.tell(m.Unclear(vm, job, attempt, one_line(answer["error"], 300)))
+            patient = answer["kind"] in ("server", "interrupted")
+            self._d.tell(m.Unclear(vm, job, attempt, one_line(answer["error"], 300), patient))
 
     # --- its output
 
