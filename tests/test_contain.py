@@ -13,6 +13,7 @@ import pytest
 
 from autoresearch.trial import procs
 from autoresearch.trial.contain import Box, Settings, Unavailable
+from autoresearch.trial.limits import Guard, Limits
 from autoresearch.trial.stage import Stage
 from trial_helpers import make_tree, processes_with, run_trial, spec
 
@@ -42,7 +43,11 @@ class Inside:
         self.box = Box(Settings(**settings), self.stage, self.env)
         Path(self.stage.work).mkdir()
 
-    def run(self, command: procs.Command, stage: str = "benchmark", **options: Any) -> procs.Finished:
+    def run(
+        self, command: procs.Command, stage: str = "benchmark", limits: Limits | None = None, **options: Any
+    ) -> procs.Finished:
+        if limits is not None:
+            options["guard"] = Guard(limits, [*self.stage.parts, self.stage.tmp, self.stage.slash_tmp])
         env = {**self.env, **{k: v for k, v in self.box.variables(stage).items() if v is not None}}
         with self.box.entry(stage, self.stage.work) as entry:
             return procs.run(command, env=env, cwd=self.stage.work, timeout=30, entry=entry, **options)
@@ -224,3 +229,46 @@ def test_required_containment_that_is_not_there_stops_the_trial(tmp_path: Path, 
     monkeypatch.setattr(contain.sys, "platform", "other")
     with pytest.raises(Unavailable, match="required"):
         Inside(tmp_path, mode="require")
+
+
+HOG = "import time\nkept = []\nwhile True:\n    kept.append(bytearray(b'x' * 2**24)); time.sleep(0.01)"
+FILL = "for i in $(seq 1000); do head -c 4000000 /dev/zero > $TMPDIR/$i; done; echo full"
+
+
+@pytest.fixture(params=["auto", "off"])
+def either(tmp_path: Path, request: pytest.FixtureRequest) -> Inside:
+    """Limits hold with and without a container."""
+    return Inside(tmp_path, mode=request.param)
+
+
+def test_memory_is_limited(either: Inside) -> None:
+    done = either.run([PYTHON, "-S", "-c", HOG], limits=Limits(memory_mb=200))
+    assert (done.ok, done.exceeded, done.failure()) == (False, "memory over 200 MB", "memory over 200 MB")
+    split = f"import os\nfor _ in range(3): os.fork()\n{HOG}"
+    assert either.run([PYTHON, "-S", "-c", split], limits=Limits(memory_mb=300)).exceeded
+    assert either.run([PYTHON, "-S", "-c", "x = bytearray(b'x' * 2**26)"], limits=Limits(memory_mb=400)).ok
+
+
+def test_a_fork_bomb_ends(either: Inside) -> None:
+    token = uuid.uuid4().hex
+    bomb = f"import os, time\nfor _ in range(400):\n    if os.fork() == 0: time.sleep(1000)  # {token}\ntime.sleep(9)"
+    done = either.run([PYTHON, "-S", "-c", bomb], limits=Limits(processes=100))
+    assert done.exceeded == "more than 100 processes"
+    assert processes_with(token) == []
+
+
+def test_disk_is_limited(either: Inside) -> None:
+    done = either.run(FILL, limits=Limits(disk_mb=60))
+    assert done.exceeded == "more than 60 MB on disk"
+    one = either.run("head -c 90000000 /dev/zero > one", limits=Limits(disk_mb=60))
+    assert not one.ok
+    assert Path(either.stage.work, "one").stat().st_size <= 60 * 2**20
+
+
+def test_output_is_limited_through_a_trial(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "b", "yes; echo METRIC time_s=1")
+    ran = run_trial(tmp_path / "t", spec("single", contain={"output_mb": 1}), None, tree)
+    assert ran.end["error"] == "benchmark printed more than the output limit"
+    tree = make_tree(tmp_path / "c", f'python3 -S -c "{HOG}"')
+    ran = run_trial(tmp_path / "u", spec("single", contain={"memory_mb": 200}), None, tree)
+    assert ran.end["error"] == "benchmark memory over 200 MB"

@@ -92,6 +92,18 @@ class RuleSettings(Section, frozen=True):
     screen_pct: Positive | None = 100.0
 
 
+class Contain(Section, frozen=True):
+    """How far what candidates run is kept from the machine, and what it may use up (docs/containment.md)."""
+
+    mode: Literal["auto", "require", "off"] = "auto"
+    network: list[Literal["setup", "build", "benchmark", "checks"]] = field(default_factory=lambda: ["setup"])
+    show: list[str] = field(default_factory=list)
+    memory_mb: Annotated[int, Meta(ge=1)] | None = None
+    processes: Annotated[int, Meta(ge=1)] = 4096
+    disk_mb: Annotated[int, Meta(ge=1)] | None = None
+    output_mb: Annotated[int, Meta(ge=1)] = 64
+
+
 class StopRules(Section, frozen=True):
     """When the session ends. Counts are experiments since the last keep."""
 
@@ -140,6 +152,7 @@ class Config(Section, frozen=True):
     evaluator: list[str] = field(default_factory=list)
     build: str = ""
     differential: Differential = field(default_factory=Differential)
+    contain: Contain = field(default_factory=Contain)
     hidden: str | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     test: RuleSettings = field(default_factory=RuleSettings)

@@ -53,7 +53,9 @@ def frozen_settings(config: Config) -> dict[str, Any]:
     frozen["objective"] = {key: value for key, value in frozen["objective"].items() if value is not None}
     default = msgspec.to_builtins(Config(config.name, config.objective))
     used = [
-        key for key in ("constraints", "rescue", "complexity", "differential") if data[key] != default[key]
+        key
+        for key in ("constraints", "rescue", "complexity", "differential", "contain")
+        if data[key] != default[key]
     ]
     return frozen | {key: data[key] for key in used}
 

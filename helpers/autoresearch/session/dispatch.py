@@ -17,6 +17,7 @@ from autoresearch.git import git
 from autoresearch.project import Project
 from autoresearch.resources import shipped
 from autoresearch.safetext import one_line
+from autoresearch.session import containment
 from autoresearch.session.recover import tip_of
 from autoresearch.session.rework import admit_rework
 from autoresearch.session.state import Experiment, Session, now_ms
@@ -244,6 +245,7 @@ def trial_spec(
             "setup": limits.setup, "build": limits.build, "benchmark": limits.benchmark, "checks": limits.checks,
         },
         "layout": config.test.layout,
+        "contain": {name: getattr(config.contain, name) for name in config.contain.__struct_fields__},
         "subdir": workspace.prefix(session.project),
         "evaluator": evaluator.overlay_digests(frozen, workspace.prefix(session.project)),
     }  # fmt: skip
@@ -264,6 +266,7 @@ def _submit(
     session: Session, spec: dict[str, Any], trees: Mapping[str, str], frozen: evaluator.Manifest
 ) -> str:
     """Export the trees, lay the pinned evaluator over them, and hand the bundle to the engine."""
+    containment.demand(session.project, session.config)
     if spec["mode"] != "noise":
         _place_yardstick(session, frozen)
     with _placed(session.project, trees, frozen) as places:

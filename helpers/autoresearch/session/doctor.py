@@ -7,7 +7,6 @@ import math
 import os
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,11 +15,12 @@ from typing import Literal
 
 from autoresearch import evaluator, workspace
 from autoresearch.config import Config
-from autoresearch.errors import AutoresearchError
+from autoresearch.errors import AutoresearchError, EnvironmentMissing
 from autoresearch.git import GitError, git, identity, resolve, toplevel, version
 from autoresearch.metrics import parse
 from autoresearch.project import Project
 from autoresearch.safetext import one_line, tail
+from autoresearch.session import containment
 
 # Bytes of a frozen file that is still looked through for mistakes.
 _LINTED = 200_000
@@ -51,7 +51,7 @@ def examine(
     """
     failed = False
     end = math.inf if seconds is None else time.monotonic() + 0.85 * seconds
-    for check in (_machine, _repository, _evaluator, _task, _left):
+    for check in (_machine, _repository, _evaluator, _task, _left, _contained):
         progress(check.__name__.strip("_"))
         for finding in check(project, config):
             failed = failed or finding.level == "fail"
@@ -191,6 +191,19 @@ def _task(project: Project, config: Config) -> Iterator[Finding]:
         yield Finding("ok", "experiment.yaml", "valid")
 
 
+def _contained(project: Project, config: Config) -> Iterator[Finding]:
+    """How far candidates are kept from this machine; a worker's own level is in each trial's record."""
+    if config.engine != "local":
+        return
+    try:
+        with containment.bench(project, config) as bench:
+            whole, found = containment.describe(bench.box)
+    except EnvironmentMissing as exc:
+        yield Finding("fail", "containment", exc.message, exc.fix)
+        return
+    yield Finding("ok" if whole else "warn", "containment", found, containment.ADVICE)
+
+
 def _left(project: Project, config: Config) -> Iterator[Finding]:
     """What crashes have left."""
     from autoresearch.session.repair import look
@@ -208,14 +221,13 @@ def _left(project: Project, config: Config) -> Iterator[Finding]:
 
 def _benchmark(project: Project, config: Config, end: float) -> Iterator[Finding]:
     """Build, check and benchmark the base commit in a throw-away copy, the benchmark twice, until `end`."""
-    from autoresearch.trial import environment, signing
-    from autoresearch.trial.procs import run
+    from autoresearch.trial import signing
 
     manifest = evaluator.survey(project, config)
     head = resolve(project.root, "HEAD") or ""
     metric, limits = config.objective.metric, config.timeouts
-    with tempfile.TemporaryDirectory(prefix="autoresearch-doctor-") as scratch:
-        tree = Path(scratch) / "work"
+    with containment.bench(project, config) as bench:
+        tree = Path(bench.stage.work)
         try:
             workspace.export(project, head, tree)
         except GitError as exc:
@@ -234,16 +246,12 @@ def _benchmark(project: Project, config: Config, end: float) -> Iterator[Finding
             else []
         )
         values, seconds, signed = [], 0.0, True
-        # The environment that a trial gives, so that what needs more fails here and not at the baseline.
-        env = environment.allowed(os.environ) | {
-            "TMPDIR": scratch,
-            signing.VARIABLE: f"{scratch}/{signing.FILE}",
-        }
+        cwd, scratch = str(tree / prefix), bench.stage.tmp
         for stage, text, limit in stages:
             Path(scratch, signing.FILE).unlink(missing_ok=True)
             token = signing.issue(scratch) if stage == "benchmark" else ""
             left = max(0.1, end - time.monotonic())
-            done = run(text, env=env, cwd=str(tree / prefix), timeout=min(limit, left))
+            done = bench.run(stage, text, cwd, min(limit, left))
             if done.timed_out and left < limit:
                 yield Finding(
                     "warn", stage, f"ended after {done.seconds:.0f} s, when --timeout was over: not tried to its end",
@@ -252,7 +260,8 @@ def _benchmark(project: Project, config: Config, end: float) -> Iterator[Finding
                 return
             if not done.ok:
                 said = one_line(tail(done.output, 5, 300), 300)
-                yield Finding("fail", stage, f"{done.failure()}: {said}", f"Run it by hand: {text}")
+                fix = f"Run it by hand: {text}{bench.hint(stage)}"
+                yield Finding("fail", stage, f"{done.failure()}: {said}", fix)
                 return
             if stage == "benchmark":
                 seconds = done.seconds
@@ -276,7 +285,7 @@ def _benchmark(project: Project, config: Config, end: float) -> Iterator[Finding
         ):
             # Twice the same seed, and another one: a generator that ignores its seed tests one input twenty times.
             asked = [
-                run(f"{command} {seed}", env=env, cwd=str(tree / prefix), timeout=config.differential.timeout)
+                bench.run("checks", f"{command} {seed}", cwd, config.differential.timeout)
                 for seed in (1, 1, 2)
             ]
             yield _inputs(command, [(done.failure(), done.output) for done in asked])

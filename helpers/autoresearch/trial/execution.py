@@ -8,6 +8,7 @@ from typing import List, Mapping, Optional
 
 from autoresearch.trial import environment, procs, signing, slots
 from autoresearch.trial.contain import Box
+from autoresearch.trial.limits import Guard
 from autoresearch.trial.spec import Spec
 from autoresearch.trial.stage import Stage
 
@@ -24,6 +25,7 @@ class Execution:
         self._layout_rng = random.Random("layout/%s" % spec.seed)
         self._build_cpus = slots.build_cpus()
         self.slot: slots.Slot | None = None
+        self._limits = spec.limits.settled(stage.root)
         self.box = Box(spec.contain, stage, os.environ)
 
     def run(self, stage: str, command: str, timeout: Optional[float] = None) -> procs.Finished:
@@ -38,6 +40,8 @@ class Execution:
             return procs.run(
                 command, env=self._environment(stage), cwd=cwd, cpus=self._cpus(stage),
                 timeout=self._spec.timeouts[stage] if timeout is None else timeout, entry=entry,
+                guard=Guard(self._limits, [*self._stage.parts, self._stage.tmp, self._stage.slash_tmp]),
+                output_limit=self._limits.output_mb * 2**20,
             )  # fmt: skip
 
     def _environment(self, stage: str) -> Mapping[str, str]:

@@ -12,6 +12,7 @@ import time
 from typing import IO, Callable, Dict, Iterator, Mapping, NamedTuple, Optional, Sequence, Set, Union
 
 from autoresearch.trial import processes
+from autoresearch.trial.limits import Guard
 
 MARKER = "AUTORESEARCH_RUN"
 OUTPUT_LIMIT = 64 * 1024 * 1024
@@ -44,15 +45,18 @@ class Finished(NamedTuple):
     seconds: float
     cpu_seconds: float
     output: str
+    exceeded: str = ""  # which limit it was ended for, such as "memory over 800 MB"
 
     @property
     def ok(self) -> bool:
-        return self.exit_code == 0 and not self.timed_out and not self.flooded
+        return self.exit_code == 0 and not (self.timed_out or self.flooded or self.exceeded)
 
     def failure(self) -> str:
         """Why it is not ok, in a few words; empty when it is."""
         if self.flooded:
             return "output over the limit"
+        if self.exceeded:
+            return self.exceeded
         if self.timed_out:
             return "timeout after %.0f s" % self.seconds
         return "exit %d" % self.exit_code if self.exit_code else ""
@@ -71,6 +75,7 @@ def run(
     on_start: Optional[Callable[[int], None]] = None,
     extend: Optional[Callable[[], float]] = None,
     entry: Entry = OUTSIDE,
+    guard: Optional[Guard] = None,
 ) -> Finished:
     """Run `command` (an argument list, or a line for `sh -c`) in its own session without stdin.
 
@@ -79,7 +84,8 @@ def run(
     at an exception (a signal handler's, Ctrl-C) and also after success, the whole process tree is killed;
     with `grace` its group gets SIGTERM and that many seconds first. `cpus` pins the command where possible.
     `extend` is asked at the deadline for more seconds; 0 means that the time is up.
-    `entry` puts it into a container. Raises OSError when the command cannot be started at all.
+    `entry` puts it into a container, `guard` limits what it uses up.
+    Raises OSError when the command cannot be started at all.
     """
     argv = [*entry.prefix, *(["sh", "-c", command] if isinstance(command, str) else command)]
     marker = os.urandom(12).hex()
@@ -97,6 +103,8 @@ def run(
             pin()
 
     def pin() -> None:
+        if guard is not None:
+            guard.in_child()
         if cpus and hasattr(os, "sched_setaffinity"):
             with contextlib.suppress(OSError):
                 os.sched_setaffinity(0, cpus)
@@ -115,7 +123,7 @@ def run(
         except subprocess.SubprocessError as exc:
             processes.end_tree(0, MARKER + "=" + marker, before)
             raise OSError("containment: %s" % (entry.report() if entry.report else exc)) from None
-        watch = _Watch(child, file.fileno(), begun + timeout, output_limit, extend)
+        watch = _Watch(child, file.fileno(), begun + timeout, output_limit, extend, guard)
         seconds = 0.0
         cpu = 0.0
         ended = False
@@ -130,7 +138,15 @@ def run(
                 watch.wait_until(time.monotonic() + grace)
             cpu += _end(child.pid, watch, marker, before)
         output = _read(file, output_limit) if log is None else ""
-    return Finished(watch.exit_code, watch.timed_out, watch.flooded, seconds, watch.cpu_seconds + cpu, output)
+    return Finished(
+        watch.exit_code,
+        watch.timed_out,
+        watch.flooded,
+        seconds,
+        watch.cpu_seconds + cpu,
+        output,
+        watch.exceeded,
+    )
 
 
 def _end(group: int, watch: "_Watch", marker: str, before: Set[int]) -> float:
@@ -154,12 +170,15 @@ class _Watch:
         deadline: float,
         limit: int,
         extend: Optional[Callable[[], float]],
+        guard: Optional[Guard],
     ) -> None:
         self.child = child
         self.fd = fd
         self.deadline = deadline
         self.limit = limit
         self.extend = extend
+        self.guard = guard
+        self.exceeded = ""
         self.start_size = os.fstat(fd).st_size
         self.exit_code = -1
         self.cpu_seconds = 0.0
@@ -177,7 +196,8 @@ class _Watch:
                     self.deadline = time.monotonic() + left
                 self.flooded = os.fstat(self.fd).st_size - self.start_size > self.limit
                 self.timed_out = left <= 0
-                if self.flooded or self.timed_out:
+                self.exceeded = self.guard.look() if self.guard is not None else ""
+                if self.flooded or self.timed_out or self.exceeded:
                     return False
                 sleep(min(left, _LOOK_EVERY))
         self.flooded = os.fstat(self.fd).st_size - self.start_size > self.limit

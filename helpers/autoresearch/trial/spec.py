@@ -8,6 +8,7 @@ from typing import Any, Mapping, NamedTuple
 from autoresearch.trial.contain import MODES as CONTAIN_MODES
 from autoresearch.trial.contain import STAGES, Settings
 from autoresearch.trial.differential import Plan
+from autoresearch.trial.limits import Limits
 
 PROTOCOL = 1
 MODES = ("single", "ab", "noise")
@@ -56,6 +57,7 @@ class Spec(NamedTuple):
     # The evaluator's files and their sha256, by path from the tree's top: no build may change them.
     evaluator: Mapping[str, str] = {}
     contain: Settings = Settings()
+    limits: Limits = Limits()
 
 
 def parse_spec(text: str) -> Spec:
@@ -105,7 +107,13 @@ def parse_spec(text: str) -> Spec:
         hidden=bool(data.get("hidden")),
         evaluator={str(path): str(digest) for path, digest in _mapping(data, "evaluator").items()},
         contain=_settings(_mapping(data, "contain")),
+        limits=_limits(_mapping(data, "contain")),
     )
+
+
+def _limits(data: Mapping[str, Any]) -> Limits:
+    given = {name: _positive(data[name], "contain." + name) for name in Limits._fields if data.get(name)}
+    return Limits(**given)
 
 
 def _settings(data: Mapping[str, Any]) -> Settings:
