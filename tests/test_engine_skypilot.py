@@ -477,6 +477,16 @@ def test_a_vm_that_ended_itself_overnight_is_replaced_without_ado(make: Make, cl
     assert [one.up for one in engine.machines([])] == [False, True]
 
 
+def test_a_changed_setup_needs_a_new_vm(make: Make, cloud: Cloud) -> None:
+    engine = make(vms=1)
+    wait(engine, submit(engine, "echo METRIC x=1", more="setup: echo one\n"))
+    wait(engine, submit(engine, "echo METRIC x=2", experiment="e2", more="setup: echo one\n"))
+    assert len(cloud.ops("launch")) == 1
+    wait(engine, submit(engine, "echo METRIC x=3", experiment="e3", more="setup: echo two\n"))
+    assert len(cloud.ops("launch")) == 2
+    assert eventually(lambda: [vm["state"] for vm in engine.vms()] == ["retired", "idle"], 20), engine.vms()
+
+
 def test_giving_back_waits_for_no_one_and_is_verified(make: Make, cloud: Cloud) -> None:
     engine = make(vms=2)
     job = submit(engine, "sleep 30")

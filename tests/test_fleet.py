@@ -449,6 +449,18 @@ def test_a_halt_waits_for_a_vm_that_comes_up_to_give_it_back() -> None:
     assert play(m.Up("vm-1")) == [m.TearDown("vm-1")]
 
 
-@pytest.mark.parametrize("event", [m.Up("x"), m.Gone("x"), m.VmLost("x", ""), m.LaunchRefused("x", "")])
+def test_an_outdated_vm_goes_when_nothing_is_on_it() -> None:
+    play = Script(vms=1)
+    play(m.Submit("a", 60))
+    play.ready("vm-1")
+    assert play(m.Outdated("vm-1", "setup changed")) == [], "a trial is on it"
+    play(m.Accepted("vm-1", "a", 1), m.Result("vm-1", "a", 1, True))
+    said = play(m.Outdated("vm-1", "setup changed"), m.Submit("b", 60))
+    assert said == [m.Note("replaced", "vm-1", "setup changed"), m.TearDown("vm-1"), m.Launch("vm-2")]
+
+
+@pytest.mark.parametrize(
+    "event", [m.Up("x"), m.Outdated("x", ""), m.Gone("x"), m.VmLost("x", ""), m.LaunchRefused("x", "")]
+)
 def test_words_about_unknown_vms_are_ignored(event: m.Event) -> None:
     assert Script()(event) == []

@@ -106,6 +106,8 @@ class Dispatcher:
         self.fleet.restore(vms.values(), jobs, now)
         self._note_landings()
         self.vms.restore()
+        if jobs:
+            self._renew(self.store.spec(jobs[-1].name).get("launch_hash"))
 
     def scan(self) -> None:
         """New jobs, cancellations, changed plans, a halt."""
@@ -121,6 +123,7 @@ class Dispatcher:
             self.do(self.fleet.apply(m.Halt(halt), now))
         for _, name, spec in self.store.waiting(self.known):
             self.known.add(name)
+            self._renew(spec.get("launch_hash"))
             event = m.Submit(name, float(spec["timeout"]), bool(spec.get("qualifies")))
             self.do(self.fleet.apply(event, now))
         for name in list(self.fleet.jobs):
@@ -142,6 +145,14 @@ class Dispatcher:
             if budget.get(name) is not None and value >= budget[name]:
                 return f"{value:.2f} {name} used (budget.{name} is {budget[name]:g})"
         return ""
+
+    def _renew(self, spec: str | None) -> None:
+        """Give back idle VMs that were launched as something else: `sky exec` would not run the new setup."""
+        for vm in list(self.fleet.vms.values()):
+            if self.facts.get(vm.name, {}).get("spec") not in (None, spec) and vm.flight is None:
+                self.tell(
+                    m.Outdated(vm.name, "setup or resources in experiment.yaml have changed since its launch")
+                )
 
     # --- between fleet and bridge
 

@@ -165,8 +165,7 @@ class Fleet(Yard):
         if vm is None or flight is None or flight.stage != m.STOPPING:
             return
         self._land(vm, now)
-        if flight.reason:
-            # What hung may have left its mark on the VM.
+        if flight.reason:  # what hung may have left its mark on the VM
             self._requalify(vm, now)
         if flight.job:
             self._finish_flight(flight, "failed", flight.reason, vm)
@@ -396,5 +395,6 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     m.Stopped: Fleet._stopped,
     m.VmLost: Fleet._vm_lost,
     m.Gone: Fleet._gone,
+    m.Outdated: Fleet._outdated,
     m.Halt: Fleet._halt,
 }

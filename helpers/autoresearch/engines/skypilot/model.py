@@ -166,6 +166,14 @@ class Gone:
 
 
 @dataclass(frozen=True)
+class Outdated:
+    """A VM is not what the next jobs need (another setup, other resources): it is given back when nothing is on it."""
+
+    vm: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Halt:
     """A budget says stop: nothing more is launched or sent; what waits fails with `reason`. "" lifts it."""
 
@@ -173,7 +181,7 @@ class Halt:
 
 
 About = Accepted | Refused | Unclear | Result | Stopped  # what speaks of a flight
-Event = Submit | CancelJob | Up | LaunchRefused | About | VmLost | Gone | Halt
+Event = Submit | CancelJob | Up | LaunchRefused | About | VmLost | Gone | Outdated | Halt
 
 
 # --- actions: what to do. Each is answered by an event, or by silence until its time is up.

@@ -56,6 +56,13 @@ class Yard:
         self._note("unfit", vm, f"{reason}; used all the same: no replacement is left")
         self._enter(vm, m.IDLE, now)
 
+    def _outdated(self, event: m.Outdated, now: float) -> None:
+        vm = self.vms.get(event.vm)
+        if vm is not None and vm.state in (m.IDLE, m.FRESH):
+            vm.reason = event.reason
+            self._note("replaced", vm, event.reason)
+            self._leave(vm, now)
+
     def _may_replace(self) -> bool:
         return self.replaced < self.policy.replacements
 
