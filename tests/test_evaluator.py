@@ -48,6 +48,8 @@ def test_in_scope(path: str) -> None:
         (".gitmodules", "git checks out"),
         ("Src/a.py", "outside scope"),
         ("src2/a.py", "outside scope"),
+        ("src/../setup.py", "no path"),
+        ("src/.git/hooks/post-checkout", "no path"),
     ],
 )
 def test_refused(path: str, why: str) -> None:

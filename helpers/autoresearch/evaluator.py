@@ -25,6 +25,8 @@ _GIT_CONTROL = (".gitmodules", ".gitattributes")
 # What a directory of hidden checks is entered by.
 HIDDEN_ENTRY = "checks.sh"
 _CACHES = {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".DS_Store"}
+# In a tree made by hand: git add refuses them, and globs would take them for names.
+_UNSAFE = {"", ".", "..", ".git"}
 _LINK, _SUBMODULE = "120000", "160000"
 
 
@@ -218,7 +220,9 @@ def violations(
     for change in changes:
         path = change.path
         inside = path[len(prefix) :] if path.startswith(prefix) else None
-        if inside is not None and inside in protected:
+        if _UNSAFE.intersection(path.split("/")):
+            found.append(f"{path} is no path that git would check out")
+        elif inside is not None and inside in protected:
             found.append(f"{path} belongs to the evaluator")
         elif inside is not None and (inside in SESSION_FILES or inside.split("/")[0] in SESSION_DIRS):
             found.append(f"{path} belongs to the session")
