@@ -29,7 +29,6 @@ from autoresearch.project import Project
 from conftest import BENCHMARK, CHECKS, CONFIG, WORK
 
 GIT_IDENTITY = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-CLEAN = "AUTORESEARCH_ GIT_"
 
 
 @dataclass(frozen=True)
@@ -67,10 +66,11 @@ class Place:
 
     base: Path
     env: dict[str, str] = field(default_factory=dict)
+    name: str = "project"
 
     @property
     def root(self) -> Path:
-        return self.base / "project"
+        return self.base / self.name
 
     @property
     def project(self) -> Project:
@@ -81,8 +81,11 @@ class Place:
         count: bool = False, after: float | None = None, prepare: Callable[[], None] | None = None,
     ) -> Done:  # fmt: skip
         """Run one command; with `fault` it happens at act number `at`, with `after` it is killed by the clock."""
-        with tempfile.TemporaryFile(dir=self.base) as out, tempfile.TemporaryFile(dir=self.base) as err, \
-                tempfile.TemporaryFile(dir=self.base) as report:  # fmt: skip
+        with (
+            tempfile.TemporaryFile() as out,
+            tempfile.TemporaryFile() as err,
+            tempfile.TemporaryFile() as report,
+        ):
             pid = os.fork()
             if pid == 0:
                 counter = None
@@ -196,11 +199,13 @@ def preload() -> None:
 
 
 @contextlib.contextmanager
-def a_place() -> Iterator[Place]:
+def a_place(parent: Path | None = None) -> Iterator[Place]:
     """A fresh project with one commit and a user's own uncommitted work; in memory where there is room for it."""
     shm = Path("/dev/shm")
     roomy = shm.is_dir() and os.access(shm, os.W_OK) and shutil.disk_usage(shm).free > 2**30
-    base = Path(tempfile.mkdtemp(prefix="autoresearch-faults-", dir=shm if roomy else None)).resolve()
+    base = Path(
+        tempfile.mkdtemp(prefix="autoresearch-faults-", dir=parent or (shm if roomy else None))
+    ).resolve()
     place = Place(base)
     try:
         make_project(place.root)

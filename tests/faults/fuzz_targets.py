@@ -189,7 +189,7 @@ TARGETS = (
            (b"|", b"\\", b"`", b"\n", b"- [ ] ", b"## ", b"[i1]", b"~~", b"<br>", b"---", b"keep, measured 5 %: e1")),
     Target("samples", _samples, 0.015,
            (b'{"direction":"lower","baseline":[1.02,1.01],"candidate":[0.97,0.98]}',
-            b'{"runs":[{"slot":0,"side":"A","value":1.0,"block":0}],"pairs":[[1,2]],"preset":"lean","alpha":0.1}'),
+            b'{"runs":[{"slot":0,"side":"A","value":1.0,"block":0},{"side":"B","value":2}],"pairs":[[1,2]],"preset":"lean","alpha":0.1}'),
            (b"null", b"true", b"1e999", b"-", b"[", b"]", b"{", b'"runs"', b'"side":"B"', b"NaN", b"9" * 400),
            refuses=(BadInput,)),
     Target("hook", _hook, 0.01, (_EVENT,),

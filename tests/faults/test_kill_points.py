@@ -26,9 +26,9 @@ from fault_state import describe, differences
 
 SEED = 20
 FULL = os.environ.get("AUTORESEARCH_FAULTS") == "full"
-ACTS = 430 if FULL else 14
-CLOCK = 60 if FULL else 3
-JOBS = 40 if FULL else 2
+ACTS = 430 if FULL else 9
+CLOCK = 60 if FULL else 2
+JOBS = 40 if FULL else 1
 WITH_JOBS = ("baseline", "run", "ab", "ab2", "audit")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
