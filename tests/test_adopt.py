@@ -235,7 +235,7 @@ def test_without_another_loop_there_is_nothing_to_go_on_from(root: Path) -> None
     assert code == 2
     assert "no session of another loop is here" in data["error"]
     code, data = tool(root, "status")
-    assert (code, data["next"]) == (2, "autoresearch init --help")
+    assert (code, data["next"]) == (2, "autoresearch init --plan")
 
 
 def test_no_public_log_enters_our_numbers(tmp_path: Path) -> None:

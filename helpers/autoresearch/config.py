@@ -242,7 +242,7 @@ def load_config(root: Path) -> Config:
         return parse_config(path.read_text(encoding="utf-8"), CONFIG_NAME)
     except FileNotFoundError:
         raise BadInput(
-            f"no {CONFIG_NAME} in {root}", fix="Run autoresearch init", next="autoresearch init --help"
+            f"no {CONFIG_NAME} in {root}", fix="Run autoresearch init", next="autoresearch init --plan"
         ) from None
     except UnicodeDecodeError:
         raise BadInput(f"{CONFIG_NAME} is not UTF-8 text") from None

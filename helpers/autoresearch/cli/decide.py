@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from autoresearch.cli._output import emit, hooked, json_option
+from autoresearch.errors import Exit
 from autoresearch.safetext import one_line
 from autoresearch.session import open_session
 
@@ -54,7 +55,7 @@ def command(
         --risk "rules with an empty pattern" --checked "the unit tests, and 10,000 random lines against the base"
     """
     from autoresearch.session.decision import decide
-    from autoresearch.session.overview import last_ten
+    from autoresearch.session.overview import last_ten, overview
     from autoresearch.session.review import read_review
     from autoresearch.session.userhooks import fire, payload
 
@@ -76,14 +77,18 @@ def command(
         note = render(session.project)
         ten = last_ten(session) if session.decided % 10 == 0 else None
         event = payload(session, "after", decision.record)
+        view = overview(session)
     said = fire(session.project, event)
     record = decision.record
-    data = summary(record) | {"next": decision.next}
+    # Straight to the next idea, unless there is something to read first: an advice, an audit, the end.
+    quiet = view.code == Exit.DONE and not view.data["advice"]
+    follow = str(view.data["next"]) if quiet else decision.next
+    data = summary(record) | {"next": follow}
     if note:
         data["note"] = note
     if ten:
         data["summary"] = f"{ten}. Say in autoresearch.md what these ten taught, then go on"
-    lines = [human(record), note, data.get("summary", ""), said, f"next: {decision.next}"]
+    lines = [human(record), note, data.get("summary", ""), said, f"next: {follow}"]
     emit(hooked(data, said), "\n".join(filter(None, lines)), as_json=as_json)
     ctx.exit(int(decision.code))
 

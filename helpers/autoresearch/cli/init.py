@@ -200,8 +200,9 @@ def _list_kinds(*, as_json: bool) -> None:
     from autoresearch.session.kinds import kinds, load_kind
 
     found = [load_kind(name) for name in kinds()]
-    data = {"kinds": {kind.name: kind.what for kind in found}, "next": "autoresearch init --template KIND"}
-    emit(data, "\n".join(f"{kind.name:<12}{kind.what}" for kind in found), as_json=as_json)
+    rows = {kind.name: f"{kind.what} ({kind.playbook})" for kind in found}
+    human = "\n".join(f"{name:<12}{what}" for name, what in rows.items())
+    emit({"kinds": rows, "next": "autoresearch init --template KIND"}, human, as_json=as_json)
 
 
 def write_session(

@@ -152,7 +152,7 @@ def find_root(start: Path | None = None) -> Path:
     raise BadInput(
         f"no {CONFIG_NAME} in {here} or above it",
         fix="Start a session in the project's top directory",
-        next="autoresearch init --help",
+        next="autoresearch init --plan",
     )
 
 
