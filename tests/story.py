@@ -185,6 +185,11 @@ def _further_segment(story: Story) -> None:
     script.write_text(script.read_text() + "# a longer run\n")
 
 
+def _one_more_idea(story: Story) -> None:
+    code, _ = story.sh("autoresearch ideas add 'Drop the second pass' --gain 3")
+    assert code in (0, 1), story.said[-1]  # 1: it is in the queue already
+
+
 def _session_if_none(story: Story) -> None:
     if not (story.root / "autoresearch.yaml").exists():
         story.session()
@@ -211,7 +216,7 @@ def _scripts_of_the_other_loop(story: Story) -> None:
 
 BEFORE: list[tuple[str, Action]] = [
     (r"baseline --new-segment", _further_segment),
-    (r"ideas next --n 3", lambda story: story.ok("autoresearch ideas add 'Drop the second pass' --gain 3")),
+    (r"ideas next --n 3", _one_more_idea),
     (r"cancel e3", lambda story: story.ok("autoresearch run e3 --json")),
     (r"ideas next --claim", _session_if_none),
     (r"init --after parser", _finished),
