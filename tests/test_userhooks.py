@@ -78,7 +78,9 @@ def test_where_hooks_are_found(tmp_path: Path) -> None:
     assert userhooks.script_of(project, "after") == flat
     theirs = hook(tmp_path, "after", "", ".auto/hooks")
     assert userhooks.script_of(project, "after") == theirs
+    assert userhooks.switched_off(project) == []
     theirs.chmod(0o644)
+    assert userhooks.switched_off(project) == [theirs]
     assert userhooks.script_of(project, "after") == flat
     assert Project(tmp_path).ledger.name == "autoresearch.jsonl", "hooks alone do not move a session"
 

@@ -116,10 +116,14 @@ def first_turns(skill: str) -> list[Turn]:
 
 
 def resumed_turns() -> list[Turn]:
-    """A fresh agent knows nothing but what `status` says, and does what `next` names until a stop rule ends it."""
+    """A fresh agent knows nothing but what `status` says, and does what `next` names until a stop rule ends it.
+
+    The guard is on: stopping before is answered with the next step, stopping after the stop rule is not.
+    """
     return [
         {"calls": [sh("autoresearch status --json")]},
-        {"capture": {"NEXT": r'"next":"(autoresearch ab e2[^"]*)"'}, "repeat_while": '"running":{"e2"',
+        {"capture": {"NEXT": r'"next":"(autoresearch ab e2[^"]*)"'}, "text": "Enough for today."},
+        {"expect": {"last": "no stop rule is reached.*autoresearch ab e2"}, "repeat_while": '"running":{"e2"',
          "calls": [sh("${{NEXT}} --json")]},
         {"capture": {"NEXT": r'"next":"(autoresearch decide e2[^"]*)"'},
          "calls": [sh("${{NEXT}} --description 'No difference' --json; echo exit=$?")]},
@@ -133,11 +137,12 @@ def resumed_turns() -> list[Turn]:
 def test_a_session_from_the_skill_to_the_stop_rule(
     client: str, account: Account, bare: Path, tmp_path: Path
 ) -> None:
-    """The guard is off: what refuses the cheat here is the frozen evaluator itself."""
+    """The guard is off at first: what refuses the cheat is the frozen evaluator itself."""
 
-    def drive(turns: list[Turn], prompt: str, home: Path) -> None:
-        off = {"AUTORESEARCH_HOOKS": "off"}
-        result = run(client, project, home, turns, prompt, path=[account.bin], env=off)
+    def drive(turns: list[Turn], prompt: str, home: Path, *, guard: bool) -> None:
+        env = {} if guard else {"AUTORESEARCH_HOOKS": "off"}
+        args = hooked(client, project, account, home) if guard else ()
+        result = run(client, project, home, turns, prompt, args=args, path=[account.bin], env=env)
         assert result.ok, result.explain()
         assert [name for name in result.touched if not name.startswith(OWN[client])] == []
 
@@ -145,7 +150,7 @@ def test_a_session_from_the_skill_to_the_stop_rule(
     skill = f"{SKILLS_DIR.get(client, '.agents/skills')}/autoresearch"
     before, given = git(project, "rev-parse", "HEAD"), tree(account.home)
 
-    drive(first_turns(skill), "Optimize this project with autoresearch", tmp_path / "home")
+    drive(first_turns(skill), "Optimize this project with autoresearch", tmp_path / "home", guard=False)
     start = git(project, "rev-parse", "HEAD")
     assert git(project, "log", "--format=%s", f"{before}..main") == "Session", (
         "the agent's own commit of its set-up"
@@ -160,7 +165,7 @@ def test_a_session_from_the_skill_to_the_stop_rule(
     )
 
     # Another HOME: nothing of the first conversation is left.
-    drive(resumed_turns(), "Go on with the session", tmp_path / "second")
+    drive(resumed_turns(), "Go on with the session", tmp_path / "second", guard=True)
     lines = ledger(project)
     runs = [r for r in lines if "run" in r]
     assert [(r["experiment"], r["status"]) for r in runs[1:]] == [("e1", "keep"), ("e2", "discard")]
@@ -176,7 +181,7 @@ def test_a_session_from_the_skill_to_the_stop_rule(
     assert git(project, "rev-parse", "main") == start
     changed = git(project, "diff", "--name-only", "HEAD").splitlines()
     untracked = git(project, "ls-files", "--others", "--exclude-standard").splitlines()
-    assert {*changed, *untracked} <= SESSION_FILES
+    assert {*changed, *untracked} <= SESSION_FILES | ({".codex/hooks.json"} if client == "codex" else set())
     assert "Fewer steps" in (project / "IMPROVEMENTS.md").read_text()
     assert tree(account.home) == given
     assert {p.name for p in tmp_path.iterdir()} == {"project", "home", "second"}

@@ -138,7 +138,7 @@ def _start(event: Event, root: Path) -> Answer | None:
     # An agent whose context was compacted goes on with what it did.
     if agent and event.get("source") in (None, "startup", "clear"):
         _save(root, _read(root).began(agent))
-    view = overview(load(root))
+    view = overview(load(root), os.environ.get("AUTORESEARCH_AGENT", ""))
     head = f"An autoresearch session is open in {root.name}/. If your task is to optimise, go on with it.\n"
     end = f"\nnext: {view.data['next']}\n{_HOW}"
     body = view.text.rsplit("\nnext: ", 1)[0].encode()[: _NOTE - len(head.encode()) - len(end.encode())]
@@ -160,7 +160,7 @@ def _stop(event: Event, root: Path) -> Answer | None:
     back, after = send_back(loop, agent, session.last_run, size, again=again, limit=limit)
     if not back:
         return None
-    view = overview(session)
+    view = overview(session, os.environ.get("AUTORESEARCH_AGENT", ""))
     if session.baseline is None or view.data.get("stop", {}).get("now"):
         return None
     _save(root, after)

@@ -51,7 +51,7 @@ def examine(
     """
     failed = False
     end = math.inf if seconds is None else time.monotonic() + 0.85 * seconds
-    for check in (_machine, _repository, _evaluator, _task, _left, _contained):
+    for check in (_machine, _repository, _evaluator, _task, _hooks, _left, _contained):
         progress(check.__name__.strip("_"))
         for finding in check(project, config):
             failed = failed or finding.level == "fail"
@@ -217,6 +217,14 @@ def _left(project: Project, config: Config) -> Iterator[Finding]:
     for trouble in found:
         fix = "autoresearch doctor --repair" if trouble.mend is not None else trouble.hint
         yield Finding("warn", trouble.what, trouble.found, fix)
+
+
+def _hooks(project: Project, config: Config) -> Iterator[Finding]:
+    from autoresearch.session.userhooks import switched_off
+
+    for path in switched_off(project):
+        name = path.relative_to(project.root).as_posix()
+        yield Finding("warn", "hooks", f"{name} is not executable, so it is switched off", f"chmod +x {name}")
 
 
 def _benchmark(project: Project, config: Config, end: float) -> Iterator[Finding]:

@@ -32,17 +32,24 @@ LIMIT = 30.0
 PATIENCE = 10.0  # a command's own share of an agent's 25 seconds
 STDOUT = 8 * 1024
 SHOWN = 500  # bytes of JSON
+_PLACES = (f"{AUTO}/hooks", "autoresearch.hooks")
 _CUT = "\n…[truncated: hook stdout exceeded 8KB]"
 _LEFT_OUT = ("samples", "warmups", "environment")
 
 
 def script_of(project: Project, stage: Stage) -> Path | None:
     """The hook's script, where there is one with its executable bit set; without it a script is switched off."""
-    for place in (f"{AUTO}/hooks", "autoresearch.hooks"):
+    for place in _PLACES:
         path = project.root / place / f"{stage}.sh"
         if path.is_file() and os.access(path, os.X_OK):
             return path
     return None
+
+
+def switched_off(project: Project) -> list[Path]:
+    """Hooks without their executable bit: by the contract silently ignored, so `doctor` names them."""
+    places = (project.root / place / f"{stage}.sh" for place in _PLACES for stage in ("before", "after"))
+    return [path for path in places if path.is_file() and not os.access(path, os.X_OK)]
 
 
 def payload(session: Session, stage: Stage, entry: Record | None = None) -> Record:
