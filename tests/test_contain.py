@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from autoresearch.trial import procs
+from autoresearch.trial import namespaces, procs
 from autoresearch.trial.contain import Box, Settings, Unavailable
 from autoresearch.trial.limits import Guard, Limits
 from autoresearch.trial.stage import Stage
@@ -289,3 +289,16 @@ def test_output_is_limited_through_a_trial(tmp_path: Path) -> None:
     tree = make_tree(tmp_path / "c", f'python3 -S -c "{HOG}"')
     ran = run_trial(tmp_path / "u", spec("single", contain={"memory_mb": 200}), None, tree)
     assert ran.end["error"] == "benchmark memory over 200 MB"
+
+
+@pytest.mark.timeout(30)
+def test_a_kernel_that_refuses_a_user_namespace_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a chroot: root's helper, which would map the ids, must not be waited for for ever."""
+
+    def refuse(*_: Any) -> None:
+        raise OSError(1, "refused")
+
+    monkeypatch.setattr(namespaces, "_call", refuse)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(OSError, match="refused"):
+        namespaces._unshare(namespaces.View((), (), (), (), (), (), 0), network=True)

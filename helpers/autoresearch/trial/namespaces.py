@@ -104,6 +104,7 @@ def _unshare(view: View, network: bool) -> None:
     if helper == 0:
         code = 1
         try:
+            os.close(go)  # or it would wait for itself where the kernel refuses (in a chroot, say)
             if os.read(ready, 1):
                 for name, text in maps:
                     _write("/proc/%d/%s" % (me, name), text)
