@@ -44,11 +44,15 @@ def plant(session: Session, name: str, changes: dict[str, str], claimed: float, 
     kept = [c for c in candidate.changes if c.path in changes]
     assert kept
     tree = _with(session.project, tip, {c.path: c.blob for c in kept})
-    commit = workspace.commit_winner(session.project, tree, tip, name)
+    run = load(root).last_run + 1
+    message = f"{name}\n\nAutoresearch-Experiment: {name}\nAutoresearch-Run: {run}\n"
+    commit = workspace.commit_winner(session.project, tree, tip, message)
     verdict = {"verdict": "keep", "reason": "proven", "effect_pct": claimed, "ci_low_pct": claimed / 2,
                "ci_high_pct": claimed * 1.5, "e_value": e_value, "runs_used": 16, "sigma_short_pct": 1.0}  # fmt: skip
+    test = {"job": "planted", "diff_sha256": candidate.diff_sha256}
+    append(session.project.ledger, {"type": "test", "experiment": name, "base": tip, **test})
     append(session.project.ledger, {
-        "run": load(root).last_run + 1, "commit": commit[:7], "metric": 900, "metrics": {}, "status": "keep",
+        **test, "run": run, "commit": commit[:7], "metric": 900, "metrics": {}, "status": "keep",
         "description": name, "timestamp": 1, "segment": 0, "confidence": None, "asi": {}, "experiment": name,
         "kind": "experiment", "commit_full": commit, "parent": tip, "runs_used": 16, "verdict": verdict,
     })  # fmt: skip
@@ -58,7 +62,7 @@ def plant(session: Session, name: str, changes: dict[str, str], claimed: float, 
 
 
 def _with(project: Project, tip: str, blobs: dict[str, str]) -> str:
-    with workspace._private_index() as env:
+    with workspace.private_index(project) as env:
         git(project.root, "read-tree", tip, env=env)
         for path, blob in blobs.items():
             git(project.root, "update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=env)

@@ -67,6 +67,11 @@ def test_submodules_and_leaving_links_are_refused() -> None:
     assert judge(link, links={"src/l": "../src/a.py"}) == []
     assert "leaves" in judge(link, links={"src/l": "../../etc/passwd"})[0]
     assert "leaves" in judge(link, links={"src/l": "/etc/passwd"})[0]
+    # "up" may be a link itself, so nobody can say where "up/.." is.
+    for target in ("up/../x", "./up/../../secrets", "../src/../src/x", ""):
+        assert "leaves" in judge(link, links={"src/l": target})[0]
+    for target in ("a", "./a/b", "../src/a", ".."):
+        assert judge(link, links={"src/l": target}) == []
 
 
 def test_scope_is_relative_to_the_project_in_a_monorepo() -> None:

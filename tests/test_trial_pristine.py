@@ -119,3 +119,27 @@ def test_what_the_bases_build_leaves_too_is_no_harm(tmp_path: Path) -> None:
     ran = run_trial(tmp_path / "t", the_spec, tree, tree)
     assert ran.of("decision")[0]["reason"] != "invalid"
     assert len(ran.counted) == 4
+
+
+def test_a_large_tree_remembers_no_run_either(tmp_path: Path) -> None:
+    once = "[ ! -e warm ] || exit 9; touch warm; echo METRIC time_s=$AUTORESEARCH_LAYOUT_SEED"
+    tree = make_tree(tmp_path / "a", once)
+    ran = run_trial(
+        tmp_path / "t",
+        spec("noise", build="head -c 53000000 /dev/zero > bulk", layout="fixed", runs=2),
+        tree,
+        None,
+    )
+    assert (ran.end["error"], len(ran.counted)) == (None, 2)
+
+
+def test_a_large_tree_that_stays_as_it_was_is_copied_once(tmp_path: Path) -> None:
+    where = "stat -c 'METRIC time_s=%i' bulk"
+    tree = make_tree(tmp_path / "a", where)
+    ran = run_trial(
+        tmp_path / "t",
+        spec("noise", build="head -c 53000000 /dev/zero > bulk", layout="fixed", runs=3),
+        tree,
+        None,
+    )
+    assert len({sample["value"] for sample in ran.of("sample")}) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import posixpath
@@ -59,6 +60,9 @@ def frozen_settings(config: Config) -> dict[str, Any]:
         for key in ("constraints", "rescue", "complexity", "differential", "contain")
         if data[key] != default[key]
     ]
+    if data["test"]["fdr"] != default["test"]["fdr"]:
+        # The share of false keeps is promised for the session as a whole.
+        frozen["fdr"] = data["test"]["fdr"]
     return frozen | {key: data[key] for key in used}
 
 
@@ -80,6 +84,9 @@ def survey(project: Project, config: Config) -> Manifest:
         for path in found:
             files[path.relative_to(project.root).as_posix()] = _sha256(path)
     settings = frozen_settings(config)
+    task = _task_digest(project)
+    if task is not None:
+        settings["task"] = task
     unseen = hidden_checks(project, config)
     if unseen is not None:
         # One digest: the names of its files would tell what they check.
@@ -115,6 +122,16 @@ def _tree_digest(where: Path) -> str:
         if path.is_file() and not _CACHES.intersection(path.parts):
             digest.update(f"{path.relative_to(where).as_posix()}\0{_sha256(path)}\n".encode())
     return digest.hexdigest()
+
+
+def _task_digest(project: Project) -> str | None:
+    """What the project's task runs, as one digest; machines and other resources may change. None without a task."""
+    from autoresearch.engines.task import load_task
+
+    if not project.task.exists():
+        return None
+    task = load_task(project.task)
+    return hashlib.sha256(json.dumps([task.setup, task.run, task.envs], sort_keys=True).encode()).hexdigest()
 
 
 def _matching(root: Path, pattern: str) -> list[Path]:
@@ -166,13 +183,15 @@ def check_pin(project: Project, manifest: Manifest) -> None:
 def verify(project: Project, config: Config, frozen: Manifest) -> None:
     """Raise `IntegrityFault` when the project's evaluator or frozen settings differ from the baseline's."""
     now = survey(project, config)
+    if "task" not in frozen.settings:  # a session begun before it was frozen
+        now.settings.pop("task", None)
     if now.digest == frozen.digest:
         check_pin(project, frozen)
         return
     names = sorted(
         {name for name in {*now.files, *frozen.files} if now.files.get(name) != frozen.files.get(name)}
         | {
-            f"autoresearch.yaml: {k}"
+            "experiment.yaml" if k == "task" else f"autoresearch.yaml: {k}"
             for k in {*now.settings, *frozen.settings}
             if now.settings.get(k) != frozen.settings.get(k)
         }
@@ -240,8 +259,11 @@ def violations(
 
 
 def _escapes(link: str, target: str) -> bool:
-    resolved = posixpath.normpath(posixpath.join(posixpath.dirname(link), target))
-    return not target or target.startswith("/") or resolved == ".." or resolved.startswith("../")
+    """Whether a link may lead out of the tree. A step up after a name may start from where another link leads."""
+    steps = [step for step in target.split("/") if step not in ("", ".")]
+    climb = len(list(itertools.takewhile("..".__eq__, steps)))
+    depth = len(posixpath.dirname(link).split("/")) if posixpath.dirname(link) else 0
+    return not steps or target.startswith("/") or ".." in steps[climb:] or climb > depth
 
 
 def _sha256(path: Path) -> str:

@@ -56,6 +56,8 @@ def run_git(
     """Standard output of `git -C where args…`; raises `GitError` on a non-zero exit."""
     full = {k: v for k, v in os.environ.items() if k not in _FOREIGN}
     full.update({"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", "GIT_PAGER": "cat"})
+    # An object is what its name says, whatever `git replace` has been told.
+    full["GIT_NO_REPLACE_OBJECTS"] = "1"
     full.update(env or {})
     try:
         done = subprocess.run(

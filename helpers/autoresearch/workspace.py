@@ -256,11 +256,37 @@ def onto(project: Project, candidate: Candidate, tip: str) -> str:
 
 
 def export(project: Project, tree: str, to: Path) -> None:
-    """Write a tree's files below `to`. Not `git archive`, which obeys export-ignore and export-subst."""
+    """Write a tree's files below `to`. Not `git archive`, which obeys export-ignore and export-subst.
+
+    Filters of the repository's config are not run, except for Git LFS: one could write another program than the commit
+    holds.
+    """
     to.mkdir(parents=True, exist_ok=True)
     with private_index(project) as env:
         git(project.root, *EXACT, "read-tree", tree, env=env)
-        git(toplevel(project.root), *EXACT, "checkout-index", "--all", "--force", f"--prefix={to}/", env=env)
+        plain = {**env, **_without_filters(project)}
+        git(
+            toplevel(project.root), *EXACT, "checkout-index", "--all", "--force", f"--prefix={to}/", env=plain
+        )
+
+
+def _without_filters(project: Project) -> dict[str, str]:
+    """Environment in which no filter of a configuration has a command of its own."""
+    try:
+        names = git(project.root, "config", "-z", "--name-only", "--get-regexp", r"^filter\.").split("\0")
+    except GitError:  # there is none
+        return {}
+    drivers = {name[len("filter.") :].rpartition(".")[0] for name in names if name}
+    values = {}
+    for driver in sorted(drivers):
+        lfs = driver == "lfs"
+        values[f"filter.{driver}.smudge"] = "git-lfs smudge -- %f" if lfs else ""
+        values[f"filter.{driver}.process"] = "git-lfs filter-process" if lfs else ""
+        values[f"filter.{driver}.required"] = "true" if lfs else "false"
+    found = {"GIT_CONFIG_COUNT": str(len(values))}
+    for number, (name, value) in enumerate(values.items()):
+        found |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    return found
 
 
 def commit_winner(project: Project, tree: str, tip: str, message: str) -> str:

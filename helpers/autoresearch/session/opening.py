@@ -11,6 +11,7 @@ from autoresearch.git import resolve
 from autoresearch.safetext import one_line
 from autoresearch.search.holding import agent
 from autoresearch.session import idea_marks
+from autoresearch.session.evidence import verify_branch, verify_keeps
 from autoresearch.session.limits import refuse_if_full, refuse_if_stopped
 from autoresearch.session.naming import check_experiment, free_number
 from autoresearch.session.recover import tip_of
@@ -27,9 +28,11 @@ def frozen_manifest(session: Session) -> evaluator.Manifest:
 
 
 def verify_evaluator(session: Session) -> evaluator.Manifest:
-    """The frozen evaluator, after checking that the project's files are still the same."""
+    """The frozen evaluator, after checking that it, the ledger's keeps and the branch are as the house left them."""
     frozen = frozen_manifest(session)
     evaluator.verify(session.project, session.config, frozen)
+    verify_keeps(session)
+    verify_branch(session, tip_of(session))
     return frozen
 
 

@@ -146,11 +146,27 @@ def _timed(record: Record) -> Timed:
     return Timed(str(record["side"]), float(record["value"]), wall, cpu)
 
 
+def _place_of(record: Record) -> tuple[object, ...] | None:
+    """The place in a trial that a record speaks for, where there can be one only."""
+    kind = record.get("type")
+    if kind in ("environment", "end"):
+        return (kind,)
+    if kind == "sample" and not record.get("warmup"):
+        return (kind, record.get("slot"))
+    return None
+
+
 def problem_of(records: Iterable[Record]) -> str:
     """Why a trial counts for nothing: a run without a number to be trusted, or one that was tampered with."""
+    seen: set[tuple[object, ...]] = set()
     for record in records:
         if record.get("type") == "sample" and record.get("problem"):
             return str(record["problem"])
+        once = _place_of(record)
+        if once in seen:
+            return f"records: two claim to be the same {once[0]}, so somebody else has written one of them"
+        if once is not None:
+            seen.add(once)
         # The worker's word on its decision is taken only where it speaks against a keep.
         if record.get("type") == "decision" and record.get("reason") == "invalid":
             return str(record.get("reason_text") or "invalid")

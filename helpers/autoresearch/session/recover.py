@@ -15,6 +15,7 @@ from autoresearch.errors import IntegrityFault
 from autoresearch.files import sweep
 from autoresearch.git import GitError, git, resolve
 from autoresearch.session import idea_marks, pending
+from autoresearch.session.evidence import verify_keeps
 from autoresearch.session.state import Session
 
 
@@ -51,6 +52,7 @@ def follow_ledger(session: Session) -> None:
             f"the ledger names commit {truth[:12]}, which this repository does not have",
             fix="Fetch it, or start a new session in a fresh clone",
         )
+    verify_keeps(session)
     if tip is None:
         workspace.move_ref(session.project, f"refs/heads/{branch}", truth)
         notices.say(f"restored branch {branch}, which was missing, at {truth[:12]}")

@@ -36,7 +36,9 @@ def allowed(
     if not credentials:
         kept = {key: value if key in extra else _USER.sub("://", value) for key, value in kept.items()}
     kept["TERM"] = "dumb"
-    kept.setdefault("PATH", os.defpath)
+    # A relative entry would be a directory of the tree that runs.
+    places = kept.get("PATH", "").split(os.pathsep)
+    kept["PATH"] = os.pathsep.join(place for place in places if os.path.isabs(place)) or os.defpath
     return kept
 
 

@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 
-# Above this many bytes a built tree is moved, not copied, so that a run costs no minute of copying.
+# Above this many bytes a copy is used again if its run has left it unchanged, so that a run costs no minute of copying.
 COPY_LIMIT = 50 * 1024 * 1024
 
 
