@@ -27,9 +27,9 @@ run_suite() { # SUITE
       step mypy
       mypy
       step pytest
-      pytest -n auto --dist loadfile -m "not slow"
+      pytest -n auto --dist loadfile -m "not slow and not by_name"
       step "pytest, the slow tests: they measure or install, so nothing else runs beside them"
-      pytest -m slow
+      pytest -m "slow and not by_name"
       ;;
     bench)
       for file in benchmarks/*.py; do
