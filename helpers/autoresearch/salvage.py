@@ -66,12 +66,12 @@ def put_aside(project: Project, experiment: str, ours: set[str]) -> Path | None:
     `ours` are paths that we put into it. Files that are missing or ignored are no edits.
     """
     where = project.worktree(experiment)
-    known = resolve(project.root, f"{EXPERIMENT_REFS}/{experiment}")
+    known = [resolve(project.root, f"{EXPERIMENT_REFS}/{experiment}")]
     admin = next((a for a in admin_directories(project) if place_of(a) == where), None)
-    if known is None and admin is not None:
+    if admin is not None:
         with contextlib.suppress(OSError):
-            known = resolve(project.root, (admin / "HEAD").read_text("utf-8", "replace").strip())
-    if not _has_edits(project, where, known, ours):
+            known.append(resolve(project.root, (admin / "HEAD").read_text("utf-8", "replace").strip()))
+    if not _has_edits(project, where, [commit for commit in known if commit is not None], ours):
         close_worktree(project, experiment)
         return None
     number = 1
@@ -84,17 +84,22 @@ def put_aside(project: Project, experiment: str, ours: set[str]) -> Path | None:
     return place
 
 
-def _has_edits(project: Project, where: Path, known: str | None, ours: set[str]) -> bool:
+def _has_edits(project: Project, where: Path, known: list[str], ours: set[str]) -> bool:
+    """Whether it holds a file that no commit of `known` has like that."""
     if where.is_symlink() or not where.is_dir():
         return True  # nothing that we have made
-    if known is None:
+    if not known:
         return any(
             p.is_file() for p in where.rglob("*") if p.relative_to(where).as_posix() not in {".git", *ours}
         )
     common = git(project.root, "rev-parse", "--path-format=absolute", "--git-common-dir")
     place = (f"--git-dir={common}", f"--work-tree={where}", "-c", "core.bare=false")
     with private_index(project) as env:
-        git(project.root, *EXACT, "read-tree", known, env=env)
+        git(project.root, *EXACT, "read-tree", known[0], env=env)
         git(where, *place, *EXACT, "add", "--all", "--", ".", env=env)
         tree = git(project.root, "write-tree", env=env)
-    return any(c.kind != "D" and c.path not in ours for c in changes_between(project.root, known, tree))
+    edits = [
+        {change.path for change in changes_between(project.root, commit, tree) if change.kind != "D"} - ours
+        for commit in known
+    ]
+    return bool(set.intersection(*edits))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from autoresearch import evaluator, salvage, workspace
 from autoresearch.errors import AutoresearchError
-from autoresearch.files import ensure_directory, locked, remove, sweep
+from autoresearch.files import locked, remove, sweep
 from autoresearch.git import git, resolve
 from autoresearch.project import Project
 from autoresearch.safetext import one_line
@@ -45,7 +45,7 @@ class Trouble:
 def troubles(session: Session) -> Iterator[Trouble]:
     """All that is found now, under the session's lock. Nothing is changed before a trouble's `mend` is called."""
     for check in (
-        _house, _ledger, _branch, _pinned, _jobs, _processes, _worktrees, _remembered, _refs, _locks, _unfinished,
+        _ledger, _branch, _pinned, _jobs, _processes, _worktrees, _remembered, _refs, _locks, _unfinished,
     ):  # fmt: skip
         yield from check(session)
 
@@ -76,17 +76,6 @@ def mend_all(project: Project) -> tuple[list[Trouble], list[Trouble]]:
                     failed.append(replace(trouble, hint=str(exc)))
         left = [t for t in troubles(load(project.root)) if t.mend is None]
     return done, [*failed, *left]
-
-
-def _house(session: Session) -> Iterator[Trouble]:
-    state = session.project.state
-    hidden = state / ".gitignore"
-    if state.is_dir() and not (hidden.exists() and hidden.stat().st_size):
-        yield Trouble(
-            "hiding",
-            ".autoresearch/.gitignore is missing, so git sees our files",
-            lambda: ensure_directory(state),
-        )
 
 
 def _ledger(session: Session) -> Iterator[Trouble]:
@@ -194,7 +183,7 @@ def _jobs(session: Session) -> Iterator[Trouble]:
 
 def _processes(session: Session) -> Iterator[Trouble]:
     """Processes of jobs that are over, lost, or whose directory was deleted under them."""
-    from autoresearch.engines.leftovers import kill_leftovers, leftover_processes, leftover_trees
+    from autoresearch.engines.leftovers import clear, kill_leftovers, leftover_processes, leftover_trees
 
     found = leftover_processes(session.project.state)
     if found:
@@ -206,7 +195,7 @@ def _processes(session: Session) -> Iterator[Trouble]:
     if trees:
         yield Trouble(
             "disk", f"{len(trees)} trees of ended jobs were not removed",
-            partial(_remove, trees),
+            partial(clear, session.project.state),
         )  # fmt: skip
 
 
@@ -238,8 +227,22 @@ def _worktrees(session: Session) -> Iterator[Trouble]:
             )
             yield Trouble(
                 "worktrees", f"{experiment.id} is undecided, but its copy is gone",
-                partial(salvage.reopen, session.project, experiment.id, at, experiment.parent),
+                partial(_reopen, session, experiment.id, at, experiment.parent),
             )  # fmt: skip
+
+
+def _forget_gone(session: Session) -> None:
+    # Looked up anew: a copy that was gone may have been opened again since, under the same name.
+    _remove(salvage.forgotten_worktrees(session.project))
+
+
+def _reopen(session: Session, name: str, files: str, parent: str) -> None:
+    """The copy as its last candidate had it, with the evaluator's files over it as `new` puts them there."""
+    salvage.reopen(session.project, name, files, parent)
+    header = session.started()
+    frozen = evaluator.Manifest(dict(header["evaluator"]), dict(header["settings"]))
+    pin, inside = evaluator.pin_dir(session.project, frozen), workspace.prefix(session.project)
+    evaluator.overlay(pin, frozen, session.project.worktree(name), inside)
 
 
 def _remembered(session: Session) -> Iterator[Trouble]:
@@ -248,7 +251,7 @@ def _remembered(session: Session) -> Iterator[Trouble]:
         yield Trouble(
             "git",
             f"git still knows of {len(gone)} of our copies that are gone",
-            partial(_remove, gone),
+            partial(_forget_gone, session),
         )
 
 
