@@ -85,10 +85,8 @@ class Dispatcher:
         self.fleet.replaced = int(saved.get("replaced", 0))
         vms = {name: self._vm(name, data) for name, data in (saved.get("vms") or {}).items()}
         now = self.clock()
-        attempts: dict[str, int] = {}
         for flight in self.store.flights():
             job = str(flight.get("job", ""))
-            attempts[job] = int(flight["attempt"])
             vm = vms.get(str(flight["vm"]))
             if vm is None or vm.state in (m.LEAVING, m.RETIRED, m.LOST):
                 continue
@@ -101,7 +99,7 @@ class Dispatcher:
         for _, name, spec in self.store.waiting(self.known):
             self.known.add(name)
             jobs.append(
-                m.Job(name, float(spec["timeout"]), bool(spec.get("qualifies")), attempts.get(name, 0))
+                m.Job(name, float(spec["timeout"]), bool(spec.get("qualifies")), self.store.attempts(name))
             )
         self.fleet.restore(vms.values(), jobs, now)
         self._note_landings()

@@ -108,6 +108,10 @@ class Store:
         data = {"vm": vm, "job": job, "attempt": attempt, **known, **fields}
         write_json(self.directory(vm, job, attempt) / "flight.json", data)
 
+    def attempts(self, job: str) -> int:
+        """How often a job was sent so far."""
+        return int((read_json(self.jobs / job / "flight.json") or {}).get("attempt", 0))
+
     def flights(self) -> Iterator[dict[str, Any]]:
         """All flights that had not landed when they were last written."""
         for path in sorted((*self.jobs.glob("*/flight.json"), *self.sky.glob("trials/*/flight.json"))):
