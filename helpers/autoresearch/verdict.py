@@ -137,7 +137,7 @@ class SequentialTest:
             self._enough = EProcess(self._delta(self.rule.least_pct))
         sign = 1.0 if self.rule.direction == "lower" else -1.0
         # The bound keeps sums of absurd values finite; it sees no label.
-        finite = [sign * max(-1e100, min(1e100, self._unit(v))) for v in known]
+        finite = [sign * _bounded(self._unit(v)) for v in known]
         behind = self._behind(finite) if len(known) < len(values) else 0.0
         places = iter(finite)
         y = [behind if v == TIMED_OUT else next(places) for v in values]
@@ -165,7 +165,7 @@ class SequentialTest:
         ends: Tuple[Optional[float], Optional[float]] = (None, None)
         if self.exact():
             ends = gain, gain
-        elif gain is not None and not self._mixed and not self._censored() and not self._repeats():
+        elif gain is not None and not self._mixed and not self._censored() and not self.repeats():
             # (A coarse timer's repeats hide their own error.)
             ends = interval(self._y, gain, sigma)
         sign = 1.0 if rule.direction == "lower" else -1.0
@@ -203,7 +203,7 @@ class SequentialTest:
         if hung >= MAX_TIMED_OUT:
             return "timeouts"
         needed = math.log(1.0 / rule.alpha)
-        repeats = self._repeats()
+        repeats = self.repeats()
         if repeats and self.exact():
             if gain == 0.0:
                 return "identical"
@@ -252,7 +252,7 @@ class SequentialTest:
         """T averaged over the blocks."""
         if not self._mixed or self._censored():
             return stats.mean([_contrast(*block) for block in self._y])
-        raw = stats.mean([_contrast(*block) for block in self._raw])
+        raw = stats.mean([_contrast(order, list(map(_bounded, block))) for order, block in self._raw])
         return (raw if self.rule.direction == "lower" else -raw) / (self._scale or 1.0)
 
     def _robust_gain(self) -> float:
@@ -281,7 +281,7 @@ class SequentialTest:
     def _censored(self) -> bool:
         return any(self.timed_out.values())
 
-    def _repeats(self) -> bool:
+    def repeats(self) -> bool:
         """Every re-reading of a side equals its first one."""
         return (
             all(len(set(self.side(side))) == 1 for side in "AB")
@@ -290,8 +290,8 @@ class SequentialTest:
         )
 
     def exact(self) -> bool:
-        """`_repeats`, in steps too fine for luck: sizes, counts and allocations, not a coarse timer."""
-        return self._repeats() and self._grain() * math.sqrt(12.0) <= FINE
+        """`repeats`, in steps too fine for luck: sizes, counts and allocations, not a coarse timer."""
+        return self.repeats() and self._grain() * math.sqrt(12.0) <= FINE
 
     def _warnings(self, base: float) -> Iterable[str]:
         if self.rule.layout == "fixed" and not self.exact():
@@ -358,6 +358,11 @@ def judge_samples(data: Mapping[str, Any]) -> Verdict:
     from autoresearch.recorded import judge_samples as judge_recorded
 
     return judge_recorded(data)
+
+
+def _bounded(value: float) -> float:
+    """The value, or 1e100 of its sign: sums of absurd values stay finite."""
+    return max(-1e100, min(1e100, value))
 
 
 def _split(order: str, y: Sequence[float]) -> Tuple[List[float], List[float]]:

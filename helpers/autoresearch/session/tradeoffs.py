@@ -165,7 +165,13 @@ def _implausible(config: Config, outcome: Outcome, verdict: Verdict) -> Verdict:
 def _same_work(outcome: Outcome, verdict: Verdict) -> Verdict:
     """With one build a side, a gain without a change in what is executed may be where the linker put it."""
     counts = outcome.instructions
-    if verdict.layout != "fixed" or not counts or abs(counts["B"] / counts["A"] - 1.0) >= SAME_INSTRUCTIONS:
+    counted = all(len({v for s, v in outcome.samples if s == side}) == 1 for side in "AB")
+    if (
+        verdict.layout != "fixed"
+        or counted
+        or not counts
+        or abs(counts["B"] / counts["A"] - 1.0) >= SAME_INSTRUCTIONS
+    ):
         return verdict
     text = (
         f"both sides execute the same instructions ({counts['A']:,} and {counts['B']:,} by {counts['tool']}), so "

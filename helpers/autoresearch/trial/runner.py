@@ -138,7 +138,7 @@ class Trial:
                 found = test.add_block(order, values)
                 decided = found if whole else decided or found
             decided = decided or test.verdict()
-            if decided.verdict == "keep" and not test.exact():
+            if decided.verdict == "keep" and not test.repeats():
                 self._second_opinion(layout)
         if decided.verdict == "keep" or self.spec.min_blocks_discard > 1:
             # Not before, so that nothing of the candidate's runs beside them but what they start themselves.
