@@ -165,7 +165,8 @@ class Story:
         self.edit(experiment, seconds)
         self.ok(
             f"autoresearch ab {experiment} --timeout 25 --json",
-            f"autoresearch decide {experiment} --description 'Wait less' --risk none --checked tests --json",
+            f"autoresearch decide {experiment} --description 'Wait less between two rows' "
+            "--risk 'a reader that is slower than the wait' --checked 'the checks, and an empty row by hand' --json",
         )
 
 
