@@ -138,11 +138,15 @@ class Arena:
         assert all(line.record is not None for line in lines), [line.problem for line in lines]
         return [line.record for line in lines if line.record is not None]
 
+    def decided(self) -> list[dict[str, Any]]:
+        """Run lines that `decide` wrote; the forged ones of the cheats bear no time stamp."""
+        return [r for r in self.ledger() if r.get("kind") == "experiment" and "timestamp" in r and "run" in r]
+
     def keeps(self) -> list[dict[str, Any]]:
-        return [r for r in self.ledger() if r.get("status") == "keep" and r.get("kind") != "baseline"]
+        return [r for r in self.decided() if r["status"] == "keep"]
 
     def run_line(self) -> dict[str, Any] | None:
-        return next((r for r in self.ledger() if r.get("experiment") == self.experiment and "run" in r), None)
+        return next((r for r in self.decided() if r.get("experiment") == self.experiment), None)
 
     def branch(self) -> str:
         return git(self.root, "rev-parse", "refs/heads/autoresearch/rank")
