@@ -217,7 +217,7 @@ def _scripts_of_the_other_loop(story: Story) -> None:
 
 BEFORE: list[tuple[str, Action]] = [
     (r"baseline --new-segment", _further_segment),
-    (r"ideas next --n 3", _one_more_idea),
+    (r"ideas next --n 3|decide e1 ", _one_more_idea),  # "queue at least five"
     (r"cancel e3", lambda story: story.ok("autoresearch run e3 --json")),
     (r"ideas next --claim", _session_if_none),
     (r"init --after parser", _finished),
