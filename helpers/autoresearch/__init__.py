@@ -1,3 +1,3 @@
 """autoresearch: the agent proposes, the code decides."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
