@@ -91,7 +91,8 @@ def first_turns(skill: str) -> list[Turn]:
         {"calls": [sh(
             "autoresearch init --name t --goal 'Fewer steps' --metric steps --direction lower --scope 'src/**' "
             "--build 'python3 -m compileall -q src' --max-iterations 9 --json && "
-            "sed -i.was -e 's/dry: 20/dry: 1/' -e 's/noise_runs: 20/noise_runs: 4/' autoresearch.yaml && "
+            "sed -i.was -e 's/dry: 20/dry: 1/' -e 's/noise_runs: 20/noise_runs: 4/' "
+            "-e 's/layout: auto/layout: fresh/' autoresearch.yaml && "
             "rm autoresearch.yaml.was && git add -A && "
             "git -c user.name=a -c user.email=a@example.org commit -q -m Session && autoresearch status --json")]},
         {"expect": {"result": '"next":"autoresearch doctor"'}, "calls": [sh("autoresearch doctor --json")]},
