@@ -156,10 +156,11 @@ def write_atomic(path: Path, data: bytes, *, follow_links: bool = True, mode: in
 
 def _home_of_parts(parent: Path) -> Path:
     """Where a file for `parent` is written before it is whole: not among a person's files, if that can be."""
-    if parent.name == _STATE:
-        return parent / "tmp"
     state = parent / _STATE
-    return state / "tmp" if state.is_dir() and not state.is_symlink() else parent
+    if state.is_dir() and not state.is_symlink():
+        return state / "tmp"
+    inside = next((place for place in (parent, *parent.parents) if place.name == _STATE), None)
+    return parent if inside is None else inside / "tmp"
 
 
 def _replace(target: Path, data: bytes, mode: int, home: Path) -> None:
