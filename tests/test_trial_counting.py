@@ -16,12 +16,13 @@ from trial_helpers import Ran, make_tree, run_trial, spec
 
 TOOL = counting.tool()
 needs_counter = pytest.mark.skipif(TOOL is None, reason="neither a working perf nor valgrind is installed")
-# Its time is what `value` says, with five drawn digits behind it; its work is a loop of `n` turns.
+# Its score is what `value` says, with five drawn digits behind it; its work is a loop of `n` turns.
 BENCHMARK = """i=0; n=$(cat n)
 while [ $i -lt $n ]; do i=$((i + 1)); done
-echo METRIC time_s=$(cat value)$((RANDOM % 90000 + 10000))
+echo METRIC score=$(cat value)$((RANDOM % 90000 + 10000))
 """
-CONFIG = parse_config("{name: t, objective: {metric: time_s}, scope: [s]}")
+SCORE = {"name": "score", "direction": "lower", "min_effect_pct": 1.0, "values_per_run": 1}
+CONFIG = parse_config("{name: t, objective: {metric: score}, scope: [s]}")
 
 
 def loop(turns: int, where: str) -> int:
@@ -66,7 +67,9 @@ def test_with_one_build_a_side_a_gain_needs_other_instructions(
     base = make_tree(tmp_path / "a", BENCHMARK, n="3000", value="0.1")
     lucky = make_tree(tmp_path / "b", BENCHMARK, n=str(turns), value="0.05")
     limits = {"setup": 20, "build": 20, "benchmark": 300, "checks": 20}
-    ran = run_trial(tmp_path / "t", spec(build="true", layout="fixed", timeouts=limits), base, lucky)
+    ran = run_trial(
+        tmp_path / "t", spec(build="true", layout="fixed", timeouts=limits, metric=SCORE), base, lucky
+    )
     (decision,) = ran.of("decision")
     assert (decision["verdict"], decision["reason"], decision["layout"]) == ("keep", "proven", "fixed")
     (counts,) = ran.of("instructions")

@@ -7,10 +7,31 @@ the project are as before, no process is left, and no raw control byte reaches a
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
-from arena import Arena, Snapshot
+from arena import Arena, Snapshot, copy_of, make_template, processes_of
 from catalogue import CHEATS, DOCUMENT, with_tables
 from cheat import FAST, Cheat, program
+
+
+# No conftest.py here: its name would stand for tests/conftest.py, which other tests import from.
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Arena:
+    """One measured session for the whole suite; each cheat is played on a copy of it."""
+    return make_template(tmp_path_factory.mktemp("attacks") / "template")
+
+
+@pytest.fixture
+def arena(template: Arena, tmp_path: Path) -> Iterator[Arena]:
+    made = copy_of(template, tmp_path / "arena")
+    yield made
+    if processes_of(made.top):
+        made("cancel", "--all")
+    assert not processes_of(made.top), "a process outlived its job"
+    shutil.rmtree(tmp_path, ignore_errors=True)
 
 
 def test_the_document_has_the_suites_own_tables() -> None:
