@@ -16,13 +16,13 @@ from trial_helpers import Ran, make_tree, run_trial, spec
 
 TOOL = counting.tool()
 needs_counter = pytest.mark.skipif(TOOL is None, reason="neither a working perf nor valgrind is installed")
-# Its score is what `value` says, with five drawn digits behind it; its work is a loop of `n` turns.
+# Its rate is what `value` says, with five drawn digits behind it; its work is a loop of `n` turns.
 BENCHMARK = """i=0; n=$(cat n)
 while [ $i -lt $n ]; do i=$((i + 1)); done
 echo METRIC score=$(cat value)$((RANDOM % 90000 + 10000))
 """
-SCORE = {"name": "score", "direction": "lower", "min_effect_pct": 1.0, "values_per_run": 1}
-CONFIG = parse_config("{name: t, objective: {metric: score}, scope: [s]}")
+SCORE = {"name": "score", "direction": "higher", "min_effect_pct": 1.0, "values_per_run": 1}
+CONFIG = parse_config("{name: t, objective: {metric: score, direction: higher, unit: ops/s}, scope: [s]}")
 
 
 def loop(turns: int, where: str) -> int:
@@ -53,7 +53,7 @@ def test_what_no_tool_has_written_counts_nothing(tmp_path: Path) -> None:
 
 
 def judged(ran: Ran) -> Verdict:
-    rule = Rule(margin_pct=FIXED_LAYOUT_MARGIN_PCT, layout="fixed")
+    rule = Rule(direction="higher", margin_pct=FIXED_LAYOUT_MARGIN_PCT, layout="fixed")
     found = weigh(CONFIG, read_outcome(ran.records, rule), rule, 0).verdict
     assert found is not None
     return found
@@ -64,8 +64,8 @@ def judged(ran: Ran) -> Verdict:
 def test_with_one_build_a_side_a_gain_needs_other_instructions(
     tmp_path: Path, turns: int, reason: str
 ) -> None:
-    base = make_tree(tmp_path / "a", BENCHMARK, n="3000", value="0.1")
-    lucky = make_tree(tmp_path / "b", BENCHMARK, n=str(turns), value="0.05")
+    base = make_tree(tmp_path / "a", BENCHMARK, n="3000", value="0.05")
+    lucky = make_tree(tmp_path / "b", BENCHMARK, n=str(turns), value="0.1")
     limits = {"setup": 20, "build": 20, "benchmark": 300, "checks": 20}
     ran = run_trial(
         tmp_path / "t", spec(build="true", layout="fixed", timeouts=limits, metric=SCORE), base, lucky

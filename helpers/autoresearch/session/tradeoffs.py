@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from autoresearch.config import Config
+from autoresearch.config import Config, Objective
 from autoresearch.constraints import Finding, Limit, gain_pct, hold, prove, required_pct
-from autoresearch.session.honesty import doubt
+from autoresearch.session.honesty import doubt, seconds_per_unit
 from autoresearch.session.outcome import Outcome
 from autoresearch.verdict import Rule, Verdict
 
@@ -69,7 +69,7 @@ def weigh(config: Config, outcome: Outcome, rule: Rule, lines: int) -> Outcome:
     if verdict.verdict == "keep":
         verdict = _implausible(config, outcome, verdict)
     if verdict.verdict == "keep":
-        verdict = _same_work(outcome, verdict)
+        verdict = _same_work(config.objective, outcome, verdict)
     if verdict.verdict == "keep":
         found = doubt(config.objective, outcome, verdict.effect_pct)
         if found is not None:
@@ -162,16 +162,14 @@ def _implausible(config: Config, outcome: Outcome, verdict: Verdict) -> Verdict:
     return replace(verdict, verdict="discard", reason="implausible", reason_text=text)
 
 
-def _same_work(outcome: Outcome, verdict: Verdict) -> Verdict:
-    """With one build a side, a gain without a change in what is executed may be where the linker put it."""
+def _same_work(objective: Objective, outcome: Outcome, verdict: Verdict) -> Verdict:
+    """With one build a side, more speed without a change in what is executed may be where the linker put it."""
     counts = outcome.instructions
-    counted = all(len({v for s, v in outcome.samples if s == side}) == 1 for side in "AB")
-    if (
-        verdict.layout != "fixed"
-        or counted
-        or not counts
-        or abs(counts["B"] / counts["A"] - 1.0) >= SAME_INSTRUCTIONS
-    ):
+    # A count or a size has no layout; a time has, and a rate.
+    speed = seconds_per_unit(objective) is not None or objective.unit.endswith("/s")
+    if not speed or verdict.layout != "fixed" or not counts:
+        return verdict
+    if abs(counts["B"] / counts["A"] - 1.0) >= SAME_INSTRUCTIONS:
         return verdict
     text = (
         f"both sides execute the same instructions ({counts['A']:,} and {counts['B']:,} by {counts['tool']}), so "
