@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,11 @@ class Conflict(Exception):
 
 @contextlib.contextmanager
 def private_index(project: Project, seed: Path | None = None) -> Iterator[dict[str, str]]:
-    with scratch(project.state, "index-") as where:
+    with contextlib.ExitStack() as stack:
+        if project.state.is_dir():
+            where = stack.enter_context(scratch(project.state, "index-"))
+        else:  # before there is a session, nothing of ours stands in the project
+            where = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="autoresearch-")))
         index = where / "index"
         if seed is not None and seed.exists():
             # A copy keeps git's file stamps, so that only changed files are hashed again. Its own time stamp must
