@@ -40,7 +40,7 @@ def answer():
 """
 CONFIG = """name: t
 goal: Fewer steps
-objective: {metric: steps, direction: lower, unit: ""}
+objective: {metric: steps, direction: lower, unit: steps}
 scope: ["src/**"]
 off_limits: ["src/fixed.py"]
 build: python3 -m compileall -q src

@@ -27,7 +27,8 @@ def session(project: Project, autoresearch: Run) -> Session:
 def keep(session: Session, name: str, old: str, new: str) -> None:
     session.open(name)
     session.edit(name, old, new)
-    assert session.measure(name)[1]["verdict"] == "keep"
+    told = session.measure(name)[1]
+    assert told["verdict"] == "keep", told
     assert session("decide", name)[1]["status"] == "keep"
 
 

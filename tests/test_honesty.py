@@ -11,9 +11,10 @@ import pytest
 
 from autoresearch.config import Objective, parse_config
 from autoresearch.session.audit import Reading
-from autoresearch.session.honesty import doubt, seconds_per_unit
+from autoresearch.session.honesty import doubt
 from autoresearch.session.outcome import Outcome, Timed, read_outcome
 from autoresearch.session.tradeoffs import weigh
+from autoresearch.session.units import layout_margin_pct, seconds_per_unit
 from autoresearch.verdict import Rule
 from conftest import REPO
 from trial_helpers import make_tree, run_trial, spec
@@ -197,3 +198,20 @@ def test_a_slowed_clock_in_the_program_is_seen_from_outside(tmp_path: Path) -> N
     found = weigh(config, outcome, rule, 0).verdict
     assert found is not None
     assert (found.verdict, found.reason) == ("discard", "moved_work")
+
+
+@pytest.mark.parametrize(
+    ("metric", "unit", "layout", "margin"),
+    [
+        ("time_s", "s", "fixed", 1.5),
+        ("ops", "ops/s", "fixed", 1.5),
+        ("score", "", "fixed", 1.5),
+        ("time_s", "s", "fresh", 0.0),
+        ("size", "bytes", "fixed", 0.0),
+        ("steps", "steps", "fixed", 0.0),
+    ],
+)
+def test_only_what_a_layout_can_move_owes_its_margin(
+    metric: str, unit: str, layout: str, margin: float
+) -> None:
+    assert layout_margin_pct(Objective(metric=metric, unit=unit), layout) == margin

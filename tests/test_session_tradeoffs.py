@@ -29,7 +29,7 @@ def session(project: Project, autoresearch: Run) -> Session:
 
 def configure(session: Session, text: str, *, objective: str = "") -> None:
     path: Path = session.project.root / "autoresearch.yaml"
-    path.write_text(path.read_text().replace('unit: ""', f'unit: ""{objective}') + text + "\n")
+    path.write_text(path.read_text().replace("unit: steps", f"unit: steps{objective}") + text + "\n")
     session.baseline()
 
 

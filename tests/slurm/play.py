@@ -54,7 +54,7 @@ python3 -c 'import sys; sys.path.insert(0, "src"); from answer import ANSWER; as
 }
 CONFIG = """name: lab
 goal: Fewer steps
-objective: {{metric: steps, direction: lower, unit: ""}}
+objective: {{metric: steps, direction: lower, unit: steps}}
 scope: ["src/**"]
 evaluator: [build.sh]
 build: bash build.sh

@@ -30,6 +30,7 @@ from autoresearch.session.recover import tip_of
 from autoresearch.session.reverting import without
 from autoresearch.session.state import Record, Session, count_audit, now_ms
 from autoresearch.session.tradeoffs import judge_limits, saved_by, told
+from autoresearch.session.units import layout_margin_pct
 from autoresearch.verdict import TIMED_OUT, Rule, SequentialTest, Verdict
 
 AGAIN = "autoresearch finalize --audit --timeout 25"
@@ -193,10 +194,8 @@ def _read(session: Session, part: Measurement, runs: int) -> Reading:
     outcome = read_outcome(result.records)
     if outcome.status != "done" or outcome.invalid or len(outcome.samples) < 4:
         return Reading(outcome, None)
-    from autoresearch.verdict import FIXED_LAYOUT_MARGIN_PCT
-
     objective = session.config.objective
-    margin = FIXED_LAYOUT_MARGIN_PCT if outcome.layout == "fixed" else 0.0
+    margin = layout_margin_pct(objective, outcome.layout)
     rule = Rule.preset(
         session.config.test.preset, alpha=ALPHA, max_runs=runs, min_effect_pct=objective.min_effect_pct,
         direction=objective.direction, margin_pct=margin, layout=outcome.layout,

@@ -22,6 +22,7 @@ from autoresearch.session.recover import tip_of
 from autoresearch.session.rework import admit_rework
 from autoresearch.session.state import Experiment, Session, now_ms
 from autoresearch.session.tradeoffs import second_metrics, split, trial_settings
+from autoresearch.session.units import layout_margin_pct
 from autoresearch.verdict import Rule, epoch_start, next_alpha
 
 if TYPE_CHECKING:
@@ -181,15 +182,13 @@ def admit(session: Session, experiment: Experiment, frozen: evaluator.Manifest) 
 
 def rule_of(session: Session, test: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> Rule:
     """The rule an A/B was submitted with, from its ledger line; the layout comes from the trial's records."""
-    from autoresearch.verdict import FIXED_LAYOUT_MARGIN_PCT
-
     objective = session.config.objective
     layout = next((str(r.get("layout")) for r in records if r.get("type") == "decision"), "fixed")
-    margin = FIXED_LAYOUT_MARGIN_PCT if layout == "fixed" else 0.0
     return Rule.preset(
         str(test.get("preset") or "default"), alpha=float(test["alpha"]) / int(test.get("split") or 1),
         max_runs=test.get("max_runs"),
-        min_effect_pct=objective.min_effect_pct, direction=objective.direction, margin_pct=margin, layout=layout,
+        min_effect_pct=objective.min_effect_pct, direction=objective.direction,
+        margin_pct=layout_margin_pct(objective, layout), layout=layout,
     )  # fmt: skip
 
 
@@ -236,6 +235,7 @@ def trial_spec(
             "min_effect_pct": objective.min_effect_pct,
             "values_per_run": values_per_run,
             "guarded": second_metrics(config),
+            "layout_margin_pct": layout_margin_pct(objective, "fixed"),
         },
         "deps": f"bash {evaluator.DEPS}" if evaluator.DEPS in have else None,
         "build": config.build,

@@ -13,9 +13,8 @@ from typing import NamedTuple
 from autoresearch import stats
 from autoresearch.config import Objective
 from autoresearch.session.outcome import Outcome, Timed
+from autoresearch.session.units import seconds_per_unit
 
-SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9}
-_SUFFIXES = {"_s": 1.0, "_sec": 1.0, "_seconds": 1.0, "_ms": 1e-3, "_us": 1e-6, "_µs": 1e-6, "_ns": 1e-9}
 # The whole run must save at least this share of what the metric says was saved; the rest is left to noise.
 SAVED_SHARE = 0.5
 # Without a signature nothing but its size tells a forged time from a real one; beyond this it is not believed.
@@ -29,15 +28,6 @@ class Doubt(NamedTuple):
 
     word: str
     text: str
-
-
-def seconds_per_unit(objective: Objective) -> float | None:
-    """What one unit of the metric is in seconds, by its unit or its name; None when it is no time."""
-    if objective.direction != "lower":
-        return None
-    if objective.unit:
-        return SECONDS.get(objective.unit)
-    return next((scale for end, scale in _SUFFIXES.items() if objective.metric.endswith(end)), None)
 
 
 def doubt(objective: Objective, outcome: Outcome, effect_pct: float | None) -> Doubt | None:

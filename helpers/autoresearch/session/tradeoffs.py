@@ -9,8 +9,9 @@ from typing import Any
 
 from autoresearch.config import Config, Objective
 from autoresearch.constraints import Finding, Limit, gain_pct, hold, prove, required_pct
-from autoresearch.session.honesty import doubt, seconds_per_unit
+from autoresearch.session.honesty import doubt
 from autoresearch.session.outcome import Outcome
+from autoresearch.session.units import is_speed
 from autoresearch.verdict import Rule, Verdict
 
 # Blocks of four that a second metric is judged by at least: E grows at most sixfold in one, and 20 are needed.
@@ -166,8 +167,7 @@ def _same_work(objective: Objective, outcome: Outcome, verdict: Verdict) -> Verd
     """With one build a side, more speed without a change in what is executed may be where the linker put it."""
     counts = outcome.instructions
     # A count or a size has no layout; a time has, and a rate.
-    speed = seconds_per_unit(objective) is not None or objective.unit.endswith("/s")
-    if not speed or verdict.layout != "fixed" or not counts:
+    if not is_speed(objective) or verdict.layout != "fixed" or not counts:
         return verdict
     if abs(counts["B"] / counts["A"] - 1.0) >= SAME_INSTRUCTIONS:
         return verdict

@@ -121,7 +121,7 @@ class Trial:
             for side in self._shuffled():
                 self._measure(side, None, None)
             layout = self._decide_layout()
-            margin = verdict.FIXED_LAYOUT_MARGIN_PCT if layout == "fixed" else 0.0
+            margin = self.spec.layout_margin_pct if layout == "fixed" else 0.0
             rule = replace(self.rule, layout=layout, margin_pct=margin)
             test = verdict.SequentialTest(rule)
             decided = None

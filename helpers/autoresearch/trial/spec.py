@@ -9,6 +9,7 @@ from autoresearch.trial.contain import MODES as CONTAIN_MODES
 from autoresearch.trial.contain import STAGES, Settings
 from autoresearch.trial.differential import Plan
 from autoresearch.trial.limits import Limits
+from autoresearch.verdict_rule import FIXED_LAYOUT_MARGIN_PCT
 
 PROTOCOL = 1
 MODES = ("single", "ab", "noise")
@@ -48,6 +49,8 @@ class Spec(NamedTuple):
     fixed_blocks: int | None = None
     # Second metrics that decide something: as the metric itself, they may not contradict themselves within a run.
     guarded: tuple[str, ...] = ()
+    # What a keep must prove beyond 0 where every run had the same build: its layout may have given so much.
+    layout_margin_pct: float = FIXED_LAYOUT_MARGIN_PCT
     # An A/B goes on to so many blocks after a keep, or a discard, for what else is judged by its readings.
     min_blocks: int = 0
     min_blocks_discard: int = 0
@@ -101,6 +104,7 @@ def parse_spec(text: str) -> Spec:
         if test.get("fixed_blocks") is None
         else _positive(test["fixed_blocks"], "test.fixed_blocks"),
         guarded=tuple(str(name) for name in metric.get("guarded") or ()),
+        layout_margin_pct=float(metric.get("layout_margin_pct", FIXED_LAYOUT_MARGIN_PCT)),
         min_blocks=_positive(test.get("min_blocks") or 1, "test.min_blocks"),
         min_blocks_discard=_positive(test.get("min_blocks_discard") or 1, "test.min_blocks_discard"),
         differential=_differential(_mapping(data, "differential")),
