@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -55,6 +56,58 @@ def test_in_scope(path: str) -> None:
 def test_refused(path: str, why: str) -> None:
     (found,) = judge(change(path))
     assert why in found
+
+
+def scoped(path: str, *lines: str) -> list[str]:
+    """The answer for a change of `path` where scope has these lines besides a glob that lets all in."""
+    config = parse_config(
+        json.dumps({"name": "t", "objective": {"metric": "m"}, "scope": ["**", *lines]}), "test"
+    )
+    return evaluator.violations([change(path)], config, FROZEN, "", {})
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("package-lock.json", "pins dependencies"),
+        ("lib/deep/Cargo.lock", "pins dependencies"),
+        ("src/requirements-dev.txt", "pins dependencies"),
+        ("requirements/base.txt", "pins dependencies"),
+        ("pylock.linux.toml", "pins dependencies"),
+        ("YARN.LOCK", "pins dependencies"),  # the same file on some disks
+        ("src/tests/conftest.py", "loaded by its name"),
+        ("src/sitecustomize.py", "loaded by its name"),
+        ("lib/zz-owned.pth", "loaded by its name"),
+        (".npmrc", "loaded by its name"),
+        ("src/.cargo/config.toml", "loaded by its name"),
+    ],
+)
+def test_what_works_by_its_name_needs_a_line_of_scope_that_names_it(path: str, why: str) -> None:
+    (found,) = scoped(path)
+    assert why in found
+    name = path.rpartition("/")[2]
+    for line in (path, name, f"**/{name}"):
+        assert scoped(path, line) == []
+    # Another file's line, a glob over its own name, a directory's line and an exclusion do not name it.
+    for line in ("src/other.py", f"{path}x", f"{path}/", f"**/{name[:-1]}?", f"elsewhere/{name}"):
+        assert scoped(path, line) == [found], line
+    assert "outside scope" in scoped(path, f"!{path}")[0]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "conftest_helper.py",
+        "my_conftest.py",
+        "src/lock.py",
+        "config.toml",
+        "requirements.md",
+        "base.txt",
+        "a.path",
+    ],
+)
+def test_names_that_only_look_so_are_ordinary_files(path: str) -> None:
+    assert scoped(path) == []
 
 
 def test_deleting_counts_as_touching() -> None:

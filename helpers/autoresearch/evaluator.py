@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autoresearch import byname
 from autoresearch.config import Config
 from autoresearch.errors import BadInput, IntegrityFault
 from autoresearch.files import sync_directory, sync_file
@@ -228,7 +229,8 @@ def violations(
 ) -> list[str]:
     """Why a diff may not be measured, one sentence a path; empty when it is in scope.
 
-    `links` maps changed symbolic links to their targets. Globs are gitignore patterns (pathspec).
+    `links` maps changed symbolic links to their targets. Globs are gitignore patterns (pathspec); they do not let in
+    what works by its name alone (`byname`).
     """
     from pathspec import GitIgnoreSpec
 
@@ -253,6 +255,8 @@ def violations(
             found.append(f"{path} is outside scope")
         elif off_limits.match_file(inside):
             found.append(f"{path} is off limits")
+        elif special := byname.objection(inside, config.scope):
+            found.append(f"{path} {special}: only a line of scope that names this file lets it change")
         elif change.new_mode == _LINK and _escapes(path, links.get(path, "")):
             found.append(f"{path} is a link that leaves the tree")
     return found
