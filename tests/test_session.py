@@ -158,6 +158,40 @@ def test_a_stale_ab_must_be_measured_again_and_wins_stack(session: Session) -> N
     assert "moved" in data["error"]
 
 
+def test_a_changed_file_mode_is_told_wherever_the_change_is_judged(
+    session: Session, autoresearch: Run
+) -> None:
+    session.baseline()
+    session.open("modes")
+    session.edit("modes", "1000", "900")
+    tree = session.project.worktree("modes")
+    (tree / "src/work.py").chmod(0o755)
+    (tree / "src/run.sh").write_text("exec true\n")
+    (tree / "src/run.sh").chmod(0o755)
+    (tree / "src/alias.py").symlink_to("work.py")
+    (tree / "src/plain.py").write_text("X = 1\n")
+    told = [
+        "src/alias.py: new symbolic link",
+        "src/run.sh: new executable",
+        "src/work.py: file -> executable",
+    ]
+
+    code, data = session.measure("modes")
+    assert (code, data["modes"]) == (0, told), data
+    assert f"file modes changed: {told[0]}" in autoresearch("ab", "modes").stdout
+    code, data = session("decide", "modes", "--description", "fewer steps")
+    assert (code, data["status"], data["modes"]) == (0, "keep", told)
+    assert session.run_line("modes")["modes"] == told
+    root = session.project.root
+    assert f"File modes: {'; '.join(told)}" in git(root, "log", "-1", "--format=%B", "autoresearch/t")
+    assert "File modes: src/alias.py: new symbolic link" in (root / "IMPROVEMENTS.md").read_text()
+
+    session.open("plain")
+    session.edit("plain", "900", "800")
+    assert "file modes" not in autoresearch("decide", "plain", "--abandon").stdout
+    assert "modes" not in session.run_line("plain")
+
+
 def test_touching_the_evaluator_is_refused_and_logged(session: Session) -> None:
     session.baseline()
     session.open("cheat")

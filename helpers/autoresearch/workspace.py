@@ -163,6 +163,21 @@ def changes_between(where: Path, old: str, new: str) -> tuple[Change, ...]:
     return tuple(found)
 
 
+_MODES = {"100644": "file", "100755": "executable", "120000": "symbolic link", "160000": "submodule"}
+
+
+def mode_changes(changes: tuple[Change, ...]) -> list[str]:
+    """What a diff changes besides contents, one sentence a path: a file made executable, say, or a new link."""
+    told = []
+    for change in changes:
+        new = _MODES.get(change.new_mode, change.new_mode)
+        if change.kind == "A" and change.new_mode != "100644":
+            told.append(f"{change.path}: new {new}")
+        elif change.kind in "MT" and change.new_mode != change.old_mode:
+            told.append(f"{change.path}: {_MODES.get(change.old_mode, change.old_mode)} -> {new}")
+    return told
+
+
 def diff(where: Path, old: str, new: str) -> bytes:
     """The binary patch from commit or tree `old` to `new`, applied by `git apply`."""
     return run_git(

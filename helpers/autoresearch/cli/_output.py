@@ -47,6 +47,13 @@ def hooked(data: Mapping[str, Any], said: str) -> dict[str, Any]:
     return {**data, "hook": said} if said else dict(data)
 
 
+def modes_line(record: Mapping[str, Any]) -> str:
+    """The file modes that a candidate changes, for a person; empty when it changes none."""
+    modes = record.get("modes") or []
+    more = f" and {len(modes) - 3} more" if len(modes) > 3 else ""
+    return f"file modes changed: {'; '.join(map(str, modes[:3]))}{more}" if modes else ""
+
+
 def table(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> str:
     """Aligned columns, two spaces apart; cells are cleaned. Numbers given as str keep their alignment left."""
     cells = [[one_line(str(c), 80) for c in row] for row in rows]

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from autoresearch.cli._fit import fit
-from autoresearch.cli._output import emit, is_terminal, json_option, say
+from autoresearch.cli._output import emit, is_terminal, json_option, modes_line, say
 from autoresearch.errors import BadInput, Exit
 from autoresearch.safetext import one_line
 
@@ -187,7 +187,7 @@ def _experiments(experiments: tuple[str, ...], timeout: float | None, as_json: b
         follow = f"autoresearch decide {next(iter(verdicts))}"
     else:
         follow = next((exc.next for exc in refused.values() if exc.next), "autoresearch status")
-    lines = [f"{name}: {v['line']}" for name, v in verdicts.items()]
+    lines = [line for name, v in verdicts.items() for line in (f"{name}: {v['line']}", modes_line(v)) if line]
     lines += [f"{name}: running, {detail}" for name, detail in running.items()]
     data: dict[str, Any] = {"running": running, "refused": describe(refused), "next": follow}
     short = {name: {k: x for k, x in v.items() if k != "line"} for name, v in verdicts.items()}
@@ -198,7 +198,11 @@ def _experiments(experiments: tuple[str, ...], timeout: float | None, as_json: b
             name: {k: v.get(k) for k in ("verdict", "effect_pct", "runs_used", "reason")}
             for name, v in short.items()
         }
-    emit(fit(data, "verdicts", "running", "refused"), "\n".join([*lines, f"next: {follow}"]), as_json=as_json)
+    emit(
+        fit(data, "verdicts", "running", "refused", "modes"),
+        "\n".join([*lines, f"next: {follow}"]),
+        as_json=as_json,
+    )
     if refused:
         return int(worst(refused))
     return (

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from autoresearch.cli._output import emit, hooked, json_option
+from autoresearch.cli._fit import fit
+from autoresearch.cli._output import emit, hooked, json_option, modes_line
 from autoresearch.errors import Exit
 from autoresearch.safetext import one_line
 from autoresearch.session import open_session
@@ -88,8 +89,8 @@ def command(
         data["note"] = note
     if ten:
         data["summary"] = f"{ten}. Say in autoresearch.md what these ten taught, then go on"
-    lines = [human(record), note, data.get("summary", ""), said, f"next: {follow}"]
-    emit(hooked(data, said), "\n".join(filter(None, lines)), as_json=as_json)
+    lines = [human(record), modes_line(record), note, data.get("summary", ""), said, f"next: {follow}"]
+    emit(fit(hooked(data, said), "modes"), "\n".join(filter(None, lines)), as_json=as_json)
     ctx.exit(int(decision.code))
 
 
@@ -125,6 +126,7 @@ def summary(record: dict[str, Any]) -> dict[str, Any]:
         "run": record["run"],
         "commit": record["commit"],
         **short,
+        **({"modes": record["modes"]} if record.get("modes") else {}),
         "checks": record.get("checks"),
         "error": one_line(str(record.get("error") or ""), 400),
     }

@@ -243,6 +243,9 @@ def _win(win: Experiment, count: int, level: str) -> list[str]:
     lines.append(f"- Solution: {solution}{size}")
     if win.files:
         lines.append(f"- Files: {_cut([markdown(f, 160) for f in win.files], FILES)}")
+    modes = win.run.raw.get("modes")
+    if isinstance(modes, list) and modes:
+        lines.append(f"- File modes: {_cut([markdown(str(m), 200) for m in modes], FILES)}")
     effect = win.effect_text() or "not measured"
     if win.effect is not None:
         effect += " (95 % interval, against its own base)"

@@ -229,7 +229,18 @@ _SHOWN = (
         "asi",
         "files",
     ),
-    *("review", "lines_added", "lines_removed", "verdict", "checks", "error", "machine", "seconds", "noise"),
+    *(
+        "review",
+        "lines_added",
+        "lines_removed",
+        "modes",
+        "verdict",
+        "checks",
+        "error",
+        "machine",
+        "seconds",
+        "noise",
+    ),
 )
 
 

@@ -12,7 +12,7 @@ from autoresearch.files import write_atomic
 from autoresearch.safetext import one_line
 from autoresearch.session import idea_marks, review
 from autoresearch.session.budget import spend_fields
-from autoresearch.session.dispatch import describe_candidate, refusals, rule_of
+from autoresearch.session.dispatch import describe_candidate, mode_fields, refusals, rule_of
 from autoresearch.session.opening import verify_evaluator
 from autoresearch.session.outcome import Outcome, read_outcome
 from autoresearch.session.recover import tip_of
@@ -100,18 +100,24 @@ def preview(session: Session, experiment: Experiment) -> dict[str, Any]:
     stage = stage_of(session, experiment)
     if stage.record is None or not stage.records:
         return {"verdict": "discard", "reason": stage.name, "line": f"{stage.name}: {stage.detail}"}
+    modes = {"modes": stage.record["modes"]} if stage.record.get("modes") else {}
     rule = rule_of(session, stage.record, stage.records)
     lines = int(stage.record.get("lines_added") or 0) - int(stage.record.get("lines_removed") or 0)
     outcome = weigh(session.config, read_outcome(stage.records, rule), rule, lines)
     if outcome.verdict is None:
         reason = outcome.status if outcome.status != "done" else "invalid"
         text = outcome.invalid or outcome.error or outcome.checks
-        return {"verdict": "discard", "reason": reason, "reason_text": text, "line": f"{reason}: {text}"}
+        return {
+            "verdict": "discard",
+            "reason": reason,
+            "reason_text": text,
+            "line": f"{reason}: {text}",
+        } | modes
     fields = ("verdict", "reason", "reason_text", "effect_pct", "ci_low_pct", "ci_high_pct", "e_value", "e_needed",
               "runs_used", "blocks", "layout", "sigma_short_pct", "mde_pct")  # fmt: skip
     told = outcome.verdict.to_json()
     seed = {"seed": stage.record.get("seed"), "alpha": stage.record.get("alpha"), "t": stage.record.get("t")}
-    return {**{key: told.get(key) for key in fields}, **seed, "line": outcome.verdict.line()}
+    return {**{key: told.get(key) for key in fields}, **seed, "line": outcome.verdict.line(), **modes}
 
 
 def _facts(
@@ -145,6 +151,7 @@ def _facts(
         "files": [one_line(change.path, 200) for change in candidate.changes[:50]],
         "lines_added": candidate.lines_added,
         "lines_removed": candidate.lines_removed,
+        **mode_fields(candidate),
         "jobs": len(experiment.jobs),
         "reworks": experiment.reworks,
         "engine": session.config.engine,
@@ -295,6 +302,7 @@ def commit_message(session: Session, record: dict[str, Any]) -> str:
         "",
         *([one_line(f"Kept for another metric: {verdict['reason_text']}", 400), ""] if rescued else []),
         *_reasons(record),
+        *([one_line(f"File modes: {'; '.join(record['modes'])}", 400)] if record.get("modes") else []),
         "",
         f"Autoresearch-Experiment: {record['experiment']}",
         f"Autoresearch-Run: {record['run']}",

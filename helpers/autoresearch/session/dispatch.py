@@ -197,10 +197,17 @@ def _keeps_this_epoch(session: Session, number: int) -> int:
     return sum(1 for r in session.kept if int((r.get("verdict") or {}).get("t") or 0) >= start)
 
 
+def mode_fields(candidate: workspace.Candidate) -> dict[str, list[str]]:
+    """The changed file modes for a ledger line; no field where there is none."""
+    modes = [one_line(text, 200) for text in workspace.mode_changes(candidate.changes)]
+    return {"modes": modes[:20]} if modes else {}
+
+
 def _ids(candidate: workspace.Candidate) -> dict[str, Any]:
     return {
         "candidate": candidate.commit, "tree": candidate.tree, "diff_sha256": candidate.diff_sha256,
         "lines_added": candidate.lines_added, "lines_removed": candidate.lines_removed,
+        **mode_fields(candidate),
     }  # fmt: skip
 
 
