@@ -70,7 +70,7 @@ def row(pair: Pair, data: dict[str, Any], seconds: float) -> str:
     said = f"{data['verdict']} ({data['reason']})"
     versions = "" if pair.registry == "c" else f"{pair.old} -> {pair.new}"
     return (
-        f"{pair.name:<28} {versions:<17} {pair.truth:<7} {said:<20} {number('effect_pct'):>7} {interval:>17}"
+        f"{pair.name:<28} {versions:<28} {pair.truth:<7} {said:<20} {number('effect_pct'):>7} {interval:>17}"
         f" {data['runs_used']:>5} {seconds:>5.0f}  {outcome(pair.truth, data['verdict'])}"
     )
 
@@ -88,7 +88,7 @@ def run(pairs: list[Pair], seed: int | None, layout: str, repeat: int) -> int:
     """Judge every pair `repeat` times and print the table; the exit code."""
     if repeat == 1:
         print(
-            f"{'pair':<28} {'versions':<17} {'truth':<7} {'verdict (reason)':<20} {'gain %':>7} {'interval':>17}"
+            f"{'pair':<28} {'versions':<28} {'truth':<7} {'verdict (reason)':<20} {'gain %':>7} {'interval':>17}"
             f" {'runs':>5} {'sec':>5}  right?"
         )
     else:

@@ -138,7 +138,7 @@ def test_both_hooks_around_each_experiment_and_every_recipe(session: Session, tm
         False,
     )
     assert told["session"] == {
-        "metric_name": "steps", "metric_unit": "", "direction": "lower", "baseline_metric": 1000, "best_metric": 1000,
+        "metric_name": "steps", "metric_unit": "steps", "direction": "lower", "baseline_metric": 1000, "best_metric": 1000,
         "run_count": 1, "goal": "Fewer steps",
     }  # fmt: skip
     code, data = session("decide", "e1", "--abandon")
