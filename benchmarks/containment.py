@@ -72,8 +72,8 @@ def compare(where: str, runs: int, seconds: float) -> int:
         guard = Guard(Limits(), [*stage.parts, stage.tmp, stage.slash_tmp])
         with boxes[mode].entry("benchmark", stage.work) as entry:
             done = procs.run(
-                [os.path.realpath(sys.executable), "-S", "work.py", str(count)], env=env, cwd=stage.work, timeout=120, entry=entry,
-                guard=guard,
+                [os.path.realpath(sys.executable), "-S", "work.py", str(count)], env=env, cwd=stage.work, timeout=120,
+                entry=entry, guard=guard,
             )  # fmt: skip
         if not done.ok:
             raise SystemExit(f"{mode}: {done.failure()} {done.output}")

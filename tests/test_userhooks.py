@@ -138,8 +138,8 @@ def test_both_hooks_around_each_experiment_and_every_recipe(session: Session, tm
         False,
     )
     assert told["session"] == {
-        "metric_name": "steps", "metric_unit": "steps", "direction": "lower", "baseline_metric": 1000, "best_metric": 1000,
-        "run_count": 1, "goal": "Fewer steps",
+        "metric_name": "steps", "metric_unit": "steps", "direction": "lower", "baseline_metric": 1000,
+        "best_metric": 1000, "run_count": 1, "goal": "Fewer steps",
     }  # fmt: skip
     code, data = session("decide", "e1", "--abandon")
     assert (code, data["status"], data["hook"]) == (1, "discard", "[after hook exited 7]\nbroken"), (
