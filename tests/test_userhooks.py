@@ -171,7 +171,8 @@ def test_both_hooks_around_each_experiment_and_every_recipe(session: Session, tm
         f"echo \"$event\" | {{ {recipe.strip()}; }}" for recipe in (notify, webhook, tag, journal)))  # fmt: skip
     assert keep(session, "e2", "1000", "900").get("hook") is None
     notified = (tmp_path / "notify-send.txt").read_text()
-    assert notified.replace("900.0", "900") == "autoresearch|steps 900: e2 is less|"  # jq 1.7 keeps the zero
+    # jq 1.7 keeps the zero.
+    assert notified.replace("900.0", "900") == "autoresearch|steps 900steps: e2 is less|"
     assert (
         '{"text":"autoresearch: e2 is less"}|http://127.0.0.1:9/hook|' in (tmp_path / "curl.txt").read_text()
     )
