@@ -53,6 +53,8 @@ def test_a_good_script_is_left_in_peace() -> None:
         ("sleep 2", "sleep"),
         ("./bench || true", "hidden"),
         ("set +e", "hidden"),
+        ("./bench --out /dev/stdout", "stdout-by-name"),
+        ("./bench > /proc/self/fd/1", "stdout-by-name"),
         ("git checkout main", "git"),
         ("cd /home/me/project", "elsewhere"),
         ("./server &", "left-running"),
@@ -70,6 +72,7 @@ def test_a_mistake_of_a_script_is_found_on_its_line(line: str, rule: str) -> Non
         "npx vitest run", "CI=1 npx vitest", "npx jest --ci", "make bench", "make -s check", "go test -count=1 ./...",
         "go test -run '^$' -bench .", "curl http://127.0.0.1:8000/", "shuf --random-source=seed words.txt",
         "sort -n numbers.txt > sorted.txt", "cat input.txt | ./bench", "./bench > out.txt && tail -1 out.txt",
+        "./bench -o /dev/stdout | tail -1", "./bench | tee /dev/stderr", 'x=$(./bench -o /dev/stdout)',
         "CI=true react-scripts test", "./server & pid=$!; trap 'kill $pid' EXIT", 'cd "$(dirname "$0")"', "cd build",
     ],
 )  # fmt: skip

@@ -91,17 +91,84 @@ def test_processes_from_before_are_left_alone(tmp_path: Path) -> None:
             other.kill()
 
 
-def test_flood_is_capped(tmp_path: Path) -> None:
-    done = run("exec yes", tmp_path, output_limit=1_000_000)
+both_ways = pytest.mark.parametrize("streams", [False, True])
+
+
+@both_ways
+def test_flood_is_capped(tmp_path: Path, streams: bool) -> None:
+    done = run("exec yes", tmp_path, output_limit=1_000_000, streams=streams)
     assert done.flooded
     assert not done.ok
     assert len(done.output) == 1_000_000
 
 
-def test_whole_output_is_kept_not_its_tail(tmp_path: Path) -> None:
-    done = run("echo METRIC first=1; head -c 3000000 /dev/zero | tr '\\0' a; echo; echo end", tmp_path)
-    assert done.output.startswith("METRIC first=1\n")
-    assert done.output.endswith("\nend\n")
+@both_ways
+def test_whole_output_is_kept_not_its_tail(tmp_path: Path, streams: bool) -> None:
+    command = "echo METRIC first=1; head -c 3000000 /dev/zero | tr '\\0' a; echo; printf end"
+    done = run(command, tmp_path, streams=streams)
+    assert done.output == f"METRIC first=1\n{'a' * 3_000_000}\nend"
+
+
+def test_streams_join_whole_lines_of_stdout_and_stderr(tmp_path: Path) -> None:
+    steps = "printf half", "echo err >&2", "echo ' line'", "echo late > /dev/stderr", "exit 3"
+    done = run("; sleep 0.1; ".join(steps), tmp_path, streams=True)
+    assert (done.exit_code, done.output) == (3, "err\nhalf line\nlate\n")
+
+
+@both_ways
+def test_nobody_waits_for_who_prints_nothing_or_prints_much(tmp_path: Path, streams: bool) -> None:
+    assert run("exec >&- 2>&-; sleep 0.2; exit 4", tmp_path, streams=streams).exit_code == 4
+    # More than any buffer between us holds, and at once on both: a reader that waits for one of them would never end.
+    command = "(head -c 5000000 /dev/zero >&2) & head -c 5000000 /dev/zero; wait"
+    done = run(command, tmp_path, streams=streams)
+    assert (done.ok, len(done.output)) == (True, 10_000_000)
+    assert run("sleep 0.3 & cat <&1", tmp_path, streams=streams).ok
+
+
+# Waits for a line on its parent's stdout, as far as it can be read there, and puts another in its place.
+REWRITE = """
+import os, sys, time
+path = "/proc/%d/fd/1" % os.getppid()
+print("METRIC x=1", flush=True)
+time.sleep(0.1)
+for how in ("rb", "r+b"):
+    try:
+        with open(path, how) as file:
+            file.seek(0)
+            said = file.read(4096)
+            file.truncate(0)
+            file.seek(0)
+            file.write(b"METRIC x=2\\n")
+    except OSError:
+        pass
+"""
+
+
+@both_ways
+def test_without_a_pidfd_the_end_is_seen_by_looking(
+    tmp_path: Path, streams: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    done = run("echo one; sleep 0.1; head -c 1000000 /dev/zero; exit 2", tmp_path, streams=streams)
+    assert (done.exit_code, len(done.output)) == (2, 1_000_004)
+    assert run("sleep 1000", tmp_path, streams=streams, timeout=0.2).timed_out
+
+
+@needs_linux
+def test_what_a_stream_took_is_not_changed_afterwards(tmp_path: Path) -> None:
+    script = tmp_path / "rewrite.py"
+    script.write_text(REWRITE)
+    command = f'"{sys.executable}" -S {script}; true'
+    assert run(command, tmp_path).output == "METRIC x=2\n"  # as a file's can be
+    assert run(command, tmp_path, streams=True).output == "METRIC x=1\n"
+
+
+@needs_linux
+@both_ways
+def test_who_still_holds_the_output_is_ended_and_what_it_said_is_kept(tmp_path: Path, streams: bool) -> None:
+    done = run("(echo from behind; exec sleep 1000) & sleep 0.2; echo front", tmp_path, streams=streams)
+    assert (done.ok, done.output) == (True, "from behind\nfront\n")
+    assert done.seconds < 100
 
 
 @needs_linux

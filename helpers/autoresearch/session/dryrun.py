@@ -170,7 +170,10 @@ class _Stages:
         (self.place / signing.FILE).unlink(missing_ok=True)
         signing.issue(str(self.place))
         env = environment.allowed(os.environ) | {signing.VARIABLE: str(self.place / signing.FILE)}
-        ended = run(command, env=env, cwd=str(self.here), timeout=left, output_limit=8 * 1024 * 1024)
+        ended = run(
+            command, env=env, cwd=str(self.here), timeout=left, output_limit=8 * 1024 * 1024,
+            streams=stage.startswith("benchmark"),
+        )  # fmt: skip
         if ended.timed_out:
             self._fail("late", stage, f"it takes longer than the {ended.seconds:.0f} s that were left")
             return None

@@ -228,6 +228,13 @@ RULES = (
         ALL,
     ),
     Rule(
+        "stdout-by-name",
+        r"/dev/stdout\b|/proc/self/fd/1\b",
+        "a benchmark's stdout cannot be opened by its name",
+        "Print without a name, or >&1; /dev/stderr works",
+        unless=r"(?:/dev/stdout|/proc/self/fd/1)\b.*\||\$\(.*(?:/dev/stdout|/proc/self/fd/1)\b",
+    ),
+    Rule(
         "git",
         r"\bgit\s+(?:checkout|switch|stash|reset|restore|clean|commit)\b",
         "it changes the tree that is measured",

@@ -41,7 +41,7 @@ class Execution:
                 command, env=self._environment(stage), cwd=cwd, cpus=self._cpus(stage),
                 timeout=self._spec.timeouts[stage] if timeout is None else timeout, entry=entry,
                 guard=Guard(self._limits, [*self._stage.parts, self._stage.tmp, self._stage.slash_tmp]),
-                output_limit=self._limits.output_mb * 2**20,
+                output_limit=self._limits.output_mb * 2**20, streams=stage == "benchmark",
             )  # fmt: skip
 
     def _environment(self, stage: str) -> Mapping[str, str]:

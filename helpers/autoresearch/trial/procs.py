@@ -12,6 +12,7 @@ import time
 from typing import IO, Callable, Dict, Iterator, Mapping, NamedTuple, Optional, Sequence, Set, Union
 
 from autoresearch.trial import processes
+from autoresearch.trial.capture import Capture, File, Streams
 from autoresearch.trial.limits import Guard
 
 MARKER = "AUTORESEARCH_RUN"
@@ -71,6 +72,7 @@ def run(
     output_limit: int = OUTPUT_LIMIT,
     cpus: Optional[Sequence[int]] = None,
     log: Optional[IO[bytes]] = None,
+    streams: bool = False,
     grace: float = 0.0,
     on_start: Optional[Callable[[int], None]] = None,
     extend: Optional[Callable[[], float]] = None,
@@ -80,7 +82,8 @@ def run(
     """Run `command` (an argument list, or a line for `sh -c`) in its own session without stdin.
 
     stdout and stderr go to one file: `log` when given (then `output` is empty), else a private one that is
-    read back whole, up to `output_limit` bytes; a command that writes more is killed. At `timeout` seconds,
+    read back whole, up to `output_limit` bytes; a command that writes more is killed. With `streams` they are read
+    as they are printed instead, and can be changed by nobody afterwards (`capture.Streams`). At `timeout` seconds,
     at an exception (a signal handler's, Ctrl-C) and also after success, the whole process tree is killed;
     with `grace` its group gets SIGTERM and that many seconds first. `cpus` pins the command where possible.
     `extend` is asked at the deadline for more seconds; 0 means that the time is up.
@@ -110,20 +113,23 @@ def run(
                 os.sched_setaffinity(0, cpus)
 
     with contextlib.ExitStack() as stack:
-        file = log if log is not None else stack.enter_context(tempfile.TemporaryFile())
+        file = log if log is not None or streams else stack.enter_context(tempfile.TemporaryFile())
+        output: Capture = Streams() if file is None else File(file)
+        stack.callback(output.close)
         stack.enter_context(processes.subreaper())
         before = processes.direct_children()
         begun = time.monotonic()
         # start_new_session: setsid, so that a terminal's Ctrl-C and our group kill reach the right ones.
         try:
             child = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=full_env, cwd=cwd,
+                argv, stdin=subprocess.DEVNULL, stdout=output.stdout, stderr=output.stderr, env=full_env, cwd=cwd,
                 start_new_session=True, preexec_fn=in_child,
             )  # fmt: skip
         except subprocess.SubprocessError as exc:
             processes.end_tree(0, MARKER + "=" + marker, before)
             raise OSError("containment: %s" % (entry.report() if entry.report else exc)) from None
-        watch = _Watch(child, file.fileno(), begun + timeout, output_limit, extend, guard)
+        output.started()
+        watch = _Watch(child, output, begun + timeout, output_limit, extend, guard)
         seconds = 0.0
         cpu = 0.0
         ended = False
@@ -137,14 +143,14 @@ def run(
                 processes.kill_group(child.pid, signal.SIGTERM)
                 watch.wait_until(time.monotonic() + grace)
             cpu += _end(child.pid, watch, marker, before)
-        output = _read(file, output_limit) if log is None else ""
+        said = output.text(output_limit) if log is None else ""
     return Finished(
         watch.exit_code,
         watch.timed_out,
         watch.flooded,
         seconds,
         watch.cpu_seconds + cpu,
-        output,
+        said,
         watch.exceeded,
     )
 
@@ -155,31 +161,25 @@ def _end(group: int, watch: "_Watch", marker: str, before: Set[int]) -> float:
     return processes.end_tree(group, MARKER + "=" + marker, before)
 
 
-def _read(file: IO[bytes], limit: int) -> str:
-    file.seek(0)
-    return file.read(limit).decode("utf-8", "replace")
-
-
 class _Watch:
     """Waits for a child with a deadline and an eye on the size of its output."""
 
     def __init__(
         self,
         child: "subprocess.Popen[bytes]",
-        fd: int,
+        output: Capture,
         deadline: float,
         limit: int,
         extend: Optional[Callable[[], float]],
         guard: Optional[Guard],
     ) -> None:
         self.child = child
-        self.fd = fd
+        self.output = output
         self.deadline = deadline
         self.limit = limit
         self.extend = extend
         self.guard = guard
         self.exceeded = ""
-        self.start_size = os.fstat(fd).st_size
         self.exit_code = -1
         self.cpu_seconds = 0.0
         self.timed_out = False
@@ -188,19 +188,19 @@ class _Watch:
 
     def wait(self) -> bool:
         """True when the child has ended by itself, False when it must be killed."""
-        with _end_signal(self.child.pid) as sleep:
+        with _end_signal(self.child.pid, self.output, self.limit) as sleep:
             while not self._collect(os.WNOHANG):
                 left = self.deadline - time.monotonic()
                 if left <= 0 and self.extend is not None:
                     left = self.extend()
                     self.deadline = time.monotonic() + left
-                self.flooded = os.fstat(self.fd).st_size - self.start_size > self.limit
+                self.flooded = self.output.size() > self.limit
                 self.timed_out = left <= 0
                 self.exceeded = self.guard.look() if self.guard is not None else ""
                 if self.flooded or self.timed_out or self.exceeded:
                     return False
                 sleep(min(left, _LOOK_EVERY))
-        self.flooded = os.fstat(self.fd).st_size - self.start_size > self.limit
+        self.flooded = self.output.size() > self.limit
         return True
 
     def wait_until(self, deadline: Optional[float]) -> None:
@@ -229,23 +229,33 @@ class _Watch:
 
 
 @contextlib.contextmanager
-def _end_signal(pid: int) -> Iterator[Callable[[float], None]]:
-    """A sleep that returns early when process `pid` ends: by pidfd (Linux, Python 3.9), else short naps."""
+def _end_signal(pid: int, output: Capture, limit: int) -> Iterator[Callable[[float], None]]:
+    """A sleep that returns early when process `pid` ends or has printed more than `limit` bytes, and reads meanwhile
+    what it prints. The end is seen by pidfd (Linux, Python 3.9), else by short naps."""
     opener = getattr(os, "pidfd_open", None)
     fd = -1
     if opener is not None:
         with contextlib.suppress(OSError):
             fd = opener(pid)
-    if fd < 0:
-        yield lambda seconds: time.sleep(min(seconds, 0.005))
-        return
+    nap = 60.0 if fd >= 0 else 0.005
+    poller = select.poll()
+    for each in ([fd] if fd >= 0 else []) + output.readers:
+        poller.register(each, select.POLLIN)
+
+    def sleep(seconds: float) -> None:
+        until = time.monotonic() + min(seconds, nap)
+        while output.size() <= limit:
+            ready = [got for got, _ in poller.poll(max(1.0, (until - time.monotonic()) * 1000))]
+            for each in ready:
+                if each in output.readers:
+                    output.pump(each)
+                    if each not in output.readers:
+                        poller.unregister(each)
+            if fd in ready or time.monotonic() >= until:
+                return
+
     try:
-        poller = select.poll()
-        poller.register(fd, select.POLLIN)
-
-        def sleep(seconds: float) -> None:
-            poller.poll(max(1.0, seconds * 1000))
-
         yield sleep
     finally:
-        os.close(fd)
+        if fd >= 0:
+            os.close(fd)
