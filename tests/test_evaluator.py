@@ -183,6 +183,16 @@ def test_an_evaluator_pattern_without_files_is_refused(project: Project) -> None
         evaluator.survey(project, parse_config(config))
 
 
+@pytest.mark.parametrize("word", ["off", "'off'", "false"])
+def test_containment_is_switched_off_by_the_word_that_the_template_names(word: str) -> None:
+    assert (
+        parse_config(
+            f"name: t\nobjective: {{metric: m}}\nscope: [s]\ncontain:\n  mode: {word}\n"
+        ).contain.mode
+        == "off"
+    )
+
+
 def test_engine_and_stop_rules_may_change(project: Project) -> None:
     config = load_config(project.root)
     frozen = evaluator.survey(project, config)

@@ -47,6 +47,29 @@ def write_line(session: Session, line: dict[str, Any]) -> None:
         file.write(json.dumps(line) + "\n")
 
 
+def test_a_forged_keep_of_an_open_experiment_closes_no_copy_and_stops_status_too(session: Session) -> None:
+    """Its commit is the base itself, so no branch would have to move."""
+    session.open("e1")
+    session.edit("e1", "1000", "1001")
+    base = git(session.project.root, "rev-parse", "main")
+    line = {"run": 2, "status": "keep", "metric": 1, "experiment": "e1", "segment": 0, "kind": "experiment"}
+    write_line(session, line | {"commit_full": base, "commit": base[:7]})
+    for command in (("status",), ("decide", "e1")):
+        code, data = session(*command)
+        assert (code, "no command wrote that line" in data["error"]) == (5, True), data
+    assert "1001" in (session.project.worktree("e1") / "src/work.py").read_text()
+
+
+def test_a_git_configuration_that_git_cannot_read_is_named(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "broken.gitconfig"
+    broken.write_text("import time\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(broken))
+    code, data = session("status")
+    assert (code, str(broken) in data["error"]) == (3, True), data
+
+
 def test_an_honest_session_goes_on(session: Session) -> None:
     kept(session)
     session.open("e2")

@@ -178,6 +178,9 @@ def parse_config(text: str, where: str = CONFIG_NAME) -> Config:
         raise BadInput(f"{where}{line} is not YAML: {getattr(exc, 'problem', exc)}") from None
     if not isinstance(data, dict):
         raise BadInput(f"{where} is empty or not a mapping", fix="Write it anew: autoresearch init")
+    contain = data.get("contain")
+    if isinstance(contain, dict) and contain.get("mode") is False:
+        contain["mode"] = "off"  # which YAML 1.1 reads as false
     try:
         config = msgspec.convert(data, Config)
     except msgspec.ValidationError as exc:

@@ -118,10 +118,14 @@ def in_progress(where: Path) -> tuple[str, str] | None:
 
 
 def resolve(where: Path, rev: str) -> str | None:
-    """Full commit id of a revision, or None where there is no such commit."""
+    """Full commit id of a revision, None where there is no such commit; `GitError` for a broken git configuration."""
     try:
         return git(where, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")
-    except GitError:
+    except GitError as exc:
+        if (
+            "config" in exc.said
+        ):  # --quiet says nothing of a missing commit: this is a file that git cannot read
+            raise
         return None
 
 

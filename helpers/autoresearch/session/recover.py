@@ -123,6 +123,8 @@ def close_stale_worktrees(session: Session) -> None:
         experiment = session.experiments.get(name)
         if experiment is not None and experiment.result is None:
             continue
+        if experiment is not None and (experiment.result or {}).get("status") == "keep":
+            verify_keeps(session)  # before its copy goes on the word of that line
         word = "a killed command had decided it" if experiment else "a killed command had not recorded it"
         kept = salvage.put_aside(project, name, _evaluator_paths(session))
         if kept is None:
