@@ -234,16 +234,20 @@ def test_a_heldout_benchmark_is_measured_beside_it(session: Session) -> None:
     script = session.project.root / "autoresearch.heldout.sh"
     script.write_text("echo METRIC steps=77\n")
     code, data = audit(session, "--runs", "12")
-    assert code == 0, data
+    assert (code, data["verified"]) == (1, False), data  # the gain is the benchmark's own
     assert (data["heldout"]["effect_pct"], data["heldout"]["proven"]) == (0.0, False)
-    assert data["effect_pct"] == 10.0
+    assert (data["effect_pct"], data["refuted"]) == (10.0, [])
+    assert "no experiment has seen proves no gain" in (session.project.root / "IMPROVEMENTS.md").read_text()
     digest = audits(session)[0]["heldout"]["sha256"]
     assert len(digest) == 64
     script.write_text("exit 4\n")
     code, data = audit(session, "--runs", "12")
-    assert code == 0, data
+    assert (code, data["verified"]) == (1, False), data
     assert "exit 4" in data["heldout"]["error"]
     assert audits(session)[1]["heldout"]["sha256"] != digest
+    script.write_text((session.project.root / "autoresearch.sh").read_text())
+    code, data = audit(session, "--runs", "12")
+    assert (code, data["verified"], data["heldout"]["proven"]) == (0, True, True), data
 
 
 def test_a_tip_that_fails_its_checks_is_refuted(session: Session) -> None:

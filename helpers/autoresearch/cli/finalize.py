@@ -15,8 +15,9 @@ MOST = 5  # keeps listed in an answer; the ledger has all
 
 
 @click.command(
-    epilog="Exit codes: 0 verified (at least 70 % of the claims, and a gain is proven) or dropped, 1 not yet (repeat "
-    "the command) or refuted, 2 wrong use, 3 the original baseline fails or a job was killed, 5 integrity."
+    epilog="Exit codes: 0 verified (at least 70 % of the claims, and a gain is proven, by a held-out benchmark too) or "
+    "dropped, 1 not yet (repeat the command) or refuted, 2 wrong use, 3 the original baseline fails or a job was "
+    "killed, 5 integrity."
 )
 @click.option("--audit", "audit", is_flag=True, help="Measure the best commit against the original baseline.")
 @click.option("--drop", metavar="EXP", help="Take a kept change back: a revert commit on the session branch.")
@@ -40,7 +41,8 @@ def command(
     """Re-verify the whole session: the best commit against the original baseline, both built clean.
 
     The length is fixed beforehand, so the result is an honest estimate of the session's gain, unlike the sum of the
-    kept effects. A file autoresearch.heldout.sh, if there is one, is a second benchmark that no experiment has seen.
+    kept effects. A file autoresearch.heldout.sh, if there is one, is a second benchmark that no experiment has seen: it
+    has to show a gain too.
 
     \b
     Example:
@@ -172,7 +174,8 @@ def human(record: Mapping[str, Any]) -> list[str]:
     heldout = record["heldout"]
     if heldout is not None:
         said = one_line(heldout["error"], 100) if heldout["effect_pct"] is None else interval(heldout)
-        lines.append(f"held-out benchmark: {said}")
+        unseen = "" if heldout["proven"] else ": no gain is proven where no experiment has looked"
+        lines.append(f"held-out benchmark: {said}{unseen}")
     for found in _violated(record):
         gain = found["gain_pct"]
         changed = "changed from 0" if gain is None else f"{gain:+.1f} % (positive = better)"

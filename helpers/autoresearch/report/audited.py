@@ -24,6 +24,7 @@ class Audit:
     shrunken: float | None
     heldout: float | None
     refuted: tuple[str, ...]
+    fitted: bool = False  # there is a held-out benchmark, and it proves no gain
     later: int = 0
 
     def effect_text(self) -> str:
@@ -73,4 +74,5 @@ def read_audit(record: Record) -> Audit:
         shrunken=effect_of(record.get("shrunken_pct")),
         heldout=effect_of(heldout.get("effect_pct")),
         refuted=tuple(r for r in refuted if isinstance(r, str)) if isinstance(refuted, list) else (),
+        fitted=heldout.get("proven") is False,
     )

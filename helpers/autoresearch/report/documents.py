@@ -215,7 +215,9 @@ def _audited(segment: Segment, audit: Audit, spent: str) -> str:
             f"Verified {audit.effect_text()} (sum of claims {claimed}{less}; {spent}): a fresh comparison of the best "
             f"commit with the original baseline, {plural(audit.runs, 'run')} of fixed number."
         )
-        if not audit.verified:
+        if not audit.verified and audit.fitted:
+            text += " **A benchmark that no experiment has seen proves no gain.**"
+        elif not audit.verified:
             text += " **That is less than was claimed.**"
     if audit.heldout is not None:
         text += f" The held-out benchmark shows {percent(audit.heldout)}."

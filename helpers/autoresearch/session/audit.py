@@ -269,6 +269,8 @@ def _conclude(session: Session, work: Work) -> Record:
     if total.rule is not None and claims.rescued(session.kept):
         saved = saved_by(session.config, total.outcome, total.rule)
     holds = (total.proven or saved is not None) and (share is None or share >= claims.LEAST_RATIO)
+    # A gain that other inputs do not show was fitted to the benchmark; a rescued session claims none.
+    holds = holds and (heldout is None or heldout.proven or saved is not None)
     outcomes = {p.job: _read(session, p, ask.runs).outcome for p in work.parts() if p.job}
     return {
         "type": "audit", "base": ask.base, "tip": ask.tip, **figures,
