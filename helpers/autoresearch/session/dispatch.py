@@ -18,12 +18,13 @@ from autoresearch.project import Project
 from autoresearch.resources import shipped
 from autoresearch.safetext import one_line
 from autoresearch.session import containment
+from autoresearch.session.error_budget import alpha_of, keeps_this_epoch
 from autoresearch.session.recover import tip_of
 from autoresearch.session.rework import admit_rework
 from autoresearch.session.state import Experiment, Session, now_ms
 from autoresearch.session.tradeoffs import second_metrics, split, trial_settings
 from autoresearch.session.units import layout_margin_pct
-from autoresearch.verdict import Rule, epoch_start, next_alpha
+from autoresearch.verdict import Rule
 
 if TYPE_CHECKING:
     from autoresearch.engines import Engine
@@ -110,8 +111,7 @@ def submit_ab(
         ) from None
     test = session.config.test
     number = session.tests + 1
-    keeps = _keeps_this_epoch(session, number)
-    alpha = next_alpha(number, keeps, test.fdr)
+    keeps, alpha = keeps_this_epoch(session, number), alpha_of(session, number)
     seed = secrets.randbits(32)
     spec = trial_spec(session, frozen, experiment.id, "ab") | {
         "test": {
@@ -190,11 +190,6 @@ def rule_of(session: Session, test: Mapping[str, Any], records: Sequence[Mapping
         min_effect_pct=objective.min_effect_pct, direction=objective.direction,
         margin_pct=layout_margin_pct(objective, layout), layout=layout,
     )  # fmt: skip
-
-
-def _keeps_this_epoch(session: Session, number: int) -> int:
-    start = epoch_start(number)
-    return sum(1 for r in session.kept if int((r.get("verdict") or {}).get("t") or 0) >= start)
 
 
 def mode_fields(candidate: workspace.Candidate) -> dict[str, list[str]]:

@@ -10,6 +10,7 @@ from autoresearch.safetext import one_line
 from autoresearch.search.holding import agent
 from autoresearch.session.budget import enforce, spend_of
 from autoresearch.session.claims import naive
+from autoresearch.session.error_budget import error_budget
 from autoresearch.session.limits import best_value, stop_view
 from autoresearch.session.pending import pending
 from autoresearch.session.recover import tip_of
@@ -59,6 +60,7 @@ def overview(session: Session, who: str = "") -> Overview:
         "undecided_more": max(0, len(stages) - MOST),
         "recent": [_short(record) for record in _recent(session)],
         "noise": {key: noise.get(key) for key in ("class", "sigma_short_pct", "mde_pct")},
+        "error_budget": error_budget(session),
         "cost": {"runs": session.runs_used, "seconds": round(session.seconds), **cost_json(spend)},
         "stop": {"now": stop.stop, "reason": one_line(stop.reason, 160), "near": stop.rules},
         "advice": " ".join(filter(None, [stop.advice, _audit_advice(session, stopped=stop.stop)])),
@@ -155,6 +157,7 @@ def _text(session: Session, data: dict[str, Any], stages: dict[str, Stage], spen
         + (f", claims {gain:+.1f} %" if gain is not None and session.kept else ""),
         *_verified_line(data["verified_gain"]),
         f"decided   {counts}; {session.runs_used} runs",
+        f"tested    {_tested(data['error_budget'])}",
         f"spent     {cost_text(spend)}",
         f"stop      {', '.join(f'{k} {v}' for k, v in data['stop']['near'].items())}",
     ]
@@ -168,6 +171,12 @@ def _text(session: Session, data: dict[str, Any], stages: dict[str, Stage], spen
     lines += [f"  {line}" for line in data["recent"]]
     lines.append(f"next: {data['next']}")
     return "\n".join(lines)
+
+
+def _tested(budget: Record) -> str:
+    """A/Bs count, because each may be luck: the more of them, the more evidence a keep has to bring."""
+    bar = f"the next has to bring e = {1 / budget['next_alpha']:,.0f}" if budget["next_alpha"] else ""
+    return f"{budget['tests']} A/Bs, {budget['spent']:.3g} of the error budget {budget['fdr']:g} spent; {bar}"
 
 
 def _verified_line(found: Record | None) -> list[str]:
