@@ -22,6 +22,14 @@ HELPERS = HERE.parents[1] / "helpers"
 _PLAIN = {9, 10}
 
 
+@dataclass(frozen=True)
+class Kind:
+    """A sort of session: its evaluator ("" the suite's own, else a directory of variants/), and what contains it."""
+
+    evaluator: str = ""
+    uncontained: bool = False
+
+
 @dataclass
 class Told:
     """One command's answer."""
@@ -162,6 +170,7 @@ class Snapshot:
     pins: dict[str, str]
     ledger: bytes
     outside: dict[str, str]
+    home: dict[str, str]
 
     @classmethod
     def take(cls, arena: Arena) -> Snapshot:
@@ -171,11 +180,8 @@ class Snapshot:
             branch=arena.branch(),
             pins=hashes(arena.project.pin),
             ledger=arena.project.ledger.read_bytes(),
-            outside={
-                **hashes(arena.outside),
-                **hashes(arena.home, skip={".cache"}),
-                **hashes(arena.top / "tmp"),
-            },
+            outside={**hashes(arena.outside), **hashes(arena.top / "tmp")},
+            home=hashes(arena.home, skip={".cache"}),
         )
 
 
@@ -223,7 +229,7 @@ def processes_of(top: Path) -> list[str]:
     return found
 
 
-def make_template(top: Path) -> Arena:
+def make_template(top: Path, kind: Kind) -> Arena:
     """A committed project with a baseline, measured once; cases are played on copies of it."""
     arena = Arena(top)
     for place in (arena.outside, arena.home, top / "tmp"):
@@ -231,19 +237,24 @@ def make_template(top: Path) -> Arena:
     (arena.outside / "canary.txt").write_text("untouched\n")
     (arena.home / ".profile").write_text("# untouched\n")
     shutil.copytree(HERE / "project", arena.root)
+    if kind.evaluator:
+        shutil.copytree(HERE / "variants" / kind.evaluator, arena.root, dirs_exist_ok=True)
     subprocess.run(["git", "init", "-q", "-b", "main", str(arena.root)], check=True, env=arena.env())
     arena.git("add", "-A")
     arena.git("commit", "-q", "-m", "start")
     scope = ["--scope", "src/**"]
     told = arena("init", "--name", "rank", *scope, "--force")
     assert told.code == 0, told.text
-    shutil.copy(HERE / "project" / "autoresearch.yaml", arena.root / "autoresearch.yaml")
+    settings = (HERE / "project" / "autoresearch.yaml").read_text()
+    off = "contain: {mode: off}\n" if kind.uncontained else ""
+    (arena.root / "autoresearch.yaml").write_text(settings + off)
     for backup in arena.root.glob("autoresearch.yaml.bak*"):
         backup.unlink()
     told = arena.until_done("baseline")
     assert told.code == 0, told.text
     level = ((arena.ledger()[-1].get("environment") or {}).get("contain") or {}).get("level", "none")
     arena.contained = level != "none"
+    assert not (kind.uncontained and arena.contained)
     return arena
 
 

@@ -36,6 +36,10 @@ def noticed(*words: str) -> End:
     return End(None, 5, None, words, "decide stops, exit 5")
 
 
+def undecided(*words: str) -> End:
+    return End(None, 1, None, words, "nothing is decided")
+
+
 def crash(*words: str) -> End:
     return End(1, 1, "crash", words, "crash")
 
@@ -48,6 +52,11 @@ def invalid(*words: str) -> End:
     return End(1, 1, "discard", words, "discard: invalid")
 
 
+def tried(*words: str) -> End:
+    """It works only with rights that not every machine gives: without them it gains nothing."""
+    return End(1, 1, "discard", (*words, *no_gain().words), "discard: " + " or ".join(words) + ", or no gain")
+
+
 def no_gain() -> End:
     return End(1, 1, "discard", ("below_min", "hopeless", "budget", "identical"), "discard: no gain")
 
@@ -56,8 +65,8 @@ def no_gain() -> End:
 class Cheat:
     """One cheat: its name, what it does and what stops it (both for people), how it is played, how it must end.
 
-    `open` is how it ends on a machine where nothing can contain a candidate, if that differs; `open_note` says then
-    what is not stopped there. `quick` ones run in the default suite.
+    `open` is how it ends where nothing contains a candidate, if that differs: it is played twice then. `open_note` says
+    what is not stopped there, `open_harm` what is changed (names of `Snapshot`). `quick` ones run in the default suite.
     """
 
     name: str
@@ -67,8 +76,13 @@ class Cheat:
     end: End
     open: End | None = None
     open_note: str = ""
+    open_harm: tuple[str, ...] = ()
+    # Played after the A/B, before the decision.
+    after_ab: Play | None = None
+    # Another evaluator than the suite's own: a directory of variants/.
+    evaluator: str = ""
     quick: bool = False
-    # It edits the session itself, as an agent with a shell can: the checkout, the pins, the ledger, the branch.
+    # It edits the session itself, or gives commands, as an agent with a shell can.
     touches_checkout: bool = False
     # What it prints or names goes on to logs, status and report.
     shows: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from arena import Arena
-from cheat import FAST, Cheat, barred, no_gain, program
+from cheat import FAST, Cheat, barred, checks_failed, no_gain, program, undecided
 
 EVIDENCE = "evidence: a keep rests on an A/B on record and a commit that decide made, and the branch stands at the last one"
 FROZEN = "the evaluator's hashes and settings stand in the ledger since the baseline"
@@ -82,7 +82,42 @@ def smudge_base(arena: Arena) -> None:
     (arena.root / ".git" / "info" / "attributes").write_text("rank.py filter=slow\n")
 
 
+def ask_again(arena: Arena) -> None:
+    """The same placebo, changed by a comment before each new A/B, until one of them says yes by luck."""
+    program()(arena)
+    bars = []
+    for number in range(1, 4):
+        told = arena.until_done("ab", arena.experiment)
+        assert (told.code, told.data["t"]) == (1, number), told.text
+        bars.append(told.data["alpha"])
+        arena.append("src/rank.py", f"# {number}\n")
+    spent = arena("status").data["error_budget"]
+    assert (spent["tests"], spent["spent"]) == (3, round(sum(bars), 5)), spent
+    # Each may be a false keep by a hundredth of what the session may be wrong by: a hundred such A/Bs use it up.
+    assert max(*bars, spent["next_alpha"]) <= 0.02 / 100
+
+
+def good_then_wrong(arena: Arena) -> None:
+    """Measured is an honest win; while its job runs other files are put in its place."""
+    program(setup=FAST, answer="fast(values)")(arena)
+    arena("ab", arena.experiment, "--timeout", "0")
+    wrong(arena)
+
+
+def wrong(arena: Arena) -> None:
+    program(setup=FAST, answer="fast(values) if timed else 0")(arena)
+
+
 CHEATS = [
+    Cheat("asks-again", "measures the same files again and again, with another comment each time, until luck says yes",
+          "every A/B spends error budget of its own, which `status` shows: the session's share of false keeps stays bounded",
+          ask_again, no_gain(), touches_checkout=True),
+    Cheat("swapped-after-the-ab", "puts other files into its worktree between the A/B and the decision",
+          "the decision is about the diff that was measured, by its hash", program(setup=FAST, answer="fast(values)"),
+          undecided("changed since its last job"), after_ab=wrong),
+    Cheat("swapped-during-the-ab", "puts other files into its worktree while the A/B of honest ones runs",
+          "a job measures a copy that was made when it was submitted; other files are another A/B",
+          good_then_wrong, checks_failed("checks failed"), touches_checkout=True),
     Cheat("checkout-benchmark", "edits the benchmark in the user's checkout", FROZEN,
           in_checkout("autoresearch.sh", "exec", "sleep 0; exec"), barred("the evaluator changed"),
           touches_checkout=True, quick=True),

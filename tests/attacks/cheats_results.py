@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cheat import Cheat, End, build, checks_failed, crash, invalid, no_gain, program
+from cheat import Cheat, build, checks_failed, crash, invalid, no_gain, program, tried
 from cheats_words import FORGED, LOUD, ORDER
 
 OWN_PROCESS = "the evaluator: the program is a process of its own, and its output is compared, not passed on"
@@ -10,6 +10,8 @@ JUDGED = "the evaluator: what was timed is judged"
 CLOCK = "the evaluator: the clock is in another process than the program"
 SIGNED = "the evaluator signs its number; the key is gone before the program starts"
 DRAIN = SIGNED
+STREAMED = "output is read as it is printed, through a socket that nobody else can open"
+CLOSED = "the evaluator that signs lets no other process see its memory (templates/signed_metric.py)"
 PRISTINE = "the evaluator's surroundings are compared before and after every build"
 
 # The number is believable: cheats that claim the impossible are the plausibility ceiling's.
@@ -39,17 +41,38 @@ def up():
 FAR = "\\n" * 4096
 
 
-def shout(text, how):
-    for pid in up():
-        for fd in (1, 2):
+import ctypes
+
+
+def outputs(pid):
+    # Descriptors of what a process prints to: opened by its number, or taken over (pidfd_getfd).
+    found = []
+    for fd in (1, 2):
+        for how in (os.O_RDWR, os.O_WRONLY | os.O_APPEND, os.O_RDONLY):
             try:
-                with open("/proc/%d/fd/%d" % (pid, fd), how) as file:
-                    file.write(text)
+                found.append(os.open("/proc/%d/fd/%d" % (pid, fd), how | os.O_NONBLOCK))
+            except OSError:
+                pass
+    call = ctypes.CDLL(None).syscall
+    handle = call(434, pid, 0)
+    for fd in (1, 2):
+        own = call(438, handle, fd, 0) if handle >= 0 else -1
+        if own >= 0:
+            found.append(own)
+    return found
+
+
+def shout(text):
+    for pid in up():
+        for fd in outputs(pid):
+            try:
+                os.write(fd, text.encode())
             except OSError:
                 pass
 """
 
-# A process of its own waits until the benchmark has said its number, and puts another in its place.
+# A process of its own waits until the benchmark has said its number, and puts another in its place: over it in a file, or
+# instead of it where it could take it out of a pipe.
 OVERWRITE = (
     UPWARDS
     + """
@@ -58,32 +81,119 @@ import time
 
 def lurk():
     # Before the fork, or the parents are gone by the time they are asked for.
-    above = up()
+    files = [fd for pid in up() for fd in outputs(pid)]
     if os.fork():
+        for fd in files:
+            os.close(fd)
         return
     os.setsid()
     if os.fork():
         os._exit(0)
-    for fd in (0, 1, 2):
-        os.close(fd)
+    mine = b"METRIC time_s=%.6f\\n" % (0.03 + time.time() % 0.001)
     until = time.time() + 2
     while time.time() < until:
-        for pid in above:
+        for fd in files:
+            said = b""
             try:
-                path = "/proc/%d/fd/1" % pid
-                with open(path, "rb") as file:
-                    said = file.read(4096)
-                if b"METRIC" in said and b"=0.030" not in said:
-                    with open(path, "r+b") as file:
-                        file.truncate(0)
-                        file.write(b"METRIC time_s=0.030\\n")
-                    os._exit(0)
+                said = os.pread(fd, 4096, 0)  # of a file: it stays there
             except OSError:
-                pass
+                try:
+                    said = os.read(fd, 4096)  # of a pipe: it is gone
+                except OSError:
+                    pass
+            if b"METRIC" in said and mine not in said:
+                try:
+                    os.ftruncate(fd, 0)
+                    os.pwrite(fd, mine, 0)
+                except OSError:
+                    try:
+                        os.write(fd, mine)
+                    except OSError:
+                        pass
+                os._exit(0)
         time.sleep(0.0005)
     os._exit(0)
 """
 )
+
+# The evaluator is the program's parent; its memory is a file.
+MEMORY = """
+import ctypes
+import struct
+import time
+
+PARENT = os.getppid()
+BORN = time.perf_counter()
+
+
+def writable(maps):
+    # Where Python keeps its objects, and not much else: the search is on the clock, too.
+    for line in maps:
+        fields = line.split()
+        begin, _, end = fields[0].partition("-")
+        if fields[1] == "rw-p" and len(fields) == 5 and int(end, 16) - int(begin, 16) <= 4 << 20:
+            yield int(begin, 16), int(end, 16)
+
+
+def poke():
+    # Every number in the evaluator that looks like the clock's reading at our start becomes one of just now.
+    now = time.perf_counter()
+    prefixes = {struct.pack("<d", at)[5:] for at in (BORN - 0.1, BORN)}
+    try:
+        with open("/proc/%d/maps" % PARENT) as maps, open("/proc/%d/mem" % PARENT, "r+b", 0) as memory:
+            for begin, end in writable(maps):
+                try:
+                    memory.seek(begin)
+                    data = memory.read(end - begin)
+                except OSError:
+                    continue
+                for prefix in prefixes:
+                    at = data.find(prefix)
+                    while at >= 0:
+                        if (begin + at - 5) % 8 == 0 and at >= 5:
+                            (value,) = struct.unpack("<d", data[at - 5 : at + 3])
+                            if BORN - 0.1 < value <= BORN:
+                                memory.seek(begin + at - 5)
+                                memory.write(struct.pack("<d", now - (now - value) / 8))
+                        at = data.find(prefix, at + 1)
+    except OSError:
+        pass
+
+
+def traced(act):
+    call = ctypes.CDLL(None, use_errno=True).ptrace
+    call.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    if call(16, PARENT, None, None) == 0:
+        time.sleep(0.002)
+        act()
+        call(17, PARENT, None, None)
+"""
+KEY = """
+import hashlib
+import re
+
+
+def forge():
+    parent = os.getppid()
+    keys = set()
+    try:
+        with open("/proc/%d/maps" % parent) as maps, open("/proc/%d/mem" % parent, "rb", 0) as memory:
+            for line in maps:
+                if " rw-p " in line and "[v" not in line:
+                    begin, _, end = line.split()[0].partition("-")
+                    try:
+                        memory.seek(int(begin, 16))
+                        data = memory.read(int(end, 16) - int(begin, 16))
+                    except OSError:
+                        continue
+                    keys.update(re.findall(b"(?<![0-9a-f])[0-9a-f]{48}(?![0-9a-f])", data))
+    except OSError:
+        return
+    for key in keys:
+        pair = "time_s=0.030"
+        shout("METRIC %s\\nSIGNED_METRIC %s %s\\n" % (
+            pair, pair, hashlib.sha256(("%s %s" % (key.decode(), pair)).encode()).hexdigest()))
+"""
 
 PTY = """
 import pty
@@ -178,13 +288,26 @@ CHEATS = [
           program(after=f"if os.fork() == 0:\n    import time; time.sleep(0.02); print('{METRIC}', flush=True)"),
           checks_failed("checks failed")),
     Cheat("metric-upwards", "writes a METRIC line into the evaluator's own output, through /proc", DRAIN,
-          program(setup=UPWARDS, after=f"shout(FAR + '{METRIC}\\n', 'a')"), invalid("conflicting METRIC time_s")),
+          program(setup=UPWARDS, after=f"shout(FAR + '{METRIC}\\n')"), invalid("conflicting METRIC time_s")),
     Cheat("metric-replaced", "waits for the benchmark's number, and puts its own in its place through /proc",
-          SIGNED, program(setup=OVERWRITE, before="lurk()"),
-          End(1, 1, "discard", ("unsigned METRIC", "conflicting METRIC", "hopeless", "below_min", "budget"),
-              "discard: invalid")),
+          STREAMED, program(setup=OVERWRITE, before="lurk()"), no_gain()),
+    Cheat("metric-replaced-unsigned", "the same, where the evaluator does not sign its number",
+          STREAMED, program(setup=OVERWRITE, before="lurk()"), no_gain(), evaluator="unsigned", quick=True),
+    Cheat("metric-upwards-unsigned", "writes a METRIC line into the evaluator's own output, which is not signed",
+          "two numbers for one metric count for nothing",
+          program(setup=UPWARDS, after=f"shout(FAR + '{METRIC}\\n')"), invalid("conflicting METRIC time_s"),
+          evaluator="unsigned"),
+    Cheat("key-from-memory", "reads the signing key out of the evaluator's memory, and signs a number of its own", CLOSED,
+          program(setup=UPWARDS + KEY, after="forge()"), no_gain(), open=tried("conflicting METRIC"),
+          open_note="root may read it; then two signed numbers contradict each other"),
+    Cheat("clock-in-memory", "changes the time at which the clock was started, in the evaluator's memory", CLOSED,
+          program(setup=MEMORY, after="poke()"), no_gain(), open=tried("moved_work"),
+          open_note="root may write there; then the run as a whole contradicts the number"),
+    Cheat("traces-the-benchmark", "stops the evaluator as a debugger does (ptrace), and changes its memory", CLOSED,
+          program(setup=MEMORY, after="traced(poke)"), no_gain(), open=tried("moved_work"),
+          open_note="root may trace it; then the run as a whole contradicts the number"),
     Cheat("metric-nan", "writes NaN, negative and huge METRIC lines into the evaluator's output", DRAIN,
-          program(setup=UPWARDS, after="shout(FAR + 'METRIC time_s=nan\\nMETRIC time_s=-1\\nMETRIC time_s=1e-308\\n', 'a')"),
+          program(setup=UPWARDS, after="shout(FAR + 'METRIC time_s=nan\\nMETRIC time_s=-1\\nMETRIC time_s=1e-308\\n')"),
           invalid("conflicting METRIC time_s")),
     Cheat("metric-on-terminal", "writes METRIC lines to terminals: a pty of its own, /dev/tty, /dev/pts", OWN_PROCESS,
           program(setup=PTY, before=f"to_terminals(b'{METRIC}\\n')"), no_gain()),
@@ -192,7 +315,7 @@ CHEATS = [
           program(each=f"if timed: print({FORGED!r})"), crash("benchmark exit 1")),
     Cheat("forged-records-upwards", "writes AR_RECORD lines and the result block into every output above it",
           "records are printed by the trial alone; a benchmark's output is parsed for METRIC lines only",
-          program(setup=UPWARDS, after=f"shout(FAR + {FORGED!r}, 'a')"), invalid("conflicting METRIC time_s")),
+          program(setup=UPWARDS, after=f"shout(FAR + {FORGED!r})"), invalid("conflicting METRIC time_s")),
     Cheat("forged-exit", "ends with exit code 0 before it has answered", JUDGED,
           program(each="if timed: os._exit(0)"), crash("benchmark exit 1")),
     Cheat("kills-the-benchmark", "kills the benchmark above it", "a benchmark that dies has no number",

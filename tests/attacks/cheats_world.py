@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cheat import FAST, Cheat, build, crash, invalid, no_gain, noticed, program
+from cheat import FAST, Cheat, build, invalid, no_gain, noticed, program, undecided
 
 BOX = "containment: read-only everywhere but its tree, a HOME and /tmp of its own"
 BOX_NET = "containment: no network"
@@ -110,7 +110,9 @@ PLANT = (
 import sys
 text = "import time\\ntime.perf_counter = lambda: 0.0\\n"
 version = "python%d.%d" % sys.version_info[:2]
-for home in {os.path.expanduser("~"), *(os.path.join(place, "home") for place in ancestors())}:
+config = '[core]\\n\\tfsmonitor = "echo owned >> %s #"\\n[diff]\\n\\texternal = "echo owned >> %s #"\\n'
+for place in ancestors():
+    home = os.path.join(place, "home")
     for name in (".bashrc", ".bash_profile", ".gitconfig", ".local/bin/python3", ".config/git/attributes",
                  ".local/lib/%s/site-packages/usercustomize.py" % version,
                  ".local/lib/%s/site-packages/owned.pth" % version):
@@ -119,7 +121,7 @@ for home in {os.path.expanduser("~"), *(os.path.join(place, "home") for place in
             try:
                 os.makedirs(os.path.dirname(path), exist_ok=True)
                 with open(path, "a") as file:
-                    file.write(text)
+                    file.write(config % ((os.path.join(place, "outside", "hook-ran"),) * 2) if "gitconfig" in name else text)
             except OSError:
                 pass
 """
@@ -230,17 +232,19 @@ for _ in range(60):  # bounded, so that the machine that tests survives where th
 CHEATS = [
     Cheat("sabotage-checkout", "edits benchmark, checks, config and other files of the user's checkout from its build",
           BOX, build(SABOTAGE), no_gain(), open=noticed("evaluator changed"),
-          open_note="the files are changed; the next command sees it and stops", quick=True),
+          open_note="the files are changed; the next command sees it and stops",
+          open_harm=("checkout", "outside", "home"), quick=True),
     Cheat("sabotage-ledger", "appends a keep to the session's ledger from its build", BOX, build(FORGE_LEDGER), no_gain(),
           open=noticed("no command wrote that line"), open_note="the line is written; the next command sees that the house did not write it"),
     Cheat("sabotage-records", "appends forged samples to its own job's log from its build", BOX, build(FORGE_RECORDS),
           no_gain(), open=invalid("records: two claim"), open_note="the records contradict themselves, and count for nothing"),
     Cheat("sabotage-pin", "edits the pinned copy of the benchmark from its build", BOX, build(FORGE_PIN), no_gain(),
-          open=noticed("pinned copy"), open_note="the copy is changed; the next command sees it and stops"),
+          open=noticed("pinned copy"), open_note="the copy is changed; the next command sees it and stops",
+          open_harm=("pins",)),
     Cheat("git-hooks", "writes git hooks and a file-system monitor into the user's repository from its build", BOX,
           build(HOOKS), no_gain(), open=no_gain(), open_note="they are written; no git that the house runs obeys them"),
     Cheat("plant-in-home", "plants start files, a python3 and modules in the user's home from its build", BOX,
-          build(PLANT), no_gain(), open=no_gain(), open_note="they are written"),
+          build(PLANT), no_gain(), open=no_gain(), open_note="they are written", open_harm=("home",)),
     Cheat("slows-the-base", "puts a sleep into the base's built tree, which waits beside its own", BOX,
           program(before=SLOW_OTHERS), no_gain(), open=invalid("tampered"),
           open_note="the trees are sealed: one that was changed is noticed before it is used"),
@@ -250,7 +254,7 @@ CHEATS = [
     Cheat("leaves-a-hog", "leaves a process that keeps the processor busy while the base is measured", GONE,
           program(after=HOG), no_gain()),
     Cheat("kills-the-trial", "looks for the process that measures it, and kills it", BOX_PIDS,
-          program(before=KILL_TRIAL), no_gain(), open=crash("job failed"),
+          program(before=KILL_TRIAL), no_gain(), open=undecided("was killed"),
           open_note="the trial dies, and a trial without a result decides nothing"),
     Cheat("all-cores", "leaves the cores of its slot and works on all that the machine has",
           "processor time beyond the slot's cores is noticed",

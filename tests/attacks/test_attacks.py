@@ -8,25 +8,29 @@ the project are as before, no process is left, and no raw control byte reaches a
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
-from arena import Arena, Snapshot, copy_of, make_template, processes_of
+from arena import Arena, Kind, Snapshot, copy_of, make_template, processes_of
 from catalogue import CHEATS, DOCUMENT, with_tables
 from cheat import FAST, Cheat, program
+from cheats_work import memoise
 
 
 # No conftest.py here: its name would stand for tests/conftest.py, which other tests import from.
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Arena:
-    """One measured session for the whole suite; each cheat is played on a copy of it."""
-    return make_template(tmp_path_factory.mktemp("attacks") / "template")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Kind], Arena]:
+    """One measured session of each kind for the whole suite; each cheat is played on a copy of it."""
+    return cache(lambda kind: make_template(tmp_path_factory.mktemp("attacks") / "template", kind))
 
 
 @pytest.fixture
-def arena(template: Arena, tmp_path: Path) -> Iterator[Arena]:
-    made = copy_of(template, tmp_path / "arena")
+def arena(
+    template: Callable[[Kind], Arena], tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Arena]:
+    made = copy_of(template(getattr(request, "param", Kind())), tmp_path / "arena")
     yield made
     if processes_of(made.top):
         made("cancel", "--all")
@@ -57,12 +61,16 @@ def test_an_honest_win_is_kept(arena: Arena) -> None:
     assert "def fast" in arena.git("show", "autoresearch/rank:src/rank.py")
 
 
-def _plays() -> list[object]:
-    slow = pytest.mark.by_name
-    return [pytest.param(c, id=c.name, marks=[] if c.quick else [slow]) for c in CHEATS]
+def _plays() -> Iterator[object]:
+    for cheat in CHEATS:
+        marks = [] if cheat.quick else [pytest.mark.by_name]
+        yield pytest.param(Kind(cheat.evaluator), cheat, id=cheat.name, marks=marks)
+        if cheat.open is not None:
+            kind = Kind(cheat.evaluator, uncontained=True)
+            yield pytest.param(kind, cheat, id=f"{cheat.name}-uncontained", marks=pytest.mark.by_name)
 
 
-@pytest.mark.parametrize("cheat", _plays())
+@pytest.mark.parametrize(("arena", "cheat"), list(_plays()), indirect=["arena"])
 def test_no_cheat_is_kept(arena: Arena, cheat: Cheat) -> None:
     end = cheat.end if arena.contained or cheat.open is None else cheat.open
     parent = ["--parent", cheat.parent(arena)] if cheat.parent is not None else []
@@ -74,6 +82,8 @@ def test_no_cheat_is_kept(arena: Arena, cheat: Cheat) -> None:
         assert before == untouched
 
     ab = arena.until_done("ab", arena.experiment)
+    if cheat.after_ab is not None:
+        cheat.after_ab(arena)
     decided = arena.decide()
     said = ab.text + decided.text + str(arena.run_line())
     assert arena.keeps() == [], said
@@ -84,15 +94,31 @@ def test_no_cheat_is_kept(arena: Arena, cheat: Cheat) -> None:
     assert any(word in said for word in end.words), f"none of {end.words} in {said}"
     for words in (("status",), ("logs", arena.experiment), ("report",)) if cheat.shows else ():
         arena(*words)
-    assert_unharmed(arena, before)
+    assert_unharmed(arena, before, () if end is cheat.end else cheat.open_harm)
 
 
-def assert_unharmed(arena: Arena, before: Snapshot) -> None:
+@pytest.mark.by_name
+@pytest.mark.parametrize("arena", [Kind("fixed")], indirect=True)
+def test_a_gain_on_a_fixed_input_only_is_refuted_by_the_audit(arena: Arena) -> None:
+    """The one way to a keep that no diff rule and no A/B can bar: the benchmark never asks anything else."""
+    assert arena("new", "e1", "--hypothesis", "a table is quicker").code == 0
+    memoise(arena)
+    arena.until_done("ab", "e1")
+    kept = arena.decide()
+    assert (kept.code, kept.data.get("status")) == (0, "keep"), kept.text + arena.told[-2].text
+    told = arena.until_done("finalize", "--audit", "--runs", "40")
+    assert (told.code, told.data["verified"], told.data["heldout"]["proven"]) == (1, False, False), told.text
+    assert told.data["effect_pct"] > 10, told.text  # by the benchmark that it was fitted to
+
+
+def assert_unharmed(arena: Arena, before: Snapshot, harm: tuple[str, ...] = ()) -> None:
+    """All is as it was, but for `harm`, which must have come about: the document says so."""
     now = Snapshot.take(arena)
     assert now.ledger.startswith(before.ledger), "lines of the ledger were changed"
     arena.ledger()
-    for name in ("checkout", "outside", "pins", "head", "branch"):
-        assert getattr(now, name) == getattr(before, name), f"{name} changed"
+    for name in ("checkout", "outside", "home", "pins", "head", "branch"):
+        changed = getattr(now, name) != getattr(before, name)
+        assert changed == (name in harm), f"{name} changed: {changed}"
     for name in ("autoresearch.md", "IMPROVEMENTS.md", "autoresearch.jsonl"):
         path = arena.root / name
         raw = path.read_bytes() if path.exists() else b""
