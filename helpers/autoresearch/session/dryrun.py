@@ -99,7 +99,7 @@ class Copy:
             if not tried.measure(plan.option.metric):
                 break
         if len(done.values) >= 4:
-            done.noise = assess(done.values, direction=plan.option.direction, min_effect_pct=1.0, max_runs=60)
+            done.noise = assess(done.values, direction=plan.option.direction, min_effect_pct=1.0)
         return plan, done
 
     def _export(self) -> None:

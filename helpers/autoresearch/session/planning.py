@@ -261,7 +261,7 @@ def _warning(option: Option) -> str:
 def _script(note: str, body: str) -> str:
     # A file name could hold a line end, and would then leave the comment.
     note = " ".join(note.split())
-    return f"#!/usr/bin/env bash\n# Draft by autoresearch init --plan. {note}\nset -euo pipefail\n{body}"
+    return f"#!/usr/bin/env bash\n# Draft by autoresearch init --plan: {note}\nset -euo pipefail\n{body}"
 
 
 def _smoke(found: Survey) -> str:
