@@ -17,7 +17,7 @@ from autoresearch.session.pending import Pending, pending, pending_path
 from autoresearch.session.recover import tip_of
 from autoresearch.session.state import Record, Session, count_run, now_ms, open_segment
 from autoresearch.session.tradeoffs import second_metrics
-from autoresearch.verdict import Rule
+from autoresearch.verdict_rule import Rule
 
 
 def start(session: Session, *, new_segment: bool = False) -> Pending:

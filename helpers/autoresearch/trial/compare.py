@@ -9,7 +9,7 @@ from typing import Callable, Mapping, NamedTuple
 
 from autoresearch import safetext, verdict
 from autoresearch.trial import environment, procs, reading
-from autoresearch.verdict import FIXED_LAYOUT_MARGIN_PCT
+from autoresearch.verdict_rule import FIXED_LAYOUT_MARGIN_PCT
 
 
 class Sample(NamedTuple):
