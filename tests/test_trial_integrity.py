@@ -179,6 +179,42 @@ def test_the_python_signer_speaks_the_same_language(tmp_path: Path) -> None:
     assert (path.exists(), done.stdout.splitlines()[-1]) == (False, "None")
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl(2) is Linux's")
+@pytest.mark.parametrize("measured", [True, False])
+def test_the_python_signer_closes_its_memory_where_it_holds_a_key(tmp_path: Path, measured: bool) -> None:
+    if measured:
+        signing.issue(tmp_path.as_posix())
+    program = (
+        "import ctypes; from signed_metric import metric; "
+        "print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"  # PR_GET_DUMPABLE
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPO / "templates", check=True, capture_output=True, text=True,
+        env={"AUTORESEARCH_TOKEN": str(tmp_path / signing.FILE), "PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+    assert done.stdout == ("0\n" if measured else "1\n")
+
+
+@pytest.mark.parametrize(
+    ("cpus", "seconds", "cpu_seconds", "left"),
+    [(1, 1.0, 1.0, False), (1, 1.0, 1.14, False), (1, 1.0, 1.9, True), (2, 1.0, 1.9, False), (2, 0.1, 0.4, True),
+     (1, 0.02, 0.06, False), (0, 1.0, 8.0, False)],
+)  # fmt: skip
+def test_more_processor_time_than_its_slot_has_is_a_conflict(
+    cpus: int, seconds: float, cpu_seconds: float, left: bool
+) -> None:
+    done = finished("METRIC time_s=0.5\n")._replace(seconds=seconds, cpu_seconds=cpu_seconds)
+    got = reading.within_slot(reading.read(done, "time_s", 1), done, cpus)
+    assert (got.value, got.conflict) == ((None, True) if left else (0.5, False))
+    assert ("left those of its slot" in (got.problem or "")) == left
+
+
+def test_a_run_without_a_value_keeps_its_own_reason_whatever_it_used() -> None:
+    done = finished("nothing\n")._replace(seconds=1.0, cpu_seconds=9.0)
+    got = reading.within_slot(reading.read(done, "time_s", 1), done, 1)
+    assert (got.problem, got.conflict) == ("no METRIC time_s", False)
+
+
 @given(st.text(), st.text(alphabet="0123456789abcdef", min_size=64, max_size=64), st.floats(allow_nan=False))
 def test_no_guess_is_a_signature(text: str, guess: str, value: float) -> None:
     output = f"{text}\nSIGNED_METRIC time_s={value!r} {guess}\n{text}"

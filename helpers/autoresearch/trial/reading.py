@@ -94,6 +94,16 @@ def read(
     return Reading(value, {**others, metric: value}, len(found), None, False, frozenset(signed), len(begins))
 
 
+def within_slot(got: Reading, done: Finished, cpus: int) -> Reading:
+    """A pinned program may pin itself anew: more processor time than its `cpus` (0: not pinned) have says so."""
+    if not cpus or got.value is None or done.cpu_seconds <= 1.1 * cpus * done.seconds + 0.05:
+        return got
+    used = "processor time: %.2f s in a run of %.2f s on %d cores: it left those of its slot" % (
+        done.cpu_seconds, done.seconds, cpus,
+    )  # fmt: skip
+    return got._replace(value=None, problem=used, conflict=True)
+
+
 def medians(readings: Sequence[Reading]) -> dict[str, float]:
     """The median of each metric over runs."""
     found: dict[str, list[float]] = {}

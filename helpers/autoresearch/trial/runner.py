@@ -256,7 +256,8 @@ class Trial:
         got = reading.read(
             done, self.spec.metric, self.values_per_run, self.spec.guarded, token, self.expected
         )
-        got = self._within_slot(got, done)
+        held = self.execution.slot if hasattr(os, "sched_setaffinity") else None
+        got = reading.within_slot(got, done, len(held.cpus) if held is not None else 0)
         censored = done.timed_out and slot is not None and self.spec.mode == "ab"
         if censored:
             got = got._replace(value=None, problem=None)
@@ -282,17 +283,6 @@ class Trial:
         if slot is not None:
             self.samples.append((side, got))
         return got.value
-
-    def _within_slot(self, got: Reading, done: Finished) -> Reading:
-        """A pinned program may pin itself anew; more processor time than its slot has says that it did."""
-        held = self.execution.slot if hasattr(os, "sched_setaffinity") else None
-        cpus = len(held.cpus) if held is not None else 0
-        if not cpus or got.value is None or done.cpu_seconds <= 1.1 * cpus * done.seconds + 0.05:
-            return got
-        used = "processor time: %.2f s in a run of %.2f s on %d cores: it left those of its slot" % (
-            done.cpu_seconds, done.seconds, cpus,
-        )  # fmt: skip
-        return got._replace(value=None, problem=used, conflict=True)
 
     def _benchmark(self, side: str, *, warmup: bool) -> Finished:
         tree, before = self.trees[side], ""
