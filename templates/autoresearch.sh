@@ -7,7 +7,8 @@
 #      prints  METRIC name=value  and signs it. Metrics with other names are recorded, and do not decide.
 #   2. Time only the hot part: start the clock after loading and preparing, stop it before printing.
 #   3. Let a run take 0.2 to 5 s: repeat the work inside. One warm-up round before the clock, if caches matter.
-#   4. Same input every time: fixed files, fixed seed. Make large inputs here or in setup_deps.sh, outside the clock.
+#   4. Inputs alike in size and shape every time: drawn from AUTORESEARCH_LAYOUT_SEED, which is new in every run, or fixed
+#      files. Make large ones here or in setup_deps.sh, outside the clock.
 #   5. Do the work every time: no result from a file, a cache or a server that outlives the run. No network.
 #   6. Use the result (print a checksum), so that a compiler cannot drop the work.
 #   7. Fail loudly: exit non-zero when a step fails.

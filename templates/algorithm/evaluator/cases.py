@@ -1,9 +1,10 @@
-"""ADAPT: the function, its inputs and its reference. Fixed seeds; sizes as in the real load, and odd ones."""
+"""ADAPT: the function, its inputs by seed, and its reference. Sizes as in the real load, and odd ones."""
 
 import random
 
 MODULE, FUNCTION = "solve", "solve"  # src/solve.py: solve(list of int) -> sorted list without duplicates
 SIZES = {"small": (10, 2000), "medium": (1000, 40), "large": (30000, 1)}  # name: (size, how many inputs)
+JUDGED = 2000  # numbers that the benchmark has the slow reference work through, for each size
 
 
 def make(size, seed):
