@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from autoresearch.project import Project
+from sky_helpers import cloud as cloud  # fixtures for all
+from sky_helpers import make as make
 from slurm.lab import Lab, NoLab, running_lab
 
 REPO = Path(__file__).resolve().parents[1]
@@ -119,7 +121,7 @@ def autoresearch(project: Project) -> Iterator[Run]:
 def lab() -> Iterator[Lab]:
     """The real SkyPilot on a Slurm cluster of this machine, for tests/slurm."""
     try:
-        with running_lab(nodes=3, name=os.environ.get("SLURM_LAB_NAME", "lab")) as found:
+        with running_lab(nodes=3, name=os.environ.get("SLURM_LAB_NAME", "")) as found:
             yield found
     except NoLab as exc:
         pytest.fail(str(exc))  # setup.sh --test slurm has looked before: this is no reason to skip

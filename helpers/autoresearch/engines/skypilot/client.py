@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ INSTALL = (
     "...), then run: sky check"
 )
 _BRIDGE = Path(bridge_module.__file__)
+SERVER_PAUSE = 5.0  # seconds before the API server is asked the same again
 
 # What to do about a failure that is the environment's, by the bridge's word for it.
 FIXES = {
@@ -40,11 +42,16 @@ FIXES = {
 }
 
 
+class ServerTrouble(EnvironmentMissing):
+    """The API server fails; it may be there again in a moment."""
+
+
 def environment_problem(kind: str, error: str) -> EnvironmentMissing | None:
     """The error for a failure that no other VM and no second try can mend; None for all others."""
     if kind not in FIXES:
         return None
-    return EnvironmentMissing(f"SkyPilot: {one_line(error, 300)}", fix=FIXES[kind])
+    error_type = ServerTrouble if kind == "server" else EnvironmentMissing
+    return error_type(f"SkyPilot: {one_line(error, 300)}", fix=FIXES[kind])
 
 
 def find_interpreter() -> str:
@@ -142,8 +149,21 @@ class Bridge:
             found.append(self._answers.get())
         return found
 
-    def call(self, op: str, timeout: float = 120.0, **arguments: Any) -> Any:
-        """Ask and wait. `EnvironmentMissing` for what no retry mends, else `BridgeError`."""
+    def call(self, op: str, timeout: float = 120.0, patience: float = 0.0, **arguments: Any) -> Any:
+        """Ask and wait. `EnvironmentMissing` for what no retry mends, else `BridgeError`.
+
+        An API server that fails is asked again for `patience` seconds: one that is busy may look like one that is gone.
+        """
+        until = time.monotonic() + patience
+        while True:
+            try:
+                return self._call(op, timeout, arguments)
+            except ServerTrouble:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(SERVER_PAUSE)
+
+    def _call(self, op: str, timeout: float, arguments: dict[str, Any]) -> Any:
         number = self.send(op, **arguments)
         while True:
             try:

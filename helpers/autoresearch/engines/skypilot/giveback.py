@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from autoresearch.engines.skypilot import model as m
-from autoresearch.engines.skypilot.client import Bridge, environment_problem
+from autoresearch.engines.skypilot.client import SERVER_PAUSE, Bridge, environment_problem
 from autoresearch.engines.skypilot.store import Store
 from autoresearch.errors import EnvironmentMissing
 
 PATIENCE = 900.0  # seconds for all teardowns; they run side by side
+SERVER_PATIENCE = 60.0  # for an API server that does not answer: VMs that stay cost money
 
 
 def give_back(store: Store, bridge: Bridge) -> list[str]:
@@ -22,7 +23,7 @@ def give_back(store: Store, bridge: Bridge) -> list[str]:
     data = store.fleet()
     vms: dict[str, dict[str, Any]] = data.get("vms") or {}
     prefix = str(store.plan().get("prefix") or "")
-    there = {str(r["cluster"]) for r in bridge.call("status", timeout=300)}
+    there = {str(r["cluster"]) for r in bridge.call("status", timeout=300, patience=SERVER_PATIENCE)}
     ours = {name for name in there if prefix and name.startswith(f"{prefix}-")}
     names = sorted(ours | {name for name, vm in vms.items() if vm.get("state") not in (m.RETIRED, m.LOST)})
     _all(bridge, {name: ("down", {"cluster": name}) for name in names})
@@ -54,19 +55,27 @@ def _costs(bridge: Bridge, vms: Mapping[str, dict[str, Any]]) -> None:
 
 
 def _all(bridge: Bridge, asked: Mapping[str, tuple[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
-    """Ask for all at once; the final answers by name. What is not answered in time is not ok."""
+    """Ask for all at once; the final answers by name. What is not answered in time is not ok.
+
+    Where the API server fails, it is asked again for a while.
+    """
     numbers = {bridge.send(op, **arguments): name for name, (op, arguments) in asked.items()}
     answers: dict[str, dict[str, Any]] = {name: {"ok": False} for name in asked}
-    waiting = set(numbers)
-    deadline = time.monotonic() + PATIENCE
-    while waiting and time.monotonic() < deadline:
+    begun = time.monotonic()
+    while numbers and time.monotonic() < begun + PATIENCE:
         for answer in bridge.take(1.0):
             if "dead" in answer:
                 raise EnvironmentMissing(str(answer["dead"]))
-            if "ok" in answer and answer["id"] in waiting:
-                waiting.discard(answer["id"])
-                answers[numbers[answer["id"]]] = answer
-                _raise(answer)
+            if "ok" not in answer or answer["id"] not in numbers:
+                continue
+            name = numbers.pop(answer["id"])
+            if answer.get("kind") == "server" and time.monotonic() < begun + SERVER_PATIENCE:
+                time.sleep(SERVER_PAUSE)
+                op, arguments = asked[name]
+                numbers[bridge.send(op, **arguments)] = name
+                continue
+            answers[name] = answer
+            _raise(answer)
     return answers
 
 
