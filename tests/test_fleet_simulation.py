@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-from fleet_simulation import QUIET, Night, World, capacity, simulate  # noqa: E402
+from fleet_capacity import QUIET, World, capacity  # noqa: E402
+from fleet_simulation import Night, simulate  # noqa: E402
 
 
 def test_a_thousand_experiments_on_64_vms_with_everything_that_breaks() -> None:
