@@ -179,6 +179,10 @@ def test_a_changed_file_mode_is_told_wherever_the_change_is_judged(
     code, data = session.measure("modes")
     assert (code, data["modes"]) == (0, told), data
     assert f"file modes changed: {told[0]}" in autoresearch("ab", "modes").stdout
+    # What templates/review.md has the reviewer look at.
+    shown = git(tree, "diff", "-p", "--summary", "HEAD", "refs/autoresearch/exp/modes")
+    assert "mode change 100644 => 100755 src/work.py" in shown
+    assert "create mode 100755 src/run.sh" in shown
     code, data = session("decide", "modes", "--description", "fewer steps")
     assert (code, data["status"], data["modes"]) == (0, "keep", told)
     assert session.run_line("modes")["modes"] == told
