@@ -72,7 +72,7 @@ def _cluster(infra: str | None, vms: int) -> Iterator[str]:
     if infra is not None:
         yield infra
         return
-    with running_lab(nodes=vms, name=os.environ.get("SLURM_LAB_NAME", "bench")) as lab:
+    with running_lab(nodes=vms, name=os.environ.get("SLURM_LAB_NAME", "")) as lab:
         os.environ.update(lab.env)
         yield lab.infra
 

@@ -15,7 +15,10 @@ run_suite() { # SUITE
   find_python
   if [ "$suite" = slurm ] && ! lab_possible; then return; fi
   venv="$SCRIPT_DIR/.venv"
-  test_environment "$venv"
+  if ! test_environment "$venv"; then
+    if [ "$suite" = slurm ]; then no_lab "the test environment could not be installed (see above)." && return; fi
+    die 3 "the test environment could not be installed (see above)."
+  fi
   PATH="$venv/bin:$PATH"
   export PATH
   case "$suite" in
@@ -47,8 +50,15 @@ run_suite() { # SUITE
       sky_for_tests "$venv/skypilot"
       if [ -z "${AUTORESEARCH_SKY_PYTHON:-}" ]; then no_lab "SkyPilot could not be installed." && return; fi
       step "pytest tests/slurm: the real SkyPilot on a Slurm cluster of this machine"
-      SLURM_LAB_VENV=$(dirname "$(dirname "$AUTORESEARCH_SKY_PYTHON")") SLURM_LAB_UV=${SLURM_LAB_UV:-$venv/bin/uv} \
-        SLURM_LAB=1 pytest tests/slurm --durations=0
+      SLURM_LAB_VENV=$(dirname "$(dirname "$AUTORESEARCH_SKY_PYTHON")") SLURM_LAB_UV=${SLURM_LAB_UV:-$venv/bin/uv}
+      SLURM_LAB_DIR=${SLURM_LAB_DIR:-$(mktemp -d "${TMPDIR:-/tmp}/slurm-lab.XXXXXX")}
+      export SLURM_LAB_VENV SLURM_LAB_UV SLURM_LAB_DIR
+      # In the background, as a shell answers a signal only while it waits: an interrupted suite takes its lab down, too.
+      SLURM_LAB=1 pytest tests/slurm --durations=0 &
+      SUITE=$!
+      trap 'lab_down; [ -z "$SCRATCH" ] || rm -rf "$SCRATCH"' EXIT
+      trap 'exit 130' INT TERM HUP
+      wait "$SUITE"
       ;;
     faults)
       step "pytest tests/faults, all of it: about half an hour"
@@ -59,6 +69,16 @@ run_suite() { # SUITE
       pytest "tests/$suite"
       ;;
   esac
+}
+
+# shellcheck disable=SC2329 # a trap
+lab_down() { # the tests take their lab down; this is for tests that were killed
+  local as_root=()
+  trap '' INT TERM HUP
+  kill "$SUITE" 2>/dev/null && wait "$SUITE" || true
+  if [ "$(id -u)" != 0 ]; then as_root=(sudo -n); fi
+  if [ -f "$SLURM_LAB_DIR/pids" ]; then "${as_root[@]}" bash "$SCRIPT_DIR/tests/slurm/down.sh" "$SLURM_LAB_DIR"; fi
+  rmdir "$SLURM_LAB_DIR" 2>/dev/null || true
 }
 
 lab_possible() { # installs the Debian packages of tests/slurm/up.sh, or says why there can be no lab
@@ -81,11 +101,8 @@ test_environment() { # DIR: exactly the locked packages, and this checkout
   key=$(cat requirements-dev.lock pyproject.toml | cksum | tr ' ' '-')
   if [ -f "$1/locked-$key" ]; then return; fi
   step "environment: $1, from requirements-dev.lock"
-  make_venv "$1"
-  pip_install "$1" --require-hashes -r requirements-dev.lock
-  pip_install "$1" --no-deps --editable .
-  rm -f "$1"/locked-*
-  touch "$1/locked-$key"
+  make_venv "$1" && pip_install "$1" --require-hashes -r requirements-dev.lock &&
+    pip_install "$1" --no-deps --editable . && rm -f "$1"/locked-* && touch "$1/locked-$key"
 }
 
 clients_for_tests() { # real agent clients from npm, kept in the cache until their versions change

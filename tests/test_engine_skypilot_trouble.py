@@ -13,6 +13,8 @@ import pytest
 
 from autoresearch.engines.notes import NOTES, read_notes
 from autoresearch.errors import EnvironmentMissing, Exit
+from autoresearch.project import Project
+from conftest import Run
 from sky_helpers import Cloud, Make, dispatcher, submit, wait
 from trial_helpers import eventually
 
@@ -231,3 +233,32 @@ def test_a_cancelled_job_needs_no_skypilot(make: Make, cloud: Cloud) -> None:
     job = submit(engine, "echo METRIC x=1")
     assert eventually(lambda: engine.blocked() is not None, 20)
     assert engine.cancel(job).state == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("knobs", "found", "fix"),
+    [
+        ({}, "SkyPilot 0.14.1; enabled: slurm", ""),
+        ({"version": "0.13.0"}, "SkyPilot 0.13.0 is too old: >=0.14,<0.16 is needed", "uv tool install"),
+        ({"clouds": []}, "no cloud is enabled", "Run: sky check"),
+        ({"clouds": ["aws"]}, "infra slurm/lab is not enabled; enabled: aws", "Run: sky check"),
+        (
+            {"fail": {"check": {"kind": "server", "error": "cannot connect"}}},
+            "cannot connect",
+            "sky api start",
+        ),
+        (None, "SkyPilot is not installed", "then run: sky check"),
+    ],
+)
+def test_doctor_says_what_skypilot_lacks(
+    autoresearch: Run, project: Project, cloud: Cloud, knobs: dict[str, Any] | None, found: str, fix: str
+) -> None:
+    with (project.root / "autoresearch.yaml").open("a") as file:
+        file.write("engine: skypilot\ninfra: slurm/lab\n")
+    env = {"PATH": "/usr/bin:/bin", "AUTORESEARCH_SKY_PYTHON": ""} if knobs is None else {}
+    cloud.knobs(**(knobs or {}))
+    done = autoresearch("doctor", "--no-run", "--json", **env)
+    (engine,) = (f for f in json.loads(done.stdout)["findings"] if f["what"] == "engine")
+    assert found in engine["found"]
+    assert fix in engine["fix"]
+    assert (engine["level"], done.returncode) == (("fail", Exit.ENVIRONMENT) if fix else ("ok", 0))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,31 +58,48 @@ class Lab:
         self.run("scancel", "--full", "--signal=KILL", job, root=True)
         self.run("scancel", job, root=True)
 
+    def cut_ssh(self) -> int:
+        """End every connection to the login node, as a network does; returns how many there were."""
+        login = (self.directory / "run" / "sshd.pid").read_text().strip()
+        pids = [
+            pid for task in Path(f"/proc/{login}/task").glob("*/children") for pid in task.read_text().split()
+        ]
+        if pids:
+            self.run("kill", "-9", *pids, root=True)
+        return len(pids)
+
 
 @contextmanager
-def running_lab(nodes: int = 3, name: str = "lab") -> Iterator[Lab]:
-    """Bring a lab up, and take it down whatever happens. `NoLab` where there can be none."""
-    knobs = {"SLURM_LAB_NODES": str(nodes), "SLURM_LAB_NAME": name}
+def running_lab(nodes: int = 3, name: str = "") -> Iterator[Lab]:
+    """Bring a lab up, and take it down whatever happens. `NoLab` where there can be none.
+
+    Without a `name` it gets one that no other lab has, so that labs do not get in each other's way.
+    """
+    name = name or f"lab{secrets.token_hex(3)}"
+    place = Path(os.environ.get("SLURM_LAB_DIR") or tempfile.mkdtemp(prefix=f"slurm-{name}."))
+    knobs = {"SLURM_LAB_NODES": str(nodes), "SLURM_LAB_NAME": name, "SLURM_LAB_DIR": str(place)}
     kinds = ("SLURM_LAB_", "UV_", "PIP_", "SSL_", "PYENV_")
-    passed = [f"{k}={v}" for k, v in os.environ.items() if k.startswith(kinds)]
-    up = subprocess.run(
-        [*AS_ROOT, "env", *passed, *(f"{k}={v}" for k, v in knobs.items()), f"PATH={os.environ['PATH']}",
-         "bash", str(HERE / "up.sh")],
-        capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
-    if up.returncode == 3:
-        raise NoLab(up.stderr.strip().splitlines()[-1])
-    if up.returncode:
-        raise AssertionError(f"up.sh: exit {up.returncode}\n{up.stderr}")
-    env_file = Path(up.stdout.strip().splitlines()[-1])
+    passed = {k: v for k, v in os.environ.items() if k.startswith(kinds)} | knobs
     try:
-        yield Lab(env_file.parent, name, _environment(env_file))
-    finally:
-        subprocess.run(
-            [*AS_ROOT, "env", f"SLURM_LAB_KEEP={os.environ.get('SLURM_LAB_KEEP', '0')}",
-             "bash", str(HERE / "down.sh"), str(env_file.parent)],
-            timeout=300, check=True,
+        up = subprocess.run(
+            [*AS_ROOT, "env", *(f"{k}={v}" for k, v in passed.items()), f"PATH={os.environ['PATH']}",
+             "bash", str(HERE / "up.sh")],
+            capture_output=True, text=True, timeout=900, check=False,
         )  # fmt: skip
+        if up.returncode == 3:
+            raise NoLab(up.stderr.strip().splitlines()[-1])
+        if up.returncode:
+            raise AssertionError(f"up.sh: exit {up.returncode}\n{up.stderr}")
+        yield Lab(place, name, _environment(place / "env.sh"))
+    finally:
+        if (place / "pids").exists():
+            subprocess.run(
+                [*AS_ROOT, "env", f"SLURM_LAB_KEEP={os.environ.get('SLURM_LAB_KEEP', '0')}",
+                 "bash", str(HERE / "down.sh"), str(place)],
+                timeout=300, check=True,
+            )  # fmt: skip
+        with contextlib.suppress(OSError):
+            place.rmdir()  # if nothing was put into it
 
 
 def _environment(env_file: Path) -> dict[str, str]:

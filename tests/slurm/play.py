@@ -71,7 +71,7 @@ EDITS = {
     "broken": ("src/second.py", "COST = 250", "COST = = 250"),
     "wrong": ("src/answer.py", "42", "41"),
     "hang": ("src/second.py", "COST = 250", "while True: pass"),
-    "long": ("src/pause.txt", "0", "12"),
+    "long": ("src/pause.txt", "0", "25"),
     "twin7": ("src/third.py", "500", "470"),
     "twin8": ("src/third.py", "500", "480"),
 }

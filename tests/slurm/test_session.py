@@ -1,4 +1,4 @@
-"""The same session on this machine and on a real cluster, with VM, dispatcher and API server killed under it."""
+"""The same session here and on a real cluster, with VM, dispatcher, connections and API server killed under it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(3000)
 
 
 class Saboteur:
-    """Kills, while the wave runs, a VM in the middle of a trial; then the dispatcher; later the API server."""
+    """Kills, while the wave runs, a VM in the middle of a trial, the dispatcher, all ssh; later the API server."""
 
     def __init__(self, lab: Lab, play: Play) -> None:
         self.lab = lab
@@ -42,10 +42,16 @@ class Saboteur:
             self.lab.kill_vm(vm)
         elif "vm" in self.killed and "dispatcher" not in self.killed:
             self.killed["dispatcher"] = str(self._end("autoresearch.engines.skypilot.dispatcher"))
+        elif "dispatcher" in self.killed and "ssh" not in self.killed and (cut := self.lab.cut_ssh()):
+            self.killed["ssh"] = str(cut)
 
     def during_ab(self) -> None:
-        if "server" not in self.killed and any("running" in phase for phase in self.play.phases().values()):
-            self.killed["server"] = str(self._end(f"--port={self.lab.env['SKYPILOT_API_SERVER_LOCAL_PORT']}"))
+        phases = [] if "server" in self.killed else list(self.play.phases().values())
+        if any("running" in phase for phase in phases) or 0 < len(phases) <= 2:
+            self.killed["server"] = str(self.end_server())
+
+    def end_server(self) -> list[int]:
+        return self._end(f"--port={self.lab.env['SKYPILOT_API_SERVER_LOCAL_PORT']}")
 
     def _end(self, words: str) -> list[int]:
         """kill -9 what has `words` in its command line and belongs to this lab or session, with its children.
@@ -53,7 +59,7 @@ class Saboteur:
         Workers that survive their server would hold its port, and no new one could start.
         """
         found = [pid for pid in processes_with(words) if self._ours(pid)]
-        every = [pid for root in found for pid in (root, *descendants(root))]
+        every = [pid for root in found for pid in (root, *descendants(root)) if not tracks_memory(pid)]
         for pid in every:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -62,6 +68,13 @@ class Saboteur:
     def _ours(self, pid: int) -> bool:
         line = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace")
         return "--port=" in line or str(self.play.root) in line
+
+
+def tracks_memory(pid: int) -> bool:
+    """Python's tracker of shared memory: it ends by itself when the others are gone, and gives back what they held."""
+    with contextlib.suppress(OSError):
+        return b"resource_tracker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
 
 
 def descendants(pid: int) -> list[int]:
@@ -117,7 +130,7 @@ def played(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playe
 
 
 def test_everything_was_killed_once(played: Played) -> None:
-    assert set(played.saboteur.killed) == {"vm", "dispatcher", "server"}
+    assert set(played.saboteur.killed) == {"vm", "dispatcher", "ssh", "server"}
     assert played.saboteur.killed["dispatcher"] != "[]"
     assert played.saboteur.killed["server"] != "[]"
 
@@ -179,7 +192,9 @@ def test_the_money_is_counted(played: Played) -> None:
     assert all(runs[name]["cost"]["machine_s"] > 0 for name in EXPERIMENTS)
 
 
-def test_teardown_is_verified(lab: Lab, played: Played) -> None:
+def test_teardown_is_verified_though_the_server_was_killed(lab: Lab, played: Played) -> None:
+    assert len(lab.vms()) == 2
+    assert played.saboteur.end_server()
     code, data = played.cluster("vms", "--down")
     assert code == 0, data
     assert lab.vms() == {}
@@ -187,3 +202,15 @@ def test_teardown_is_verified(lab: Lab, played: Played) -> None:
     assert data["cost"]["dollars_per_hour"] == 0
     own = [pid for pid in processes_with(str(played.cluster.root)) if alive(pid)]
     assert eventually(lambda: not [pid for pid in own if alive(pid)], 30), "a process of the session is left"
+
+
+def test_a_used_up_budget_refuses_to_submit(lab: Lab, played: Played) -> None:
+    play = played.cluster
+    settings = play.root / "autoresearch.yaml"
+    settings.write_text(
+        settings.read_text().replace("price_per_hour: 0.2", "price_per_hour: 0.2, dollars: 0.001")
+    )
+    assert play("new", "more", "--hypothesis", "one more")[0] in (0, 4)
+    code, data = play("run", "more")
+    assert (code, "dollars" in json.dumps(data)) == (4, True), data
+    assert lab.vms() == {}

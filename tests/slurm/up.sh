@@ -10,6 +10,7 @@
 #
 # Started: munged, slurmctld, one slurmd per "VM", one sshd (the login node). Outside of the directory it installs
 # Debian packages (their services are not started), makes one unix account and adds one marked line to /etc/hosts.
+# What it has made is taken back when it fails or is interrupted, and what a lab of this name that died has left, too.
 # Exit codes: 0 up, 1 a daemon did not come up, 3 this machine cannot have a lab (one sentence says why).
 #
 # Knobs:
@@ -26,6 +27,8 @@ set -euo pipefail
 readonly NAME=${SLURM_LAB_NAME:-lab} NODES=${SLURM_LAB_NODES:-3} CPUS=${SLURM_LAB_CPUS:-4} MEM=${SLURM_LAB_MEM_MB:-8192}
 readonly PRICE=${SLURM_LAB_PRICE:-0.05} SKYPILOT=${SKYPILOT_VERSION:-0.14.1}
 readonly ACCOUNT="slurm-$NAME"
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+LAB="" POLICY=""
 PATH=$PATH:/usr/sbin:/sbin
 readonly SYSTEM_PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 
@@ -41,7 +44,7 @@ broken() { # SENTENCE FILE...: what the daemons said last goes along
 # ------------------------------------------------------------ what has to be here
 
 packages() {
-  local pair missing=() log policy=/usr/sbin/policy-rc.d
+  local pair missing=() log
   for pair in slurmctld:slurm-wlm munged:munge sshd:openssh-server rsync:rsync; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
   done
@@ -50,16 +53,45 @@ packages() {
   say "apt-get install ${missing[*]}"
   log=$(mktemp)
   # The lab starts its own daemons: the packages' services must not run on a contributor's machine.
-  if [ -e "$policy" ]; then policy=""; else printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"; fi
-  if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } \
-    >"$log" 2>&1; then
-    [ -z "$policy" ] || rm -f "$policy"
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    POLICY=/usr/sbin/policy-rc.d
+    printf '#!/bin/sh\nexit 101\n' >"$POLICY" && chmod 755 "$POLICY"
+  fi
+  if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}"; } >"$log" 2>&1; then
     tail -n 5 "$log" >&2
     rm -f "$log"
     cannot "apt-get cannot install ${missing[*]}."
   fi
-  [ -z "$policy" ] || rm -f "$policy"
-  rm -f "$log"
+  rm -f "$log" ${POLICY:+"$POLICY"}
+  for pair in slurmctld munged sshd rsync; do
+    [ -x "$(command -v "$pair")" ] || cannot "it has no $pair, though apt-get installed ${missing[*]}."
+  done
+}
+
+# A lab of this name that lives is left alone; one that died with its daemons is cleared away.
+no_other() {
+  local old pid
+  old=$(getent passwd "$ACCOUNT" | cut -d: -f6) || return 0
+  case "$old" in */node-home) old=${old%/node-home} ;; *) cannot "the account $ACCOUNT is somebody's." ;; esac
+  if [ ! -f "$old/pids" ]; then
+    userdel "$ACCOUNT"
+    return
+  fi
+  for pid in $(cat "$old/pids" "$old"/run/*.pid 2>/dev/null); do
+    if ls -l "/proc/$pid/fd" 2>/dev/null | grep -qF " $old/"; then
+      cannot "a lab called $NAME runs in $old: take it down, or choose another SLURM_LAB_NAME."
+    fi
+  done
+  say "what a lab of this name has left in $old goes"
+  SLURM_LAB_KEEP=0 bash "$HERE/down.sh" "$old"
+}
+
+# shellcheck disable=SC2329 # a trap
+taken_back() { # EXIT-CODE
+  trap '' INT TERM HUP
+  if [ -n "$POLICY" ]; then rm -f "$POLICY"; fi
+  if [ "$1" != 0 ] && [ -f "$LAB/pids" ]; then bash "$HERE/down.sh" "$LAB"; fi
 }
 
 directories() {
@@ -67,9 +99,9 @@ directories() {
   LAB=${SLURM_LAB_DIR:-$(mktemp -d -t "slurm-$NAME.XXXXXX")}
   mkdir -p "$LAB"
   LAB=$(cd "$LAB" && pwd -P)
-  [ ! -e "$LAB/pids" ] || broken "a lab runs in $LAB already: take it down first." /dev/null
+  [ -z "$(ls -A "$LAB")" ] || cannot "$LAB is not empty: down.sh would delete all that is in it."
   chmod 755 "$LAB" # the login account has to walk through it
-  mkdir -p "$LAB"/{etc,log,run,munge,ctld,home/.slurm,home/.sky,node-bin,node-home,node-tmp,keys}
+  mkdir -p "$LAB"/{etc,log,run,munge,ctld,home/.slurm,home/.sky,tmp,node-bin,node-home,node-tmp,keys}
   for ((i = 1; i <= NODES; i++)); do mkdir -p "$LAB/slurmd/$NAME-$i"; done
   chmod 700 "$LAB/keys" "$LAB/munge" "$LAB/ctld"
   : >"$LAB/pids"
@@ -90,12 +122,8 @@ skypilot() {
 }
 
 account() {
-  if ! id -u "$ACCOUNT" >/dev/null 2>&1; then
-    useradd --system --no-create-home --home-dir "$LAB/node-home" --shell /bin/bash "$ACCOUNT"
-    printf '%s\n' "$ACCOUNT" >"$LAB/created-account"
-  else
-    usermod -d "$LAB/node-home" "$ACCOUNT"
-  fi
+  useradd --system --no-create-home --home-dir "$LAB/node-home" --shell /bin/bash "$ACCOUNT"
+  printf '%s\n' "$ACCOUNT" >"$LAB/created-account"
   usermod -p '*' "$ACCOUNT" # no password, but not locked, which sshd would refuse
   chown "$ACCOUNT": "$LAB/node-home" "$LAB/node-tmp"
 }
@@ -149,11 +177,19 @@ CURL
 
 free_ports() { # COUNT
   python3 - "$1" <<'PY'
-import socket, sys
-held = [socket.socket() for _ in range(int(sys.argv[1]))]
-for one in held:
-    one.bind(("127.0.0.1", 0))
-print(*(one.getsockname()[1] for one in held))
+import random, socket, sys
+# Below the range that outgoing connections take theirs from: a port must still be free when its daemon is started again.
+found = []
+for port in random.sample(range(20000, 32000), 1000):
+    with socket.socket() as one:
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+    found.append(port)
+    if len(found) == int(sys.argv[1]):
+        break
+print(*found)
 PY
 }
 
@@ -284,10 +320,13 @@ slurm:
     $NAME:
       tmpdir: $LAB/node-tmp
 CONF
+  # By user and machine it would be the same for all labs and for the caller's own SkyPilot: they would share connections.
+  printf '%s' "$(od -An -N4 -tx1 /dev/urandom | tr -d ' ')" >"$LAB/home/.sky/user_hash"
   cat >"$LAB/env.sh" <<CONF
 export SLURM_LAB_DIR=$LAB
 export SLURM_LAB_NAME=$NAME
 export HOME=$LAB/home
+export TMPDIR=$LAB/tmp
 export PATH=$VENV/bin:\$PATH
 export SLURM_CONF=$SLURM_CONF
 export SKYPILOT_DISABLE_USAGE_COLLECTION=1
@@ -295,15 +334,18 @@ export SKYPILOT_API_SERVER_LOCAL_PORT=$APIPORT
 CONF
   if [ -n "${SUDO_UID:-}" ]; then # the client is who called sudo
     chmod 755 "$LAB/keys"
-    chown -R "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" "$LAB/home" "$LAB/keys/id"
+    chown -R "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" "$LAB/home" "$LAB/tmp" "$LAB/keys/id"
   fi
 }
 
 main() {
   [[ $NAME =~ ^[a-z][a-z0-9]{0,15}$ ]] || cannot "SLURM_LAB_NAME must be a short lower-case word."
   [ "$(id -u)" = 0 ] || cannot "it needs root (sudo bash $0)."
+  trap 'taken_back $?' EXIT
+  trap 'exit 130' INT TERM HUP
   packages
   if [ "${1:-}" = --packages ]; then exit; fi
+  no_other
   directories
   skypilot
   account

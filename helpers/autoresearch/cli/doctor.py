@@ -75,7 +75,7 @@ def command(ctx: click.Context, no_run: bool, timeout: float | None, repair: boo
     data = {
         "ready": not failed,
         "findings": [
-            {"level": f.level, "what": f.what, "found": one_line(f.found, 160), "fix": one_line(f.fix, 120)}
+            {"level": f.level, "what": f.what, "found": one_line(f.found, 160), "fix": one_line(f.fix, 200)}
             for f in sorted(findings, key=lambda f: ("fail", "warn", "ok").index(f.level))
             if f.level != "ok" or len(findings) < 8
         ],
