@@ -89,11 +89,11 @@ def _audit(runs: int, ablate: int, timeout: float | None, as_json: bool) -> int:
     from autoresearch.cli._waiting import wait_for
     from autoresearch.cli.decide import render
     from autoresearch.session import open_session
-    from autoresearch.session.audit import AGAIN, step
+    from autoresearch.session.audit import again, step
     from autoresearch.session.dispatch import engine_of
     from autoresearch.session.limits import stop_view
 
-    again = AGAIN + (f" --runs {runs}" if runs != 40 else "") + (f" --ablate {ablate}" if ablate != 3 else "")
+    follow_up = again(runs, ablate)
     while True:
         with open_session() as session:
             now = step(session, runs=runs, ablate=ablate)
@@ -107,7 +107,11 @@ def _audit(runs: int, ablate: int, timeout: float | None, as_json: bool) -> int:
         if running:
             shown = dict(list(running.items())[:MOST])
             words = ", ".join(f"{name}: {detail}" for name, detail in shown.items())
-            emit({"done": False, "running": shown, "next": again}, f"{words}\nnext: {again}", as_json=as_json)
+            emit(
+                {"done": False, "running": shown, "next": follow_up},
+                f"{words}\nnext: {follow_up}",
+                as_json=as_json,
+            )
             return int(Exit.NO)
     record = now.record
     refuted = record["refuted"]

@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from autoresearch.errors import BadInput, EnvironmentMissing
-from autoresearch.files import locked, write_atomic
+from autoresearch.files import locked, sweep, write_atomic
 from autoresearch.project import AUTO
 from autoresearch.safetext import clean, one_line
 from autoresearch.search.holding import MINUTES, claim_note, has_ended, require_free
@@ -212,6 +212,7 @@ def _as_number(text: str) -> int:
 def _writing(path: Path, empty: str = "") -> Iterator[tuple[Document, Callable[[], int]]]:
     """The document under the lock; what was changed in it is written when the block ends without an error."""
     with locked(_lock(path)) as handle:
+        sweep(_lock(path).parent)
         handle.seek(0)
         floor = _as_number(handle.read(64))
         bom, document = _parse(path, empty)

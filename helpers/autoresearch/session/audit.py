@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch import evaluator, workspace
+from autoresearch.engines import JobState
 from autoresearch.errors import BadInput, EnvironmentMissing, IntegrityFault, NotYet
 from autoresearch.files import scratch
 from autoresearch.git import git
@@ -28,6 +29,7 @@ from autoresearch.session.opening import verify_evaluator
 from autoresearch.session.outcome import Outcome, read_outcome
 from autoresearch.session.recover import tip_of
 from autoresearch.session.reverting import without
+from autoresearch.session.stages import was_killed
 from autoresearch.session.state import Record, Session, count_audit, now_ms
 from autoresearch.session.tradeoffs import judge_limits, saved_by, told
 from autoresearch.session.units import layout_margin_pct
@@ -141,7 +143,7 @@ def _drive(session: Session, frozen: evaluator.Manifest, work: Work) -> dict[str
             save(session, work)
     jobs = {part.name: part.job for part in work.parts() if part.job}
     states = engine_of(session).poll(list(jobs.values()))
-    lost = [part for part in work.parts() if part.job and states[part.job].state in ("lost", "cancelled")]
+    lost = [part for part in work.parts() if part.job and _is_lost(session, states[part.job])]
     if lost:
         for part in lost:
             part.job = None
@@ -149,9 +151,25 @@ def _drive(session: Session, frozen: evaluator.Manifest, work: Work) -> dict[str
         raise EnvironmentMissing(
             f"the job of {lost[0].name} was killed",
             fix="Repeat the command: it is measured again",
-            next=AGAIN,
+            next=again(work.ask.runs, work.ablate),
         )
     return {name: job for name, job in jobs.items() if not states[job].final}
+
+
+def again(runs: int, ablate: int) -> str:
+    """The command that goes on with such an audit."""
+    return (
+        AGAIN
+        + (f" --runs {runs}" if runs != RUNS else "")
+        + (f" --ablate {ablate}" if ablate != ABLATE else "")
+    )
+
+
+def _is_lost(session: Session, state: JobState) -> bool:
+    """Whether a job's runner, or its trial, was killed: no word on either side."""
+    if state.state == "failed":
+        return was_killed(engine_of(session).fetch(state.job))
+    return state.state in ("lost", "cancelled")
 
 
 def _submit(

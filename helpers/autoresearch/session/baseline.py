@@ -15,6 +15,7 @@ from autoresearch.session.dispatch import engine_of, submit_noise
 from autoresearch.session.outcome import Outcome, read_outcome
 from autoresearch.session.pending import Pending, pending, pending_path
 from autoresearch.session.recover import tip_of
+from autoresearch.session.stages import was_killed
 from autoresearch.session.state import Record, Session, count_run, now_ms, open_segment
 from autoresearch.session.tradeoffs import second_metrics
 from autoresearch.verdict_rule import Rule
@@ -77,10 +78,10 @@ def finish(session: Session, now: Pending) -> Record:
     outcome = read_outcome(result.records)
     objective = session.config.objective
     values = [value for _, value in outcome.samples if value is not None]
-    if state.state in ("lost", "cancelled"):
+    if state.state in ("lost", "cancelled") or was_killed(result):
         pending_path(session).unlink(missing_ok=True)
         raise EnvironmentMissing(
-            f"the baseline's job was {'killed' if state.state == 'lost' else 'cancelled'}: {state.detail}",
+            f"the baseline's job was {'cancelled' if state.state == 'cancelled' else 'killed'}: {state.detail}",
             fix="Repeat the command: it is measured again", next="autoresearch baseline --timeout 25",
         )  # fmt: skip
     if outcome.status != "done" or outcome.invalid or len(values) < 4:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from autoresearch.engines import JobResult
 from autoresearch.session.outcome import problem_of
 from autoresearch.session.screening import screen
 from autoresearch.session.state import MOST_REWORKS, Experiment, Record, Session
@@ -52,7 +53,7 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
         return Stage("lost", f"its job was {how}{why}", again, job, record)
     result = engine.fetch(job)
     end: Mapping[str, Any] = next((r for r in reversed(result.records) if r.get("type") == "end"), {})
-    if _was_killed(result.exit_code, result.records, end) and _tries(experiment, record) < TRIES:
+    if was_killed(result) and _tries(experiment, record) < TRIES:
         return Stage("lost", "its measurement was killed", again, job, record)
     status = str(end.get("status") or result.status or "crash")
     records: list[Mapping[str, Any]] = list(result.records)
@@ -99,9 +100,12 @@ def _failed(
     return Stage("failed", detail, follow, job, record, records)
 
 
-def _was_killed(code: int | None, records: list[Record], end: Mapping[str, Any]) -> bool:
-    """Whether our trial began and was ended by a signal before its last word, as by a kernel short of memory."""
-    return bool(records) and not end and code is not None and code in (-9, -15, 128 + 9, 128 + 15)
+def was_killed(result: JobResult) -> bool:
+    """Whether the trial was ended by a signal before its last word, as by a kernel that is short of memory.
+
+    What a benchmark does to itself is told by the trial; only who kills the trial, or its shell, keeps it from that.
+    """
+    return not result.of_type("end") and result.exit_code in (-9, -15, 128 + 9, 128 + 15)
 
 
 def _tries(experiment: Experiment, record: Record) -> int:
