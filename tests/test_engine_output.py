@@ -52,6 +52,8 @@ def test_damage_is_counted_and_unknown_words_are_no_status() -> None:
 def test_phases() -> None:
     lines = LOG.splitlines(keepends=True)
     assert phase("") == "start"
+    for odd in ("1e999", '"many"', "[60]"):
+        assert phase(f'AR_RECORD {{"type":"environment","max_runs":{odd}}}\n') == "build"
     assert phase(lines[0]) == "build"
     assert phase(lines[0] + 'AR_RECORD {"type":"slot","state":"waiting"}\n') == "waits for a measurement slot"
     assert phase("".join(lines[:2])) == "measure 0/60"

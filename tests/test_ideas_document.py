@@ -293,3 +293,9 @@ def test_corpus() -> None:
             untagged = untagged.replace(f"[{idea.id}] ", "", 1)
         assert untagged == text
     assert with_ideas >= len(files) - 1  # one of them is all `//` comments
+
+
+def test_items_that_look_like_the_rule_of_a_table_are_items() -> None:
+    document = Document("- |\n- |\n")
+    assert document.number() == 2
+    assert [(idea.id, idea.text) for idea in document.ideas()] == [("i1", "|"), ("i2", "|")]

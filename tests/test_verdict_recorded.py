@@ -206,6 +206,7 @@ def test_a_missing_value_is_invalid(missing: float | None) -> None:
         ({"runs": [3]}, r"runs\[0\] must be an object"),
         ({"runs": [{"side": "C", "value": 1}]}, "side must be A"),
         ({"runs": [{"side": "A", "value": 1, "slot": "x"}]}, "slot must be a number"),
+        ({"runs": [{"side": "A", "value": 1, "slot": 10**400}]}, "slot must be a number"),
         ({"runs": [{"side": "A", "value": 1, "slot": 0}, {"side": "B", "value": 1, "slot": 0}]}, "same slot"),
         ({"runs": [{"side": "A", "value": 1}]}, "candidate has no values"),
         ({"pairs": [[1]]}, r"pairs\[0\]"),

@@ -95,14 +95,15 @@ def _runs(raw: object) -> tuple[list[tuple[str, float, object]], int]:
             raise BadInput(
                 f"runs[{i}].side must be A (baseline) or B (candidate), not {_shown(run.get('side'))}"
             )
-        slot = run.get("slot", i)
-        if not _is_number(slot):
-            raise BadInput(f"runs[{i}].slot must be a number, not {_shown(slot)}")
+        place = run.get("slot", i)
+        slot = _value(place, "slot") if _is_number(place) else None
+        if slot is None:
+            raise BadInput(f"runs[{i}].slot must be a number, not {_shown(place)}")
         block = run.get("block")
         if not isinstance(block, (int, str, type(None))):
             raise BadInput(f"runs[{i}].block must be a number or a name, not {_shown(block)}")
         value = TIMED_OUT if run.get("censored") is True else _value(run.get("value"), f"runs[{i}].value")
-        rows.append((float(slot), i, side, value, block))
+        rows.append((slot, i, side, value, block))
     if len({row[0] for row in rows}) < len(rows):
         raise BadInput("two runs have the same slot", fix="slot is the run's place in time, from 0")
     rows.sort(key=lambda row: row[:2])

@@ -56,7 +56,8 @@ class Ground:
         try:
             resume(place, step, ask=rng.random() < 0.5)
             place.settle()
-            if jobs_lost:  # a guardian may have been killed after its job had ended: the next command clears away
+            if jobs_lost:
+                # A guardian may have been killed after its job had ended: the next command clears away.
                 place.run("status")
             found = self._compare(step, jobs_lost)
             if not found and rng.random() < 0.1:

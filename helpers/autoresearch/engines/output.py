@@ -96,7 +96,8 @@ def phase(text: str) -> str:
     for record in records:
         kind = record["type"]
         if kind == "environment":
-            total = int(record.get("max_runs") or 0)
+            most = record.get("max_runs")
+            total = most if isinstance(most, int) else 0
             now = "build"
         elif kind == "slot" and record.get("state") == "waiting":
             now = "waits for a measurement slot"

@@ -336,8 +336,12 @@ def _shown(idea: Idea) -> dict[str, str]:
 
 
 def _is_rule(line: str) -> bool:
-    """Whether this is the line of dashes below a table's head."""
-    return "-" in line and all(_RULE.fullmatch(line, start, end) for start, end in cells(line))
+    """Whether this is the line of dashes below a table's head; `- |` begins a list item."""
+    return (
+        "-" in line
+        and not _ITEM.match(line)
+        and all(_RULE.fullmatch(line, start, end) for start, end in cells(line))
+    )
 
 
 def _filled(line: str, at: int, value: str) -> tuple[int, int, str]:
