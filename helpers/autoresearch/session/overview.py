@@ -176,7 +176,7 @@ def _text(session: Session, data: dict[str, Any], stages: dict[str, Stage], spen
 def _tested(budget: Record) -> str:
     """A/Bs count, because each may be luck: the more of them, the more evidence a keep has to bring."""
     bar = f"the next has to bring e = {1 / budget['next_alpha']:,.0f}" if budget["next_alpha"] else ""
-    return f"{budget['tests']} A/Bs, {budget['spent']:.3g} of the error budget {budget['fdr']:g} spent; {bar}"
+    return f"{budget['tests']} A/Bs, a chance of {100 * budget['spent']:.3g} % at most that luck alone kept one; {bar}"
 
 
 def _verified_line(found: Record | None) -> list[str]:
