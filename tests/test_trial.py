@@ -16,16 +16,12 @@ import pytest
 
 from autoresearch import verdict
 from autoresearch.session.outcome import read_outcome
-from trial_helpers import HELPERS, NOISY, Ran, eventually, make_tree, processes_with, run_trial, spec
+from trial_helpers import HELPERS, Ran, eventually, make_tree, noisy, processes_with, run_trial, spec
 
 SAME_PLACE = """out="$PROBE/$AUTORESEARCH_LAYOUT_SEED.$1"
 pwd > "$out"
 env | cut -d= -f1 | sort >> "$out"
 """
-
-
-def noisy(value: float) -> str:
-    return NOISY.replace("{value}", str(value))
 
 
 def test_a_real_gain_is_kept(tmp_path: Path) -> None:
@@ -194,44 +190,6 @@ def test_no_run_sees_what_an_earlier_run_left(tmp_path: Path) -> None:
     assert not (tmp_path / "t" / "work").exists()
 
 
-BUILD = 'echo "$AUTORESEARCH_LAYOUT_SEED" > built; [ -e deps ] || exit 5'
-READS_BUILD = 'cat built >> "$PROBE/builds"; sleep 0.2\n'
-
-
-@pytest.mark.parametrize(("layout", "builds"), [("fresh", 6), ("auto", 6), ("fixed", 2)])
-def test_layout_policy(tmp_path: Path, layout: str, builds: int) -> None:
-    tree = make_tree(tmp_path / "a", READS_BUILD + noisy(1.0), deps__sh="touch deps")
-    the_spec = spec(
-        build=BUILD,
-        deps="sh deps.sh",
-        layout=layout,
-        env={"PROBE": str(tmp_path)},
-        test={"seed": 3, "max_runs": 4},
-    )
-    ran = run_trial(tmp_path / "t", the_spec, tree, tree)
-    (decision,) = ran.of("decision")
-    assert decision["layout"] == ("fixed" if layout == "fixed" else "fresh")
-    assert len(set((tmp_path / "builds").read_text().split())) == builds
-    assert len([b for b in ran.of("build") if b["stage"] == "setup"]) == 2
-
-
-@pytest.mark.parametrize(
-    ("linked", "layout"), [("constant", "fixed"), ("$AUTORESEARCH_LAYOUT_SEED", "fresh")]
-)
-def test_a_build_of_native_code_that_ignores_the_seed_has_a_fixed_layout(
-    tmp_path: Path, linked: str, layout: str
-) -> None:
-    tree = make_tree(tmp_path / "a", noisy(1.0))
-    build = f"printf '\\177ELF%s' {linked} > bench; date +%s%N > log.txt"
-    ran = run_trial(
-        tmp_path / "t", spec(build=build, layout="fresh", test={"seed": 3, "max_runs": 4}), tree, tree
-    )
-    (decision,) = ran.of("decision")
-    assert decision["layout"] == layout
-    assert bool(ran.of("layout")) == (layout == "fixed")
-    assert len(ran.of("build")) == (3 if layout == "fixed" else 7)
-
-
 HANGS = (
     'n=$(cat "$PROBE/{0}" 2>/dev/null || echo 0); echo $((n + 1)) > "$PROBE/{0}"\n'
     'case " {1} " in *" $n "*) sleep 30 ;; esac\n'
@@ -272,13 +230,6 @@ def test_a_base_that_keeps_overrunning_its_limit_is_not_the_candidates_fault(tmp
     ran = run_trial(tmp_path / "t", the_spec, base, candidate)
     assert ran.end["base_failed"]
     assert "overran" in ran.end["error"]
-
-
-def test_a_build_slower_than_the_benchmark_is_kept_fixed(tmp_path: Path) -> None:
-    tree = make_tree(tmp_path / "a", "echo METRIC time_s=1")
-    ran = run_trial(tmp_path / "t", spec(build="sleep 0.5", test={"seed": 3, "max_runs": 4}), tree, tree)
-    assert ran.of("decision")[0]["layout"] == "fixed"
-    assert len(ran.of("build")) == 2
 
 
 def test_a_failed_build_shows_its_end(tmp_path: Path) -> None:

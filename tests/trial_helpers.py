@@ -22,6 +22,11 @@ PY
 """
 
 
+def noisy(value: float) -> str:
+    """A benchmark of about so many seconds, 1 % noisy; the noise is the layout seed's."""
+    return NOISY.replace("{value}", str(value))
+
+
 def spec(mode: str = "ab", **changes: Any) -> dict[str, Any]:
     """A complete spec; `changes` replace top-level keys."""
     base: dict[str, Any] = {
