@@ -65,9 +65,12 @@ def test_the_power_fails(place: Place, acts: dict[str, int]) -> None:
             found = describe(place)
             failures += [f"{label}: lost: {line}" for line in differences({"ledger": ledger}, found)]
         try:
-            resume(place, step, ask=rng.random() < 0.5)
+            last, _ = resume(place, step, ask=rng.random() < 0.5)
             place.settle()
-            failures += [f"{label}: {line}" for line in differences(want[step.name], describe(place))]
+            found = differences(want[step.name], describe(place))
+            failures += [
+                f"{label}: {line}" for line in [*found, f"the last answer was {last}"[:800]] if found
+            ]
         except AssertionError as exc:
             failures.append(f"{label}: {str(exc)[-800:]}")
     sys.stdout.write(f"\npower cuts: {sum(seen.values())}, seed {SEED}; {len(failures)} failures\n")
