@@ -39,6 +39,9 @@ _FOREIGN = frozenset(
 )  # fmt: skip
 
 
+_DISK = ("No space left on device", "Out of diskspace", "Disk quota exceeded", "Read-only file system")
+
+
 class GitError(AutoresearchError):
     """git answered no; the message holds what it said. Where nobody expects it, it is the environment's fault."""
 
@@ -70,7 +73,13 @@ def run_git(
     except FileNotFoundError:
         raise EnvironmentMissing("git is not installed", fix="Install git 2.32 or newer") from None
     if done.returncode != 0:
-        raise GitError(args, done.returncode, done.stderr.decode("utf-8", "replace"))
+        said = done.stderr.decode("utf-8", "replace")
+        if any(words in said for words in _DISK):
+            # No other reading of git's answer: nobody may take a full disk for a candidate's fault.
+            raise EnvironmentMissing(
+                f"git cannot write to the disk of {where}: {one_line(said, 300)}", fix="Make room, and repeat"
+            )
+        raise GitError(args, done.returncode, said)
     return done.stdout
 
 

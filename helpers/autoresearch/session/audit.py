@@ -29,7 +29,6 @@ from autoresearch.session.opening import verify_evaluator
 from autoresearch.session.outcome import Outcome, read_outcome
 from autoresearch.session.recover import tip_of
 from autoresearch.session.reverting import without
-from autoresearch.session.stages import was_killed
 from autoresearch.session.state import Record, Session, count_audit, now_ms
 from autoresearch.session.tradeoffs import judge_limits, saved_by, told
 from autoresearch.session.units import layout_margin_pct
@@ -149,8 +148,8 @@ def _drive(session: Session, frozen: evaluator.Manifest, work: Work) -> dict[str
             part.job = None
         save(session, work)
         raise EnvironmentMissing(
-            f"the job of {lost[0].name} was killed",
-            fix="Repeat the command: it is measured again",
+            f"the job of {lost[0].name} was killed, or could not write its result",
+            fix="Repeat the command: it is measured again (a full disk shows in autoresearch doctor)",
             next=again(work.ask.runs, work.ablate),
         )
     return {name: job for name, job in jobs.items() if not states[job].final}
@@ -166,9 +165,9 @@ def again(runs: int, ablate: int) -> str:
 
 
 def _is_lost(session: Session, state: JobState) -> bool:
-    """Whether a job's runner, or its trial, was killed: no word on either side."""
+    """Whether a job ended without the trial's last word: killed, or unable to write it. That is no word on a side."""
     if state.state == "failed":
-        return was_killed(engine_of(session).fetch(state.job))
+        return not engine_of(session).fetch(state.job).of_type("end")
     return state.state in ("lost", "cancelled")
 
 
