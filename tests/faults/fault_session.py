@@ -118,6 +118,7 @@ class Place:
             os.dup2(err, 2)
             sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), encoding="utf-8")
             sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), "utf-8", write_through=True)
+            sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]
             if prepare is not None:
                 prepare()
             if counter is not None:
@@ -186,7 +187,7 @@ def kill_group(pid: int) -> None:
 
 
 def preload() -> None:
-    """Import what commands import lazily, so that a forked one starts at once. No chart: it would take a second."""
+    """Import what commands import lazily, so that a forked one starts at once (and draws no chart)."""
     for name in cli.COMMANDS:
         importlib.import_module(f"autoresearch.cli.{name}")
     for name in ("session.audit", "session.recover", "session.reverting", "session.overview", "session.baseline",
@@ -195,7 +196,6 @@ def preload() -> None:
         importlib.import_module(f"autoresearch.{name}")
     importlib.import_module("msgspec.json")
     importlib.import_module("pathspec")
-    sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager
