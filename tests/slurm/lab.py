@@ -89,7 +89,7 @@ def running_lab(nodes: int = 3, name: str = "") -> Iterator[Lab]:
         if up.returncode == 3:
             raise NoLab(up.stderr.strip().splitlines()[-1])
         if up.returncode:
-            raise AssertionError(f"up.sh: exit {up.returncode}\n{up.stderr}")
+            raise NoLab(f"no cluster came up here (up.sh: exit {up.returncode})\n{up.stderr[-4000:]}")
         yield Lab(place, name, _environment(place / "env.sh"))
     finally:
         if (place / "pids").exists():
