@@ -216,8 +216,3 @@ def test_the_lock_has_hashes_and_no_address() -> None:
     for requirement in requirements:
         assert "==" in requirement.split()[0]
         assert "--hash=sha256:" in requirement, requirement.split()[0]
-
-
-def test_ci_runs_the_readmes_test_command() -> None:
-    assert "bash setup.sh --test" in [*shell_lines("README.md")]
-    assert re.search(r"^bash setup\.sh --test", text(".ci/run"), re.MULTILINE)
