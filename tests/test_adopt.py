@@ -238,6 +238,15 @@ def test_without_another_loop_there_is_nothing_to_go_on_from(root: Path) -> None
     assert (code, data["next"]) == (2, "autoresearch init --plan")
 
 
+def test_a_table_of_another_program_is_no_session(root: Path) -> None:
+    (root / "results.tsv").write_text("id\tname\tstatus\tscore\n1\tAda\topen\t93\n2\tBo\tclosed\t71\n")
+    assert adopt.find(root) is None
+    (root / "results.tsv").write_text("commit\tscore\tstatus\tdescription\nabc1234\t93\tkeep\tbaseline\n")
+    begun = adopt.find(root)
+    assert begun is not None
+    assert (begun.metric, begun.runs, begun.kept) == ("score", 1, 1)
+
+
 def test_no_public_log_enters_our_numbers(tmp_path: Path) -> None:
     """Every log of the corpus: found, described, and replayed as history without a keep or a baseline of ours."""
     (tmp_path / "autoresearch.yaml").write_text(CONFIG)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from autoresearch.errors import BadInput
 from autoresearch.ledger.export import write_jsonl, write_tsv
-from autoresearch.ledger.foreign import Problem, Table, entries, locate
-from autoresearch.ledger.records import Config, Run
+from autoresearch.ledger.foreign import Problem, Table, entries, locate, sniff
+from autoresearch.ledger.records import Config, Run, status_word
 from autoresearch.ledger.summary import summarise
 
 KARPATHY = (
@@ -63,7 +63,8 @@ def test_karpathys_table(tmp_path: Path) -> None:
 def test_a_table_with_other_columns(tmp_path: Path) -> None:
     path = table(tmp_path, OTHER)
     found = summarise(path)
-    assert found.by_status == {"keep": 1, "crash": 1, "unknown": 2}
+    # The baseline is what the tree stands on; a no-op is neither kept nor discarded.
+    assert found.by_status == {"keep": 2, "crash": 1, "unknown": 1}
     assert (found.direction, found.direction_known) == ("higher", True)
     assert found.baseline is not None
     assert found.best is not None
@@ -102,6 +103,84 @@ def test_a_table_that_lost_its_header_or_repeats_it(tmp_path: Path) -> None:
     assert (only_header.runs, only_header.recognised, only_header.skipped_total) == (0, True, 0)
 
 
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("KEEP (reworked)", "keep"),
+        ("**keep**", "keep"),
+        ("keep. 1.4x better", "keep"),
+        ("baseline", "keep"),
+        ("improvement", "keep"),
+        ("discard \u2014 0.2 worse than the baseline", "discard"),
+        ("reverted vs run 3", "discard"),
+        ("screen_discard", "discard"),
+        ("timeout", "crash"),
+        # A keep that is not sure is none.
+        ("kept-provisional (one seed)", "unknown"),
+        ("keep?", "unknown"),
+        ("not kept", "unknown"),
+        ("keep (reverted later)", "unknown"),
+        ("keep or discard", "unknown"),
+        ("candidate_keep", "unknown"),
+        ("no-op", "unknown"),
+        ("success", "unknown"),
+    ],
+)
+def test_words_of_verdicts(word: str, status: str) -> None:
+    assert status_word(word) == status
+
+
+def test_results_as_json_lines_with_names_of_their_own(tmp_path: Path) -> None:
+    records = [
+        {
+            "iter": 0,
+            "kind": "baseline",
+            "verdict": "keep",
+            "primary": {"name": "de", "value": 0.2, "direction": "higher"},
+        },
+        {
+            "iter": 1,
+            "kind": "experiment",
+            "verdict": "discard",
+            "primary": {"name": "de", "value": 0.1},
+            "method": "blend",
+        },
+        {"phase": "B", "kind": "session_header", "primary": {"name": "de", "direction": "higher"}},
+        {"iteration": 3, "timestamp": "2026-03-17T20:44:55Z", "metrics": {"a": 1, "b": 2}, "is_best": True},
+        {"event": "idea", "iteration": 4, "priority": 5},
+    ]
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    found = summarise(path)
+    assert (found.runs, found.others, found.metric_name, found.direction) == (3, 2, "de", "higher")
+    assert [(r.run, r.metric, r.status, r.description) for r in runs(path)] == [
+        (0, 0.2, "keep", ""),
+        (1, 0.1, "discard", "blend"),
+        (3, None, "keep", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("record", "metric"),
+    [
+        ({"iter": 1, "change": "beams", "bleu": 2.34, "keep": True}, 2.34),
+        ({"iter": 1, "metric_ms": 6008, "min_ms": 5908, "delta_ms": -7, "decision": "keep"}, 6008),
+        ({"title": "rate", "status": "keep", "val_bpb": 2.26, "training_seconds": 301.9}, 2.26),
+        ({"run": 3, "status": "keep", "metrics": {"val_bpb": 0.99}}, 0.99),
+        ({"run": 3, "status": "keep", "metrics": {"a": 0.99, "b": 44}}, None),
+        ({"run": 3, "status": "discard", "metric": None, "score": 9}, None),
+        ({"status": "keep", "schema_version": 1}, None),
+        ({"status": "keep", "a": 1, "b": 2}, None),
+    ],
+)
+def test_the_value_of_a_json_line_is_what_can_only_be_it(
+    tmp_path: Path, record: dict[str, object], metric: float | None
+) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps(record) + "\n")
+    assert [run.metric for run in runs(path)] == [metric]
+
+
 def test_content_decides_not_the_name(tmp_path: Path) -> None:
     misnamed = tmp_path / "results.tsv"
     misnamed.write_text('{"run":1,"metric":2,"status":"keep"}\n')
@@ -125,10 +204,14 @@ def test_where_a_log_stands(tmp_path: Path) -> None:
     assert locate(tmp_path / "results.tsv") == tmp_path / "results.tsv"
 
 
-@given(st.text(alphabet="commitstatus\t\n\r#-0.5%keep ", max_size=200))
-@settings(max_examples=200, deadline=None)
-def test_tables_never_raise(text: str) -> None:
-    reader = Table()
+@given(
+    st.text(alphabet='commitstatus\t\n\r#-0.5%keep |,"\\', max_size=200),
+    st.sampled_from(("tsv", "csv", "markdown")),
+)
+@settings(max_examples=300, deadline=None)
+def test_tables_never_raise(text: str, kind: str) -> None:
+    assert sniff(text.encode()) in ("empty", "jsonl", "tsv", "csv", "markdown")
+    reader = Table(kind=kind)
     for number, line in enumerate(text.split("\n"), 1):
         taken = reader.take(number, line)
         assert taken is None or isinstance(taken, Run | Problem)

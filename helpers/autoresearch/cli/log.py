@@ -46,7 +46,7 @@ def command(
     """Show, import or export the ledger.
 
     --import reads pi-autoresearch's logs (.auto/log.jsonl, autoresearch.jsonl), Karpathy's results.tsv and tables
-    like it, and changes nothing. Together with --export it converts.
+    like it (tabs, commas, markdown), and changes nothing. Together with --export it converts.
 
     \b
     Example:
@@ -128,8 +128,9 @@ def _json(summary: Summary) -> str:
 
 def _readable(summary: Summary) -> str:
     statuses = ", ".join(f"{count} {status}" for status, count in summary.by_status.items())
+    rise = "; its kept runs rise" if summary.direction == "higher" else ""
     direction = summary.direction + (
-        "" if summary.direction_known else " (the log does not say; see --direction)"
+        "" if summary.direction_known else f" (the log does not say{rise}; see --direction)"
     )
     rows: list[Sequence[object]] = [
         ("file", summary.path),

@@ -95,8 +95,8 @@ def peer_records(
             segment, headed = entry.segment, True
             yield peer_header(entry.name, entry.metric_name, entry.metric_unit, entry.direction)
         elif isinstance(entry, Run):
-            if not headed:
-                headed = True
+            if not headed or entry.segment > segment:
+                headed, segment, confidence = True, entry.segment, PeerConfidence(direction)
                 yield peer_header("imported", metric_name, "", direction)
             position += 1
             yield _peer_run(entry, position, segment, confidence)
@@ -147,13 +147,14 @@ def write_tsv(entries: Iterable[object], handle: IO[bytes]) -> int:
     status crash; the column keeps its name `val_bpb` whatever the metric, since readers look for it.
     """
     start = handle.tell()
-    runs = _tsv_header(handle)
+    runs, segment = _tsv_header(handle), 0
     for entry in entries:
-        if isinstance(entry, Config) and runs:
+        if isinstance(entry, Config | Run) and entry.segment > segment:
+            segment = entry.segment
             handle.seek(start)
             handle.truncate()
             runs = _tsv_header(handle)
-        elif isinstance(entry, Run):
+        if isinstance(entry, Run):
             runs += 1
             handle.write(_tsv_row(entry))
     return runs

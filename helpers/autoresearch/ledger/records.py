@@ -20,21 +20,45 @@ UNKNOWN = "unknown"
 FAILED = frozenset(("crash", "checks_failed"))
 
 _WORDS = {
-    "keep": ("keep", "kept", "accept", "accepted", "improved"),
-    "discard": ("discard", "discarded", "reject", "rejected", "revert", "reverted"),
-    "crash": ("crash", "crashed", "metric_error"),
+    # A baseline is what the tree stands on, as a kept run is; Karpathy's loop and pi's write it as keep.
+    "keep": ("keep", "kept", "accept", "accepted", "improved", "improvement", "better", "promoted", "baseline"),
+    "discard": (
+        "discard", "discarded", "reject", "rejected", "revert", "reverted", "rollback", "rolled_back",
+        "worse", "regressed", "regression", "no_improvement",
+    ),
+    "crash": ("crash", "crashed", "metric_error", "error", "timeout", "timed_out", "oom"),
     "checks_failed": ("checks_failed", "check_failed"),
-}
+}  # fmt: skip
 _STATUS_OF = {word: status for status, words in _WORDS.items() for word in words}
+# What may follow a status in its field: "keep (reworked)", "discard - slower", "reverted vs run 3".
+_TAIL = re.compile(r"\s*[(\[:;,\u2013\u2014].*|\.\s.*|\s+(?:-|vs)\s.*", re.DOTALL)
+_NEGATIONS = frozenset(("not", "no", "non", "never", "un", "without"))
 # Says that a run ended, not how it was judged: the judgement, if any, stands in another field.
-_NEUTRAL = frozenset(("ok", "done", "success", "complete", "completed", "finished", "passed"))
+NEUTRAL = frozenset(("", "-", "ok", "done", "success", "complete", "completed", "finished", "passed"))
 _VERDICT_KEYS = ("status", "decision", "action", "keep", "kept", "accepted", "result", "verdict", "outcome")
-_METRIC_KEYS = ("metric", "metric_value", "primary_metric", "value")
+_METRIC_KEYS = ("metric", "metric_value", "primary_metric", "value", "primary")
+# Looked for where none of those is: the objective under its own name.
+_NAMED_METRICS = ("score", "val_bpb", "new_score")
 # A `type` of these may stand on a result, so such a record has to be looked at.
 RUN_TYPES = frozenset(("run", "result", "experiment", "research_run"))
-_RUN_IDS = ("run", "iteration", "experiment", "experiment_id", "run_id", "cycle", "id")
-_COMMITS = ("commit", "commit_after", "commit_hash", "git_commit", "hash", "sha")
-_DESCRIPTIONS = ("description", "change", "idea", "summary", "hypothesis", "notes")
+_RUN_IDS = ("run", "iteration", "iter", "experiment", "experiment_id", "exp", "run_id", "cycle", "num", "id")
+_COMMITS = ("commit", "commit_after", "commit_hash", "git_commit", "experiment_commit", "hash", "sha")
+_DESCRIPTIONS = (
+    "description", "change", "idea", "summary", "hypothesis", "title", "method", "approach", "name", "notes", "note",
+)  # fmt: skip
+_DIRECTIONS = ("bestDirection", "direction", "best_direction", "metric_direction")
+# Numbers that say what a run was, when it was or what it was compared with: never the objective.
+NOT_METRIC = re.compile(
+    r"(?:.*_)?(?:id|seed)|#|n|no|num|run|iter(?:ation)?|exp(?:eriment)?|cycle|trial|round|segment|commit|confidence"
+    r"|time(?:stamp)?|ts|date|delta.*|guard.*|(?:old|prev|previous|parent|baseline|before|target)(?:_.*)?"
+    r"|.*_(?:before|old|prev|baseline|delta)|improvement(?:_.*)?|.*threshold|.*version|priority|.*exit_code|pid|port"
+)
+# Numbers that say what a run cost: the objective only where no other number stands.
+COST = re.compile(
+    r".*_(?:gb|mb|gib|mib)|num_.*|n_.*|(?:.*_)?(?:seconds|secs?|minutes|hours|time|duration|elapsed)(?:_.*)?"
+    r"|(?:elapsed|wall|runtime)_?(?:s|ms|min)?|memory.*|.*vram.*|(?:.*_)?cost(?:_.*)?|batch_size|lines|steps|epochs?"
+    r"|timestep|durationms|budget.*|warmup"
+)
 _STAMPS = ("timestamp", "ts", "time", "date", "datetime", "created_at", "createdAt")
 _LOWER = frozenset(("lower", "lower_is_better", "min", "minimize", "minimise", "down"))
 _HIGHER = frozenset(("higher", "higher_is_better", "max", "maximize", "maximise", "up"))
@@ -90,9 +114,21 @@ def status_word(value: object) -> str:
     """One of `STATUSES`, or `unknown`: a word nobody defined is never taken for a keep."""
     if isinstance(value, bool):
         return "keep" if value else "discard"
-    if not isinstance(value, str):
+    if not isinstance(value, str) or "?" in value[:40]:
         return UNKNOWN
-    return _STATUS_OF.get(re.sub(r"[\s_-]+", "_", value[:40].strip().lower()), UNKNOWN)
+    text = value[:80].strip().lower()
+    if text in _STATUS_OF:
+        return _STATUS_OF[text]
+    parts = re.split(r"[^a-z]+", text)
+    told = {_STATUS_OF[part] for part in parts if part in _STATUS_OF}
+    # As it stands, and without marks around it ("**keep**", "[keep]") and words after it.
+    for form in (text, _TAIL.sub("", text.strip("*`[]! \u2705\u2713\u274c\u2717"))):
+        word = re.sub(r"[\s_-]+", "_", form)
+        if word in _STATUS_OF:
+            return _STATUS_OF[word] if _STATUS_OF[word] != "keep" or told <= {"keep"} else UNKNOWN
+    # A compound ("screen_discard") may be no keep; that it were one is for nobody to guess.
+    compound = len(told) == 1 and len(word.split("_")) <= 3 and not _NEGATIONS.intersection(parts)
+    return next(iter(told - {"keep"}), UNKNOWN) if compound else UNKNOWN
 
 
 def direction_word(value: object) -> str | None:
@@ -147,6 +183,24 @@ def _text(record: Mapping[str, Any], keys: Iterable[str]) -> str:
     return ""
 
 
+def _own_name(record: Mapping[str, Any]) -> str | None:
+    """The field that holds the objective under its own name, where none of the usual ones is there."""
+    if any(key in record for key in _METRIC_KEYS):
+        return None
+    own = (key for key in record if key.startswith("metric_") and not NOT_METRIC.fullmatch(key[7:64]))
+    return next((key for key in (*_NAMED_METRICS, *own) if number(record.get(key)) is not None), None)
+
+
+def _candidates(place: Mapping[str, Any]) -> list[str]:
+    return [
+        key
+        for key, value in place.items()
+        if len(key) <= 64
+        and number(value) is not None
+        and not (NOT_METRIC.fullmatch(key) or COST.fullmatch(key))
+    ]
+
+
 class Reader:
     """Reads records in order and keeps what later ones depend on: headers, segment, position."""
 
@@ -192,8 +246,11 @@ class Reader:
         nested = data.get("config")
         if isinstance(nested, Mapping) and not _text(data, ("metricName", "metric_name")):
             data = {**data, **nested}
+        metric = data.get("metric")
+        if isinstance(metric, Mapping):
+            data = {**data, **metric, "name": data.get("name"), "metric": metric.get("name")}
         metric = _text(data, ("metricName", "metric_name", "metric"))
-        direction = direction_word(_first(data, ("bestDirection", "direction", "best_direction")))
+        direction = direction_word(_first(data, _DIRECTIONS))
         if direction is None and metric in ("", self.metric_name):
             # A header that goes on with the same metric goes on with its direction, as in the peers' readers.
             direction = self.direction
@@ -218,15 +275,20 @@ class Reader:
         """A result line without a run number: what other loops write."""
         if kind is not None and not (isinstance(kind, str) and kind in RUN_TYPES):
             return False
+        value = self._value(record)
         if not self._verdict(record):
-            return False  # a started run (an idea, no result yet) has no verdict
-        if self._value(record) is not None:
+            # A started run (an idea, no result yet) has no verdict; a measured one may lack it.
+            measured = value is not None or isinstance(record.get("metrics"), Mapping)
+            placed = any(key in record for key in (*_RUN_IDS, *_STAMPS))
+            return measured and placed and kind is None and not ("event" in record or "kind" in record)
+        if value is not None:
             return True
         return record.get("event") is None and ("status" in record or self._status(record) != UNKNOWN)
 
     def _value(self, record: Mapping[str, Any]) -> float | None:
         for key in _METRIC_KEYS:
-            value = number(record.get(key))
+            found = record.get(key)
+            value = number(found.get("value") if isinstance(found, Mapping) else found)
             if value is not None:
                 return value
         named = record.get("metric", record.get("primary_metric", self.metric_name))
@@ -236,24 +298,44 @@ class Reader:
                 value = number(place.get(named)) if isinstance(place, Mapping) else None
                 if value is not None:
                     return value
+        return number(record.get(_own_name(record) or ""))
+
+    def _only_number(self, record: Mapping[str, Any]) -> float | None:
+        """Where nothing is called the metric: the one number that can be it, in the record or in its `metrics`."""
+        if "metric" in record:
+            return None
+        for place in (record, record.get("metrics")):
+            names = _candidates(place) if isinstance(place, Mapping) else []
+            if isinstance(place, Mapping) and len(names) == 1:
+                self.metric_name = self.metric_name or names[0]
+                return number(place[names[0]]) if names[0] == self.metric_name else None
         return None
 
     def _status(self, record: Mapping[str, Any]) -> str:
-        for key in _VERDICT_KEYS:
+        for key in (*_VERDICT_KEYS, "improved", "is_best"):
             value = record.get(key)
             status = status_word(value)
             if status != UNKNOWN:
                 return status
-            if isinstance(value, str) and value.strip().lower() not in _NEUTRAL:
+            if isinstance(value, str) and value.strip().lower() not in NEUTRAL:
                 return UNKNOWN
         return UNKNOWN
 
     def _run(self, record: Mapping[str, Any]) -> Run:
         self.runs += 1
+        said = next(
+            (value for value in (record.get("primary"), record.get("metric")) if isinstance(value, Mapping)),
+            {},
+        )
         if self.direction is None:
-            self.direction = direction_word(_first(record, ("direction", "bestDirection")))
+            self.direction = direction_word(_first(record, _DIRECTIONS) or said.get("direction"))
         if not self.metric_name:
-            self.metric_name = _text(record, ("metric_name", "metricName"))
+            self.metric_name = _text(record, ("metric_name", "metricName")) or _text(said, ("name",))
+        value = self._value(record)
+        if value is None:
+            value = self._only_number(record)
+        elif not self.metric_name:
+            self.metric_name = _own_name(record) or ""
         identity = _first(record, _RUN_IDS)
         if isinstance(identity, float) and identity.is_integer():
             identity = int(identity)
@@ -268,7 +350,7 @@ class Reader:
         return Run(
             run=identity,
             commit=_text(record, _COMMITS),
-            metric=self._value(record),
+            metric=value,
             metrics=numbers,
             status=self._status(record),
             description=_text(record, _DESCRIPTIONS),

@@ -37,7 +37,8 @@ class Head(Struct, gc=False):
 class Summary:
     """Counts over the whole log; best and baseline of its last segment, as {run, metric, commit, description}.
 
-    `direction_known` is False when nothing in the log says which way is better; then lower is.
+    `direction_known` is False when nothing in the log says which way is better; then lower is, but in a table whose
+    kept values rise.
     """
 
     path: str
@@ -62,7 +63,7 @@ class Summary:
     @property
     def recognised(self) -> bool:
         """False when the file holds nothing that a log holds."""
-        return bool(self.runs or self.configs or self.others or self.format == "tsv")
+        return bool(self.runs or self.configs or self.others or self.format != "jsonl")
 
 
 def summarise(path: Path | str, direction: str | None = None) -> Summary:
@@ -78,10 +79,10 @@ def summarise(path: Path | str, direction: str | None = None) -> Summary:
             raise BadInput(f"{path} is empty: it holds no experiments")
         tally = _Tally(Summary(str(path), kind, lines=blank), direction)
         everything = _chain(first, source)
-        if kind == "tsv":
-            tally.table(everything)
-        else:
+        if kind == "jsonl":
             tally.json_lines(everything)
+        else:
+            tally.table(Table(direction, kind), everything)
     return tally.finish()
 
 
@@ -94,7 +95,6 @@ class _Tally:
     def __init__(self, summary: Summary, direction: str | None) -> None:
         self.summary = summary
         self.reader = Reader(direction)
-        self.forced = direction
         self.counts = dict.fromkeys((*STATUSES, UNKNOWN), 0)
         self.segment = 0
         self.first_run = 0
@@ -111,13 +111,13 @@ class _Tally:
         summary.name, summary.metric_name = reader.name, reader.metric_name
         summary.metric_unit = reader.metric_unit
         summary.direction_known = reader.direction is not None
-        summary.direction = reader.direction or "lower"
+        summary.direction = reader.direction or summary.direction
         if summary.best is None:
             summary.best = summary.baseline
         return summary
 
-    def table(self, source: Iterator[bytes]) -> None:
-        table = Table(self.forced)
+    def table(self, table: Table, source: Iterator[bytes]) -> None:
+        trend = _Trend()
         for block in source:
             for line in block.removesuffix(b"\n").split(b"\n"):
                 self.summary.lines += 1
@@ -125,11 +125,18 @@ class _Tally:
                 if isinstance(entry, Problem):
                     self._skip(entry.line, entry.reason)
                 elif entry is not None:
+                    trend = trend if entry.segment == self.segment else _Trend()
+                    self._open_segment(entry.segment)
+                    trend.add(entry)
                     self.reader.runs += 1
                     self.reader.direction = table.direction
                     self._run(entry)
+        if table.direction is None and trend.rises > 0 and trend.highest is not None:
+            self.summary.direction = "higher"
+            self.summary.best = _entry(trend.highest)
+        self.reader.segment = self.segment
         self.reader.direction = table.direction
-        self.reader.metric_name = table.metric_name
+        self.reader.metric_name, self.reader.metric_unit = table.metric_name, table.metric_unit
 
     def json_lines(self, source: Iterator[bytes]) -> None:
         """Whole blocks are decoded at once into the few fields that count; a block that does not decode so is taken
@@ -247,6 +254,27 @@ class _Tally:
         self.summary.skipped_total += 1
         if len(self.summary.skipped) < SKIPPED_LIMIT:
             self.summary.skipped.append({"line": line, "reason": reason})
+
+
+class _Trend:
+    """Which way the kept values of a table go: what its loop took for better, where nothing in it says so."""
+
+    def __init__(self) -> None:
+        self.rises = 0
+        self.last: float | None = None
+        self.highest: Run | None = None
+
+    def add(self, run: Run) -> None:
+        value = run.measured
+        if value is None or (run.status != "keep" and self.last is not None):
+            return
+        if self.last is not None:
+            self.rises += (value > self.last) - (value < self.last)
+        self.last = value
+        if run.status == "keep" and (
+            self.highest is None or is_better(value, self.highest.metric or 0.0, "higher")
+        ):
+            self.highest = run
 
 
 def _entry(run: Any) -> dict[str, Any]:

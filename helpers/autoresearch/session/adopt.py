@@ -81,7 +81,9 @@ def find(root: Path) -> Begun | None:
     if kind == "jsonl" and log is not None and _is_ours(log):
         return None
     facts = _facts(log)
-    if kind == "tsv":
+    if log is not None and not facts and not project.auto:
+        return None  # a results.tsv of another kind of program, say
+    if kind not in ("", "jsonl"):
         return _table(root, log, facts)
     return _pi(root, log, facts)
 
@@ -125,6 +127,8 @@ def _facts(log: Path | None) -> dict[str, Any]:
     from autoresearch.ledger.summary import summarise
 
     found = summarise(log)
+    if not found.recognised:
+        return {}
     return {
         "metric": found.metric_name, "unit": one_line(found.metric_unit, 20),
         "direction": found.direction if found.direction_known else None,
