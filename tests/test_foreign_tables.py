@@ -80,6 +80,13 @@ def test_numbers_with_what_people_write_beside_them(tmp_path: Path) -> None:
     assert [run.metric for run in runs(table(tmp_path, text))] == [2.4, 2.8, 3.1, None, None, None]
 
 
+def test_a_count_of_generations_is_no_objective_and_a_flag_is_a_verdict(tmp_path: Path) -> None:
+    text = "gen\tsha\tbest\terr\taccepted\tnote\n0\tabc1234\t0.5\t0.5\t1\tstart\n1\tdef5678\t0.5\t0.6\t0\twider\n"
+    found = runs(table(tmp_path, text))
+    assert [(r.run, r.metric, r.status) for r in found] == [(0, 0.5, "keep"), (1, 0.6, "discard")]
+    assert summarise(tmp_path / "results.tsv").metric_name == "err"
+
+
 def test_a_verdict_that_leads_the_description(tmp_path: Path) -> None:
     text = "commit\trmse\tdescription\n"
     text += "a\t9\tbaseline \u2014 linear\nb\t8\tkeep: trees\nc\t10\tdiscard - deeper\n"

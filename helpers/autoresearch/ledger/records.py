@@ -49,7 +49,8 @@ _DESCRIPTIONS = (
 _DIRECTIONS = ("bestDirection", "direction", "best_direction", "metric_direction")
 # Numbers that say what a run was, when it was or what it was compared with: never the objective.
 NOT_METRIC = re.compile(
-    r"(?:.*_)?(?:id|seed)|#|n|no|num|run|iter(?:ation)?|exp(?:eriment)?|cycle|trial|round|segment|commit|confidence"
+    r"(?:.*_)?(?:id|seed)|#|n|no|num|run|iter(?:ation)?|exp(?:eriment)?|gen(?:eration)?|cycle|trial"
+    r"|round|attempt|step|index|idx|segment|commit|confidence|best(?:_so_far)?"
     r"|time(?:stamp)?|ts|date|delta.*|guard.*|(?:old|prev|previous|parent|baseline|before|target)(?:_.*)?"
     r"|.*_(?:before|old|prev|baseline|delta)|improvement(?:_.*)?|.*threshold|.*version|priority|.*exit_code|pid|port"
 )

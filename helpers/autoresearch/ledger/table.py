@@ -35,7 +35,9 @@ _STATUS = (
     "status", "decision", "verdict", "outcome", "result", "kept", "keep", "accepted", "keep/discard", "keep_discard",
 )  # fmt: skip
 _CORRECT = ("correct", "checks_passed", "checks", "passed")
-_STEP = ("run", "iteration", "experiment", "iter", "exp", "cycle", "round", "trial", "attempt")
+_STEP = (
+    "run", "iteration", "experiment", "iter", "exp", "cycle", "round", "trial", "attempt", "gen", "generation",
+)  # fmt: skip
 # Columns of nothing but a loop that goes on: its count, or the number that Karpathy's goes on about.
 _PLACED = (*_STEP, "val_bpb")
 _RUN = (*_STEP, "run_id", "exp_id", "experiment_id", "id", "#", "no")
@@ -51,6 +53,7 @@ _METRIC = (
     "result",
 )  # fmt: skip
 _KNOWN = frozenset((*_COMMIT, *_STATUS, *_CORRECT, *_RUN, *_DESCRIPTION, *_STAMP, *_DIRECTION, *_METRIC))
+_KEPT = frozenset(("kept", "keep", "accepted"))
 _BOOLEANS = {
     **dict.fromkeys(("true", "yes", "\u2705", "\u2713", "\u2714"), "keep"),
     **dict.fromkeys(("false", "no", "\u274c", "\u2717", "\u2718"), "discard"),
@@ -236,6 +239,8 @@ class Table:
     def _status(self, row: dict[str, str]) -> str:
         for name in _STATUS:
             word = row.get(name, "").lower()
+            if name in _KEPT and word in ("0", "1"):
+                return "keep" if word == "1" else "discard"
             status = _BOOLEANS.get(word) or status_word(word)
             if status != UNKNOWN or word not in NEUTRAL:
                 return status
