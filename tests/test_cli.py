@@ -115,7 +115,7 @@ def test_ab_of_two_commands(autoresearch: Run, tmp_path: Path) -> None:
     run = f"{sys.executable} {script}"
     done = autoresearch("ab", "--a", f"{run} 1", "--b", f"{run} 0.8", "--seed", "1", "--json", cwd=tmp_path)
     told = json.loads(done.stdout)
-    assert (done.returncode, told["verdict"], told["seed"]) == (0, "keep", 1)
+    assert (done.returncode, told["verdict"], told["seed"], told["metric"]) == (0, "keep", 1, "time_s")
     assert told["ci_low_pct"] < 20 < told["ci_high_pct"]
     assert len(count.read_text()) == told["runs_used"] + 2, "one call a run, and one warm-up a side"
     done = autoresearch("ab", "--a", f"{run} 1", "--b", f"{run} 1.3", "--seed", "1", "--json", cwd=tmp_path)

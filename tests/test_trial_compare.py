@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch.trial.compare import CommandFailed, Sample, compare_commands
-from autoresearch.verdict import Rule, Verdict
+from autoresearch.trial.compare import CommandFailed, Comparison, Sample, compare_commands
+from autoresearch.verdict import Rule
 
 # A simulated machine: every call takes the next slot and notes it.
 MACHINE = """
@@ -32,7 +32,7 @@ def command(side: str, factor: float) -> str:
     return f'"{sys.executable}" -S machine.py {side} {factor}'
 
 
-def compare(where: Path, a: str, b: str, **options: object) -> tuple[Verdict, list[Sample]]:
+def compare(where: Path, a: str, b: str, **options: object) -> Comparison:
     settings: dict[str, object] = {
         "metric": "time_s",
         "direction": "lower",
@@ -44,7 +44,7 @@ def compare(where: Path, a: str, b: str, **options: object) -> tuple[Verdict, li
 
 def test_one_call_per_run_and_one_warm_up_a_side(machine: Path) -> None:
     heard: list[Sample] = []
-    decided, samples = compare(machine, command("A", 1.0), command("B", 0.9), on_sample=heard.append)
+    decided, samples, _ = compare(machine, command("A", 1.0), command("B", 0.9), on_sample=heard.append)
     assert (decided.verdict, decided.reason) == ("keep", "proven")
     assert decided.effect_pct == pytest.approx(10, abs=2)
     calls = (machine / "calls").read_text().split()
@@ -55,8 +55,8 @@ def test_one_call_per_run_and_one_warm_up_a_side(machine: Path) -> None:
 
 
 def test_higher_is_better(machine: Path) -> None:
-    decided, _ = compare(machine, command("A", 1.0), command("B", 0.9), direction="higher")
-    assert decided.verdict == "discard"
+    decided = compare(machine, command("A", 1.0), command("B", 0.9), direction="higher")
+    assert decided.verdict.verdict == "discard"
 
 
 def test_the_same_seed_gives_the_same_test(machine: Path) -> None:
@@ -69,7 +69,7 @@ def test_the_same_seed_gives_the_same_test(machine: Path) -> None:
 
 @pytest.mark.parametrize(("layout", "builds"), [("auto", 5), ("fixed", 1)])
 def test_builds_before_every_run_or_once(machine: Path, layout: str, builds: int) -> None:
-    decided, samples = compare(
+    decided, samples, _ = compare(
         machine, command("A", 1.0), command("B", 1.0), rule=Rule(max_runs=8), layout=layout,
         build_a="echo a >> builds", build_b="echo b >> builds",
     )  # fmt: skip
@@ -89,7 +89,7 @@ def test_failures_name_the_side_and_the_step(machine: Path) -> None:
 
 
 def test_a_contradicting_candidate_is_discarded(machine: Path) -> None:
-    decided, samples = compare(machine, command("A", 1.0), "echo METRIC time_s=1; echo METRIC time_s=2")
+    decided, samples, _ = compare(machine, command("A", 1.0), "echo METRIC time_s=1; echo METRIC time_s=2")
     assert (decided.verdict, decided.reason, samples) == ("discard", "invalid", [])
 
 
@@ -102,3 +102,29 @@ def test_the_callers_environment_is_kept(machine: Path, monkeypatch: pytest.Monk
     assert {seed[0] for seed in seeds} == {"5"}
     assert len({seed[1] for seed in seeds}) == len(seeds)
     assert "AUTORESEARCH_LAYOUT_SEED" not in os.environ
+
+
+def test_without_a_metric_the_bases_output_chooses_it(machine: Path) -> None:
+    def chosen(a: str, b: str) -> str:
+        return compare(machine, a, b, metric=None, rule=Rule(max_runs=4)).metric
+
+    assert chosen("echo METRIC ops=1", "echo METRIC ops=2") == "ops"
+    assert chosen("echo METRIC ops=1; echo METRIC time_s=1", "echo METRIC time_s=2") == "time_s"
+    with pytest.raises(
+        CommandFailed, match="run of A: it prints several METRICs, choose one with --metric: a, b"
+    ):
+        chosen("echo METRIC a=1; echo METRIC b=1", "echo METRIC a=1")
+    with pytest.raises(CommandFailed, match="run of B: no METRIC ops"):
+        chosen("echo METRIC ops=1", "true")
+
+
+def test_commands_without_a_metric_are_timed_whole(machine: Path) -> None:
+    decided, samples, metric = compare(machine, "sleep 0.06", "sleep 0.01", metric=None)
+    assert (metric, decided.verdict) == ("wall_s", "keep")
+    assert all(sample.value == sample.seconds for sample in samples)
+    with pytest.raises(CommandFailed, match="run of B: benchmark exit 3"):
+        compare(machine, "true", "exit 3", metric=None)
+    with pytest.raises(
+        CommandFailed, match="run of B: it prints METRIC lines, the base's first run printed none"
+    ):
+        compare(machine, "true", "echo METRIC time_s=0", metric=None)

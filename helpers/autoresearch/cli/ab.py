@@ -25,14 +25,18 @@ from autoresearch.safetext import one_line
     type=click.FloatRange(min=0),
     help="With EXP: return after this many seconds; repeat to go on.",
 )
-@click.option("--a", "cmd_a", metavar="CMD", help="Base command; prints METRIC lines.")
+@click.option("--a", "cmd_a", metavar="CMD", help="Base command.")
 @click.option("--b", "cmd_b", metavar="CMD", help="Candidate command.")
 @click.option("--build-a", metavar="CMD", help="Build before each run of --a: a fresh layout per run.")
 @click.option("--build-b", metavar="CMD", help="Build before each run of --b.")
 @click.option(
     "--samples", "samples_file", type=click.Path(path_type=Path), help="Judge recorded samples (JSON)."
 )
-@click.option("--metric", default="time_s", show_default=True, help="With --a/--b: the METRIC that decides.")
+@click.option(
+    "--metric",
+    help="With --a/--b: the METRIC that decides. Default: time_s, else the only one that A prints; without any, "
+    "the whole commands are timed (wall_s).",
+)
 @click.option("--direction", type=click.Choice(["lower", "higher"]), default="lower", show_default=True)
 @click.option(
     "--preset", type=click.Choice(["lean", "default", "thorough"]), default="default", show_default=True
@@ -128,7 +132,7 @@ def _commands(options: dict[str, Any], as_json: bool) -> int:
             click.echo(f"\r\x1b[Krun {sample.slot + 1} of at most {rule.max_runs}", nl=False, err=True)
 
     try:
-        verdict, samples = compare_commands(
+        verdict, samples, metric = compare_commands(
             options["cmd_a"], options["cmd_b"], options["build_a"], options["build_b"],
             metric=options["metric"], direction=options["direction"], rule=rule, seed=seed,
             timeout=options["run_timeout"], layout=options["layout"], on_sample=progress,
@@ -141,10 +145,10 @@ def _commands(options: dict[str, Any], as_json: bool) -> int:
     finally:
         if live:
             click.echo("\r\x1b[K", nl=False, err=True)
-    data = {**verdict.to_json(), "seed": seed}
+    data = {"metric": metric, **verdict.to_json(), "seed": seed}
     if len(samples) <= 60:
         data["order"] = "".join(sample.side for sample in samples)
-    emit(data, verdict.line(), as_json=as_json)
+    emit(data, f"{metric}: {verdict.line()}", as_json=as_json)
     return 0 if verdict.verdict == "keep" else int(Exit.NO)
 
 

@@ -7,9 +7,11 @@ import random
 from dataclasses import replace
 from typing import Callable, Mapping, NamedTuple
 
-from autoresearch import safetext, verdict
+from autoresearch import metrics, safetext, verdict
 from autoresearch.trial import environment, procs, reading
 from autoresearch.verdict_rule import FIXED_LAYOUT_MARGIN_PCT
+
+USUAL = "time_s"
 
 
 class Sample(NamedTuple):
@@ -20,6 +22,14 @@ class Sample(NamedTuple):
     side: str
     value: float
     seconds: float
+
+
+class Comparison(NamedTuple):
+    """What was found, from which runs, and by which metric."""
+
+    verdict: verdict.Verdict
+    samples: list[Sample]
+    metric: str
 
 
 class CommandFailed(Exception):
@@ -40,7 +50,7 @@ def compare_commands(
     build_a: str | None = None,
     build_b: str | None = None,
     *,
-    metric: str,
+    metric: str | None = None,
     direction: str,
     rule: verdict.Rule,
     seed: int | str,
@@ -50,10 +60,12 @@ def compare_commands(
     layout: str = "auto",
     values_per_run: int | None = 1,
     on_sample: Callable[[Sample], None] | None = None,
-) -> tuple[verdict.Verdict, list[Sample]]:
+) -> Comparison:
     """Run base `a` and candidate `b` interleaved in `cwd`, in the caller's environment, until it is decided.
 
     One uncounted warm-up a side, then blocks of four in drawn orders; exactly one call of a command per run.
+    Without a `metric`, the base's warm-up chooses it: `time_s`, or the only METRIC that it prints; where neither
+    command prints one, the whole command is timed (`wall_s`).
     With builds given, "auto" and "fresh" rebuild before every run; "fixed" builds once and asks for a margin.
     A contradicting metric of `b` gives verdict discard, reason invalid. `CommandFailed` for any other run
     without a value.
@@ -71,33 +83,40 @@ def compare_commands(
         env = {**environment.layout(layout_rng), **_without_layout(os.environ)}
         return procs.run(command, env=env, cwd=cwd, timeout=limit)
 
-    def measure(side: str, build: bool) -> tuple[float, float]:
+    def measure(side: str, build: bool) -> procs.Finished:
         step = builds[side]
         if build and step:
             built = execute(step, build_timeout)
             if not built.ok:
                 raise CommandFailed(side, "build", built.failure(), safetext.tail(built.output))
-        done = execute(commands[side], timeout)
-        got = reading.read(done, metric, values_per_run)
+        return execute(commands[side], timeout)
+
+    def value_of(side: str, done: procs.Finished) -> float:
+        got = reading.wall(done) if timed else reading.read(done, chosen, values_per_run)
         if got.value is None:
             raise CommandFailed(
                 side, "run", got.problem or "no value", safetext.tail(done.output), got.conflict
             )
-        return got.value, done.seconds
+        return got.value
 
     test = verdict.SequentialTest(rule)
+    chosen, timed = metric or reading.WALL, False
     try:
-        for side in "AB":
-            measure(side, True)
+        warm_up = measure("A", True)
+        if metric is None:
+            chosen = _chosen(warm_up)
+            timed = chosen == reading.WALL
+        value_of("A", warm_up)
+        value_of("B", measure("B", True))
         decided = None
         while decided is None and 4 * (test.blocks + 1) <= rule.max_runs:
             order = verdict.draw_order(order_rng)
             block = test.blocks
             values = []
             for i, side in enumerate(order):
-                value, seconds = measure(side, fresh)
-                values.append(value)
-                samples.append(Sample(4 * block + i, block, side, value, seconds))
+                done = measure(side, fresh)
+                values.append(value_of(side, done))
+                samples.append(Sample(4 * block + i, block, side, values[-1], done.seconds))
                 if on_sample is not None:
                     on_sample(samples[-1])
             decided = test.add_block(order, values)
@@ -105,7 +124,16 @@ def compare_commands(
         if not (exc.conflict and exc.side == "B"):
             raise
         decided = replace(test.verdict(), verdict="discard", reason="invalid", reason_text=exc.problem)
-    return decided or test.verdict(), samples
+    return Comparison(decided or test.verdict(), samples, chosen)
+
+
+def _chosen(warm_up: procs.Finished) -> str:
+    """The metric that the base's output speaks of; `wall_s` if it speaks of none."""
+    names = list(metrics.parse(warm_up.output).samples) if warm_up.ok else []
+    if len(names) > 1 and USUAL not in names:
+        problem = "it prints several METRICs, choose one with --metric: " + ", ".join(names[:8])
+        raise CommandFailed("A", "run", problem, "")
+    return reading.WALL if not names else USUAL if USUAL in names else names[0]
 
 
 def _without_layout(env: Mapping[str, str]) -> dict[str, str]:

@@ -14,6 +14,9 @@ from autoresearch.trial.procs import Finished
 _BEGIN = re.compile(r"^BENCHMARK_BEGIN[ \t]*\r?$", re.MULTILINE)
 
 
+WALL = "wall_s"  # the name of a duration that we measured from outside, start to end
+
+
 class Reading(NamedTuple):
     """`value` is None when there is a `problem`. A `conflict` is a number not to be trusted.
 
@@ -92,6 +95,15 @@ def read(
             return conflict("conflicting METRIC %s: %d values" % (name, len(samples[name])))
     value = stats.median(found)
     return Reading(value, {**others, metric: value}, len(found), None, False, frozenset(signed), len(begins))
+
+
+def wall(finished: Finished) -> Reading:
+    """Judge a run of a program that prints no METRIC by its duration, in seconds."""
+    if not finished.ok:
+        return _no("benchmark " + _ending(finished))
+    if metrics.parse(finished.output).samples:
+        return _no("it prints METRIC lines, the base's first run printed none")
+    return Reading(finished.seconds, {WALL: finished.seconds}, 1, None, False)
 
 
 def within_slot(got: Reading, done: Finished, cpus: int) -> Reading:
