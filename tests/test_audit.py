@@ -95,20 +95,25 @@ def test_two_keeps_are_verified_and_the_answer_is_recorded_once(session: Session
         28.0,
         1.0,
     )
-    assert (data["runs_used"], data["checks"], data["ablation"]) == (40, "passed", [])
+    assert (data["runs_used"], data["checks"], data["ablation"]) == (8, "passed", [])
     assert 27.0 < data["shrunken_pct"] <= 28.0
     (line,) = audits(session)
     tip = git(session.project.root, "rev-parse", "autoresearch/t")
     assert (line["base"], line["tip"]) == (base, tip)
     assert line["commits"] == [r["commit_full"] for r in session.lines() if r.get("experiment") in ("one", "two")
                                and "run" in r]  # fmt: skip
-    assert len(line["samples"]) == 40
+    assert len(line["samples"]) == 8
     assert {side for side, _ in line["samples"]} == {"A", "B"}
 
     assert audit(session)[1]["effect_pct"] == 28.0
     assert len(audits(session)) == 1
     code, data = session("status")
-    assert data["verified_gain"] == {"effect_pct": 28.0, "ci_pct": None, "verified": True, "older": False}
+    assert data["verified_gain"] == {
+        "effect_pct": 28.0,
+        "ci_pct": [28.0, 28.0],
+        "verified": True,
+        "older": False,
+    }
     wins = (session.project.root / "IMPROVEMENTS.md").read_text()
     assert "Verified +28.0 %" in wins
     assert "sum of claims +28.0 %" in wins

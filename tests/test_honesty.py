@@ -209,6 +209,7 @@ def test_a_slowed_clock_in_the_program_is_seen_from_outside(tmp_path: Path) -> N
         ("score", "", "fixed", 1.5),
         ("time_s", "s", "fresh", 0.0),
         ("size", "bytes", "fixed", 0.0),
+        ("size_bytes", "", "fixed", 0.0),
         ("steps", "steps", "fixed", 0.0),
     ],
 )

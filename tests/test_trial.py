@@ -336,6 +336,15 @@ def test_blocks_beyond_the_decision(
     assert ran.of("decision")[0]["verdict"] == ("keep" if candidate == 50000 else "discard")
 
 
+@pytest.mark.parametrize(("counted", "blocks"), [(True, 2), (False, 3)])
+def test_a_count_is_known_to_be_one(tmp_path: Path, counted: bool, blocks: int) -> None:
+    a, b = (make_tree(tmp_path / side, f"echo METRIC time_s={n}") for side, n in (("a", 20), ("b", 10)))
+    metric = {**spec()["metric"], "counted": counted}
+    ran = run_trial(tmp_path / "t", spec(metric=metric, test={"seed": 3, "alpha": 0.02}), a, b)
+    assert len(ran.counted) == 4 * blocks
+    assert ran.of("decision")[0]["verdict"] == "keep"
+
+
 @pytest.mark.parametrize(("second", "blocks"), [("50", 1), ("$AUTORESEARCH_LAYOUT_SEED", 3)])
 def test_counts_need_no_further_blocks(tmp_path: Path, second: str, blocks: int) -> None:
     a, b = (

@@ -172,6 +172,14 @@ def test_a_count_without_noise_is_decided_from_two_readings() -> None:
     assert (found.verdict, found.reason) == ("keep", "deterministic")
 
 
+@pytest.mark.parametrize(("n", "verdict"), [(2, "discard"), (3, "discard"), (4, "keep")])
+def test_a_small_count_takes_four_readings_a_side(n: int, verdict: str) -> None:
+    data = {"metric": "allocs", "direction": "lower", "baseline": [15] * n, "candidate": [14] * n}
+    assert judge_samples(data).verdict == verdict
+    assert judge_samples({**data, "metric": "time_ms"}).verdict == "discard"
+    assert judge_samples({**data, "metric": "x", "unit": "calls"}).verdict == verdict
+
+
 def test_settings_of_the_file_count() -> None:
     data = {**recording(0.05), "alpha": 1e-9, "min_effect_pct": 2.0}
     found = judge_samples(data)

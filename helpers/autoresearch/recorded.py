@@ -164,7 +164,8 @@ def _by_lists(samples: Samples) -> Verdict:
     runs = sum(map(len, both))
     if all(len(set(values)) == 1 < len(values) for values in both):
         test = SequentialTest(samples.rule)
-        test.step("AABB", [*both[0][:2], *both[1][:2]])
+        for _ in range(min(map(len, both)) // 2):
+            test.step("AABB", [*both[0][:2], *both[1][:2]])
         if test.exact():
             return replace(test.verdict(), runs_used=runs)
     to_y, margin = _scale(samples)

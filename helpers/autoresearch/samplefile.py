@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 
 from autoresearch.errors import BadInput
 from autoresearch.verdict import TIMED_OUT, Rule
+from autoresearch.verdict_rule import is_count
 
 EXAMPLE = '{"metric": "time_s", "direction": "lower", "baseline": [1.02, 1.01], "candidate": [0.97, 0.98]}'
 SIDES = {"a": "A", "base": "A", "baseline": "A", "b": "B", "candidate": "B"}
@@ -73,7 +74,8 @@ def _rule(data: Mapping[str, Any], notes: list[str]) -> Rule:
     if not isinstance(direction, str) or not isinstance(preset, str):
         raise BadInput("direction and preset must be words", fix="direction is lower or higher")
     try:
-        return Rule.preset(preset, direction=direction, **changes)
+        counted = is_count(str(data.get("metric") or ""), str(data.get("unit") or ""))
+        return Rule.preset(preset, direction=direction, counted=counted, **changes)
     except ValueError as exc:
         raise BadInput(str(exc)) from None
 

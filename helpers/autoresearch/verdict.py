@@ -204,11 +204,13 @@ class SequentialTest:
             return "timeouts"
         needed = math.log(1.0 / rule.alpha)
         repeats = self.repeats()
-        if repeats and self.exact():
+        if repeats and (rule.counted or self.exact()):
             if gain == 0.0:
                 return "identical"
-            least = self._delta(max(rule.min_effect_pct, rule.margin_pct))
-            return "deterministic" if gain > 0.0 and gain >= least * CLOSE else "below_min"
+            if gain <= 0.0 or gain < self._delta(max(rule.min_effect_pct, rule.margin_pct)) * CLOSE:
+                return "below_min"
+            if self.exact():
+                return "deterministic"
         if self._gain.log_up >= needed and hung <= 0:
             return "below_min" if repeats and gain < self._delta(rule.least_pct) * CLOSE else "proven"
         if repeats and gain == 0.0 and self.blocks > 1:
@@ -290,8 +292,16 @@ class SequentialTest:
         )
 
     def exact(self) -> bool:
-        """`repeats`, in steps too fine for luck: sizes, counts and allocations, not a coarse timer."""
-        return self.repeats() and self._grain() * math.sqrt(12.0) <= FINE
+        """`repeats`, but not by luck: in steps too fine for that, or n times a side for a count.
+
+        A count's readings do not hang together in time as those of a coarse timer do. Then n of A alike and n of B
+        alike, but better, have a chance of at most max p^n (1 - p)^n = 4^-n; a quarter of alpha is spent on it.
+        """
+        if not self.repeats():
+            return False
+        if self._grain() * math.sqrt(12.0) <= FINE:
+            return True
+        return self.rule.counted and 0.25 ** (min(len(self.side(s)) for s in "AB") - 1) <= self.rule.alpha
 
     def _warnings(self, base: float) -> Iterable[str]:
         if self.rule.layout == "fixed" and not self.exact():
@@ -300,7 +310,7 @@ class SequentialTest:
             a, b = (self.timed_out[side] for side in "AB")
             yield f"runs ended at the time limit (base {a}, candidate {b}) count as the slowest; no interval"
         step = self._grain() * math.sqrt(12.0)
-        if step > FINE and step > self._sigma():
+        if step > FINE and step > self._sigma() and not self.rule.counted:
             yield f"readings come in steps of {100 * step:.2g} %: a finer timer or a longer run sees more"
         if self._mixed:
             yield "the metric fell to 0 or below during the test, so there is no interval"

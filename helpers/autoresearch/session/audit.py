@@ -31,7 +31,7 @@ from autoresearch.session.recover import tip_of
 from autoresearch.session.reverting import without
 from autoresearch.session.state import Record, Session, count_audit, now_ms
 from autoresearch.session.tradeoffs import judge_limits, saved_by, told
-from autoresearch.session.units import layout_margin_pct
+from autoresearch.session.units import counted, layout_margin_pct
 from autoresearch.verdict import TIMED_OUT, Rule, SequentialTest, Verdict
 
 AGAIN = "autoresearch finalize --audit --timeout 25"
@@ -216,6 +216,7 @@ def _read(session: Session, part: Measurement, runs: int) -> Reading:
     rule = Rule.preset(
         session.config.test.preset, alpha=ALPHA, max_runs=runs, min_effect_pct=objective.min_effect_pct,
         direction=objective.direction, margin_pct=margin, layout=outcome.layout,
+        counted=counted(objective),
     )  # fmt: skip
     found = estimate(rule, outcome.samples)
     # Many keeps together may gain more than one is believed to: the ceiling of unsigned times is for one.

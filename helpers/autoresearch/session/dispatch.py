@@ -23,7 +23,7 @@ from autoresearch.session.recover import tip_of
 from autoresearch.session.rework import admit_rework
 from autoresearch.session.state import Experiment, Session, now_ms
 from autoresearch.session.tradeoffs import second_metrics, split, trial_settings
-from autoresearch.session.units import layout_margin_pct
+from autoresearch.session.units import counted, layout_margin_pct
 from autoresearch.verdict_rule import Rule
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def rule_of(session: Session, test: Mapping[str, Any], records: Sequence[Mapping
         str(test.get("preset") or "default"), alpha=float(test["alpha"]) / int(test.get("split") or 1),
         max_runs=test.get("max_runs"),
         min_effect_pct=objective.min_effect_pct, direction=objective.direction,
-        margin_pct=layout_margin_pct(objective, layout), layout=layout,
+        margin_pct=layout_margin_pct(objective, layout), layout=layout, counted=counted(objective),
     )  # fmt: skip
 
 
@@ -238,6 +238,7 @@ def trial_spec(
             "values_per_run": values_per_run,
             "guarded": second_metrics(config),
             "layout_margin_pct": layout_margin_pct(objective, "fixed"),
+            "counted": counted(objective),
         },
         "deps": f"bash {evaluator.DEPS}" if evaluator.DEPS in have else None,
         "build": config.build,

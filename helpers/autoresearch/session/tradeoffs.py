@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from autoresearch.config import Config, Objective
+from autoresearch.config import Config, Objective, Rescue
 from autoresearch.constraints import Finding, Limit, gain_pct, hold, prove, required_pct
 from autoresearch.session.honesty import doubt
 from autoresearch.session.outcome import Outcome
 from autoresearch.session.units import is_speed
 from autoresearch.verdict import Rule, Verdict
+from autoresearch.verdict_rule import is_count
 
 # Blocks of four that a second metric is judged by at least: E grows at most sixfold in one, and 20 are needed.
 KEEP_BLOCKS = 5
@@ -108,10 +109,18 @@ def saved_by(config: Config, outcome: Outcome, rule: Rule) -> str | None:
     if not config.rescue or not series or hold(neutral, series).status != "met":
         return None
     for metric in config.rescue:
-        own = replace(rule, direction=metric.direction, min_effect_pct=metric.min_effect_pct)
-        if prove(own, outcome.series(metric.metric) or []).verdict == "keep":
+        if prove(_own(rule, metric), outcome.series(metric.metric) or []).verdict == "keep":
             return metric.metric
     return None
+
+
+def _own(rule: Rule, metric: Rescue) -> Rule:
+    return replace(
+        rule,
+        direction=metric.direction,
+        min_effect_pct=metric.min_effect_pct,
+        counted=is_count(metric.metric),
+    )
 
 
 def _rescue(
@@ -123,8 +132,7 @@ def _rescue(
     if not config.rescue:
         return plain
     for metric in config.rescue:
-        own = replace(rule, direction=metric.direction, min_effect_pct=metric.min_effect_pct)
-        found = prove(own, outcome.series(metric.metric) or [])
+        found = prove(_own(rule, metric), outcome.series(metric.metric) or [])
         if found.verdict != "keep":
             continue
         neutral = hold(

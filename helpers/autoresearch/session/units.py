@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from autoresearch.config import Objective
-from autoresearch.verdict_rule import FIXED_LAYOUT_MARGIN_PCT
+from autoresearch.verdict_rule import FIXED_LAYOUT_MARGIN_PCT, is_count
 
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9}
 _SUFFIXES = {"_s": 1.0, "_sec": 1.0, "_seconds": 1.0, "_ms": 1e-3, "_us": 1e-6, "_µs": 1e-6, "_ns": 1e-9}
-# Units of sizes and counts. Where the linker put the code moves none of these; an unknown unit may be a time.
-COUNTS = frozenset({
-    "B", "kB", "KB", "MB", "GB", "KiB", "MiB", "GiB", "byte", "bytes", "lines", "files", "steps", "calls", "items",
-    "tokens", "allocs", "allocations", "instructions", "count", "requests", "errors", "points", "%",
-})  # fmt: skip
 
 
 def seconds_per_unit(objective: Objective) -> float | None:
@@ -30,4 +25,9 @@ def is_speed(objective: Objective) -> bool:
 
 def layout_margin_pct(objective: Objective, layout: str) -> float:
     """What a keep must prove beyond 0 because the builds' layout may have given it: nothing for sizes and counts."""
-    return FIXED_LAYOUT_MARGIN_PCT if layout == "fixed" and objective.unit not in COUNTS else 0.0
+    return FIXED_LAYOUT_MARGIN_PCT if layout == "fixed" and not counted(objective) else 0.0
+
+
+def counted(objective: Objective) -> bool:
+    """Whether the metric is a size or a count."""
+    return is_count(objective.metric, objective.unit)

@@ -9,7 +9,7 @@ from typing import Callable, Mapping, NamedTuple
 
 from autoresearch import metrics, safetext, verdict
 from autoresearch.trial import environment, procs, reading
-from autoresearch.verdict_rule import FIXED_LAYOUT_MARGIN_PCT
+from autoresearch.verdict_rule import FIXED_LAYOUT_MARGIN_PCT, is_count
 
 USUAL = "time_s"
 
@@ -106,6 +106,7 @@ def compare_commands(
         if metric is None:
             chosen = _chosen(warm_up)
             timed = chosen == reading.WALL
+        test = verdict.SequentialTest(replace(rule, counted=is_count(chosen)))
         value_of("A", warm_up)
         value_of("B", measure("B", True))
         decided = None

@@ -58,6 +58,7 @@ class Trial:
             max_runs=spec.max_runs,
             min_effect_pct=spec.min_effect_pct,
             direction=spec.direction,
+            counted=spec.counted,
         )
 
     def run(self) -> int:

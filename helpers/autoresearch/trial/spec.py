@@ -51,6 +51,8 @@ class Spec(NamedTuple):
     guarded: tuple[str, ...] = ()
     # What a keep must prove beyond 0 where every run had the same build: its layout may have given so much.
     layout_margin_pct: float = FIXED_LAYOUT_MARGIN_PCT
+    # The metric is a size or a count.
+    counted: bool = False
     # An A/B goes on to so many blocks after a keep, or a discard, for what else is judged by its readings.
     min_blocks: int = 0
     min_blocks_discard: int = 0
@@ -105,6 +107,7 @@ def parse_spec(text: str) -> Spec:
         else _positive(test["fixed_blocks"], "test.fixed_blocks"),
         guarded=tuple(str(name) for name in metric.get("guarded") or ()),
         layout_margin_pct=float(metric.get("layout_margin_pct", FIXED_LAYOUT_MARGIN_PCT)),
+        counted=bool(metric.get("counted")),
         min_blocks=_positive(test.get("min_blocks") or 1, "test.min_blocks"),
         min_blocks_discard=_positive(test.get("min_blocks_discard") or 1, "test.min_blocks_discard"),
         differential=_differential(_mapping(data, "differential")),
