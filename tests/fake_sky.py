@@ -3,7 +3,8 @@
 
 The cloud is the directory $FAKE_SKY: a cluster is a directory below it, a job a real process that outlives us, as with
 the real thing. Output comes with SkyPilot's colours and prefixes, copied from real logs. `knobs.json` makes trouble:
-{"fail": {OP: {"kind": ..., "error": ..., "times": n}}, "cut": n, "version": ...}. Every op is written to `ops.jsonl`.
+{"fail": {OP: {"kind": ..., "error": ..., "times": n}}, "slow": {OP: seconds}, "cut": n, "version": ...}.
+Every op is written to `ops.jsonl`.
 """
 
 from __future__ import annotations
@@ -231,6 +232,7 @@ def serve(request: dict[str, Any], out: Any) -> None:
         fault = spend("fail", op)
         if isinstance(fault, dict):
             raise Trouble(fault["kind"], fault["error"])
+        time.sleep(float(knobs().get("slow", {}).get(op, 0)))
         say({"ok": True, "result": OPS[op](say, **request)})
     except Trouble as exc:
         say({"ok": False, "kind": exc.kind, "error": str(exc)})

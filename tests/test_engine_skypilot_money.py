@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -58,6 +59,25 @@ def test_giving_back_waits_for_no_one_and_is_verified(make: Make, cloud: Cloud) 
     assert [(vm["state"], vm["dollars"]) for vm in engine.vms()] == [("retired", 1.5)]
     assert engine.give_back() == []
     assert [one.up for one in engine.machines([])] == [False]
+
+
+@pytest.mark.parametrize("slow", ["down", "status"])
+def test_giving_back_takes_no_longer_than_it_may(make: Make, cloud: Cloud, slow: str) -> None:
+    engine = make(vms=2)
+    wait(engine, submit(engine, "sleep 1"), submit(engine, "sleep 1", experiment="e2"))
+    assert eventually(lambda: {vm["state"] for vm in engine.vms()} == {"idle"}, 20)
+    cloud.knobs(slow={slow: 60})
+    words = "not verified yet to be gone: t-" if slow == "down" else "has not answered status"
+    begun = time.monotonic()
+    with pytest.raises(NotYet, match=words) as raised:
+        engine.give_back(3.0)
+    assert time.monotonic() - begun < 45.0
+    assert raised.value.next == "autoresearch vms --down"
+    assert {vm["state"] for vm in engine.vms()} == {"idle"}, "what is not verified is not called gone"
+    cloud.knobs()
+    assert engine.give_back(30.0) == []
+    assert cloud.clusters() == []
+    assert {vm["state"] for vm in engine.vms()} == {"retired"}
 
 
 def test_giving_back_outlasts_a_server_that_stumbles(

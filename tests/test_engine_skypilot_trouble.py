@@ -213,7 +213,7 @@ def test_what_skypilot_lacks_is_said_and_the_experiment_waits(
     cloud.knobs(**knobs)
     engine = make(vms=1)
     job = submit(engine, "echo METRIC x=1")
-    assert eventually(lambda: engine.blocked() is not None, 20)
+    assert eventually(lambda: engine.blocked() is not None, 40)
     problem = engine.blocked()
     assert problem is not None
     assert (problem.code, words in problem.message, fix in problem.fix) == (Exit.ENVIRONMENT, True, True), (
@@ -262,3 +262,17 @@ def test_doctor_says_what_skypilot_lacks(
     assert found in engine["found"]
     assert fix in engine["fix"]
     assert (engine["level"], done.returncode) == (("fail", Exit.ENVIRONMENT) if fix else ("ok", 0))
+
+
+def test_a_server_that_is_just_starting_keeps_no_doctor_waiting(
+    autoresearch: Run, project: Project, cloud: Cloud
+) -> None:
+    with (project.root / "autoresearch.yaml").open("a") as file:
+        file.write("engine: skypilot\ninfra: slurm/lab\n")
+    cloud.knobs(slow={"check": 60})
+    begun = time.monotonic()
+    done = autoresearch("doctor", "--no-run", "--timeout", "4", "--json")
+    assert time.monotonic() - begun < 45.0
+    (engine,) = (f for f in json.loads(done.stdout)["findings"] if f["what"] == "engine")
+    assert (engine["level"], done.returncode) == ("warn", 0)
+    assert "may be starting" in engine["found"]

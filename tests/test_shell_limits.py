@@ -97,9 +97,9 @@ def test_every_command_that_waits_takes_a_timeout() -> None:
     for name in COMMANDS:
         module = importlib.import_module(f"autoresearch.cli.{name}")
         source = Path(str(module.__file__)).read_text(encoding="utf-8")
-        if re.search(r"\bwait_for\(|\bexamine\(|\bwizard\(", source):
+        if re.search(r"\bwait_for\(|\bexamine\(|\bwizard\(|\bgive_back\(", source):
             waiting.add(name)
-    assert {"wait", "ab", "baseline", "doctor", "init"} <= waiting
+    assert {"wait", "ab", "baseline", "doctor", "init", "vms"} <= waiting
     for name in waiting:
         command = group.get_command(click.Context(group), name)
         assert command is not None

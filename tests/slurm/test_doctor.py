@@ -26,7 +26,7 @@ def test_doctor_says_what_can_be_used(lab: Lab, tmp_path: Path) -> None:
     )
 
     def engine() -> tuple[str, str, str]:
-        data = play("doctor", "--no-run")[1]
+        data = play("doctor", "--no-run", "--timeout", "300")[1]
         (found,) = (f for f in data["findings"] if f["what"] == "engine")
         return found["level"], found["found"], found["fix"]
 

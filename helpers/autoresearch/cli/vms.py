@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import click
@@ -15,15 +16,23 @@ GONE = ("retired", "lost")
 
 
 @click.command(
-    epilog="Exit codes: 0 shown, or all are verified to be gone; 1 experiments still need them; "
-    "3 SkyPilot cannot be used, or a VM may still be there."
+    epilog="Exit codes: 0 shown, or all are verified to be gone; 1 experiments still need them, or not verified yet "
+    "(repeat it); 3 SkyPilot cannot be used, or a VM may still be there."
 )
 @click.option("--all", "show_all", is_flag=True, help="Show those that are gone too.")
 @click.option("--refresh", is_flag=True, help="Ask SkyPilot what they have cost (takes seconds).")
 @click.option("--down", is_flag=True, help="End them all, and verify it.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    help="With --down, --refresh: return after this many seconds; repeat to go on. Default: 25 with --json, as agents' "
+    "shells return then; else as long as it takes.",
+)
 @json_option
 @click.pass_context
-def command(ctx: click.Context, show_all: bool, refresh: bool, down: bool, as_json: bool) -> None:
+def command(
+    ctx: click.Context, show_all: bool, refresh: bool, down: bool, timeout: float | None, as_json: bool
+) -> None:
     """Show the VMs of the engine skypilot: state, trial, hours, price. They end by themselves when they are idle.
 
     \b
@@ -35,10 +44,12 @@ def command(ctx: click.Context, show_all: bool, refresh: bool, down: bool, as_js
 
     engine = engine_of(load(find_root()))
     left: list[str] = []
+    # A client that was given up takes a second or two to end.
+    seconds = max(1.0, (timeout or 25.0) - 3.0) if timeout or as_json else math.inf
     if down:
-        left = engine.give_back()
+        left = engine.give_back(seconds)
     elif refresh:
-        engine.refresh()
+        engine.refresh(seconds)
     vms = [vm for vm in engine.vms() if show_all or down or vm["state"] not in GONE]
     rows = [_row(vm) for vm in vms]
     follow = "autoresearch vms --down" if left else "autoresearch status"

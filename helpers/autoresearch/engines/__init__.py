@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -116,11 +117,14 @@ class Engine(Protocol):
     def vms(self) -> list[dict[str, Any]]:
         """Machines that were launched for this project, oldest first: vm, state, trial, hours, price and more."""
 
-    def refresh(self) -> None:
-        """Ask the provider what `vms` have cost."""
+    def refresh(self, seconds: float = math.inf) -> None:
+        """Ask the provider what `vms` have cost. `NotYet` without an answer after about so many seconds."""
 
-    def give_back(self) -> list[str]:
-        """End all of `vms` and verify it; the names of those that may still be there."""
+    def give_back(self, seconds: float = math.inf) -> list[str]:
+        """End all of `vms` and verify it; the names of those that may still be there.
+
+        `NotYet` while a job needs them, and when the end is not verified after about so many seconds.
+        """
 
 
 def has_unfinished(state: Path, known: set[str]) -> bool:

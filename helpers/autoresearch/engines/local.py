@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import math
 import os
 import platform
 import shutil
@@ -200,10 +201,10 @@ class LocalEngine:
         """None: this machine was not launched for anyone."""
         return []
 
-    def refresh(self) -> None:
+    def refresh(self, seconds: float = math.inf) -> None:
         """Nothing to ask."""
 
-    def give_back(self) -> list[str]:
+    def give_back(self, seconds: float = math.inf) -> list[str]:
         """Nothing to give back."""
         return []
 

@@ -51,8 +51,14 @@ def examine(
     """
     failed = False
     end = math.inf if seconds is None else time.monotonic() + 0.85 * seconds
-    for check in (_machine, _repository, _evaluator, _task, _hooks, _left, _contained):
-        progress(check.__name__.strip("_"))
+    checks: tuple[Callable[[Project, Config], Iterator[Finding]], ...] = (
+        _machine, _repository, _evaluator, _task, _hooks, _left, _contained,
+        # A client that was given up takes a second or two to end.
+        lambda project, config: _engine(project, config, end - 2.0 - time.monotonic()),
+    )  # fmt: skip
+    names = "machine", "repository", "evaluator", "task", "hooks", "left", "contained", "engine"
+    for name, check in zip(names, checks, strict=True):
+        progress(name)
         for finding in check(project, config):
             failed = failed or finding.level == "fail"
             yield finding
@@ -79,16 +85,20 @@ def _machine(project: Project, config: Config) -> Iterator[Finding]:
         yield Finding(
             "warn", "papers", "arxiv is missing: no papers", "Install the extra: autoresearch-skill[papers]"
         )
-    if config.engine == "skypilot":
-        from autoresearch.engines.skypilot.diagnose import diagnose
-
-        found = diagnose(project.state, config.infra)
-        yield Finding(found.level, "engine", one_line(found.text, 300), found.fix)
+    if config.engine != "local":
         return
     from autoresearch.engines.plan import plan_cpus
 
     for sentence in plan_cpus(config.slots, config.cores_per_slot).warnings:
         yield Finding("warn", "slots", sentence, "Lower slots in autoresearch.yaml, or leave it at auto")
+
+
+def _engine(project: Project, config: Config, seconds: float) -> Iterator[Finding]:
+    if config.engine == "skypilot":
+        from autoresearch.engines.skypilot.diagnose import diagnose
+
+        found = diagnose(project.state, config.infra, seconds)
+        yield Finding(found.level, "engine", one_line(found.text, 300), found.fix)
 
 
 def _repository(project: Project, config: Config) -> Iterator[Finding]:

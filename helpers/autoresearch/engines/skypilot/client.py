@@ -46,6 +46,10 @@ class ServerTrouble(EnvironmentMissing):
     """The API server fails; it may be there again in a moment."""
 
 
+class Unanswered(EnvironmentMissing):
+    """SkyPilot has not answered in the time it was given."""
+
+
 def environment_problem(kind: str, error: str) -> EnvironmentMissing | None:
     """The error for a failure that no other VM and no second try can mend; None for all others."""
     if kind not in FIXES:
@@ -169,7 +173,7 @@ class Bridge:
             try:
                 answer = self._answers.get(timeout=timeout)
             except queue.Empty:
-                raise EnvironmentMissing(
+                raise Unanswered(
                     f"SkyPilot has not answered {op} in {timeout:.0f} s", fix=FIXES["server"]
                 ) from None
             if "dead" in answer:
@@ -181,13 +185,13 @@ class Bridge:
             problem = environment_problem(answer["kind"], answer["error"])
             raise problem or BridgeError(answer["kind"], answer["error"])
 
-    def close(self) -> None:
-        """End it: it ends by itself when nobody can ask any more."""
+    def close(self, patience: float = 10.0) -> None:
+        """End it: it ends by itself when nobody can ask any more. What it has asked of the API server goes on there."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
         try:
-            self._process.wait(10)
+            self._process.wait(patience)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

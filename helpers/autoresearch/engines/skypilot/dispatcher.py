@@ -29,6 +29,7 @@ from autoresearch.errors import EnvironmentMissing
 
 TICK = 0.2  # seconds between looks for new jobs and late answers
 SERVER_PAUSE = 5.0  # seconds before the API server is asked the same again
+START_PATIENCE = 15.0  # seconds for an API server that is just coming up
 SERVER_PATIENCE = 180.0  # seconds of nothing but server failures, until we say so
 
 
@@ -74,7 +75,7 @@ class Dispatcher:
         """Is there a SkyPilot that we can use, and a cloud?"""
         self.bridge.call("hello", timeout=300)
         infra = self.store.plan().get("infra")
-        clouds = enabled_clouds(self.bridge, infra)
+        clouds = enabled_clouds(self.bridge, infra, patience=START_PATIENCE)
         if not enabled(clouds, infra):
             raise not_enabled(clouds, infra)
 

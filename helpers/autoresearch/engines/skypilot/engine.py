@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import subprocess
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 _PHASE_BYTES = 4 * 1024 * 1024
 RETRY = 15.0  # seconds before SkyPilot is tried again after it could not be used
+BUSY = 60.0  # seconds for a dispatcher that is about to end
 
 
 class SkyPilotEngine:
@@ -199,23 +201,25 @@ class SkyPilotEngine:
         price ($/h or None), dollars (SkyPilot's report, or None), infra, resources, sigma_pct, mde_pct, reason."""
         return [self._vm(name, data) for name, data in (self.store.fleet().get("vms") or {}).items()]
 
-    def refresh(self) -> None:
+    def refresh(self, seconds: float = math.inf) -> None:
         """Ask SkyPilot what the VMs have cost, if no dispatcher is busy with them."""
         from autoresearch.engines.skypilot.giveback import refresh_costs
 
         with self._lock() as lock:
             if lock is not None:
-                with self._bridge() as bridge:
-                    refresh_costs(self.store, bridge)
+                with self._bridge(seconds, "autoresearch vms --refresh") as bridge:
+                    refresh_costs(self.store, bridge, time.monotonic() + seconds)
 
-    def give_back(self, patience: float = 60.0) -> list[str]:
+    def give_back(self, seconds: float = math.inf) -> list[str]:
         """End all VMs of this project and verify it; the names of those that may still be there.
 
-        `NotYet` while a job needs them. They end by themselves, too, after their idle minutes.
+        `NotYet` while a job needs them, or when SkyPilot has not verified their end in time. They end by themselves,
+        too, after their idle minutes.
         """
         from autoresearch.engines.skypilot.giveback import give_back
 
-        deadline = time.monotonic() + patience
+        again = "autoresearch vms --down"
+        begun = time.monotonic()
         while True:
             busy = [state.experiment for state in self.poll().values() if not state.final]
             if busy:
@@ -225,25 +229,35 @@ class SkyPilotEngine:
                 )  # fmt: skip
             with self._lock() as lock:
                 if lock is not None:
-                    with self._bridge() as bridge:
-                        return give_back(self.store, bridge)
-            if time.monotonic() > deadline:
-                raise NotYet("a dispatcher is still busy with the VMs", next="autoresearch vms --down")
+                    with self._bridge(seconds, again) as bridge:
+                        left, late = give_back(self.store, bridge, begun + seconds)
+                    if late and not math.isinf(seconds):
+                        raise NotYet(
+                            f"not verified yet to be gone: {', '.join([*left, *late][:5])}", next=again
+                        )
+                    return sorted(left + late)
+            if time.monotonic() > begun + min(seconds, BUSY):
+                raise NotYet("a dispatcher is still busy with the VMs", next=again)
             time.sleep(0.5)
 
     # --- inside
 
     @contextlib.contextmanager
-    def _bridge(self) -> Iterator[Bridge]:
-        from autoresearch.engines.skypilot.client import Bridge, BridgeError, find_interpreter
+    def _bridge(self, seconds: float, again: str) -> Iterator[Bridge]:
+        """Someone to ask for so many seconds; `again` is the command that goes on."""
+        from autoresearch.engines.skypilot.client import Bridge, BridgeError, Unanswered, find_interpreter
 
         bridge = Bridge(find_interpreter(), self.store.sky / "bridge.log")
         try:
             yield bridge
         except BridgeError as exc:
             raise EnvironmentMissing(f"SkyPilot: {exc}", fix="Repeat it; sky status shows the VMs") from None
+        except Unanswered as exc:
+            if math.isinf(seconds):
+                raise
+            raise NotYet(f"{exc.message}; its API server may be starting", next=again) from None
         finally:
-            bridge.close()
+            bridge.close(10.0 if math.isinf(seconds) else 1.0)
 
     def _directory(self, job: str) -> Path:
         return job_directory(self.store.jobs, job)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from autoresearch.engines.skypilot import model as m
 from autoresearch.engines.skypilot.client import SERVER_PAUSE, Bridge, environment_problem
@@ -15,55 +15,73 @@ PATIENCE = 900.0  # seconds for all teardowns; they run side by side
 SERVER_PATIENCE = 60.0  # for an API server that does not answer: VMs that stay cost money
 
 
-def give_back(store: Store, bridge: Bridge) -> list[str]:
-    """End every VM of this project; returns the names of those that could not be verified to be gone.
+class Given(NamedTuple):
+    """VMs that may still be there: `left` although SkyPilot was asked to end them, `late` without its answer yet."""
+
+    left: list[str]
+    late: list[str]
+
+
+def give_back(store: Store, bridge: Bridge, until: float) -> Given:
+    """End every VM of this project, and verify it; at `until` (monotonic) tells how far that is, to be asked again.
 
     Asks SkyPilot for all clusters with our prefix, so that one which no file of ours knows ends too.
     """
     data = store.fleet()
     vms: dict[str, dict[str, Any]] = data.get("vms") or {}
     prefix = str(store.plan().get("prefix") or "")
-    there = {str(r["cluster"]) for r in bridge.call("status", timeout=300, patience=SERVER_PATIENCE)}
-    ours = {name for name in there if prefix and name.startswith(f"{prefix}-")}
+    time_left = _left(until)
+    known = bridge.call("status", timeout=time_left, patience=min(SERVER_PATIENCE, time_left))
+    ours = {str(r["cluster"]) for r in known if prefix and str(r["cluster"]).startswith(f"{prefix}-")}
     names = sorted(ours | {name for name, vm in vms.items() if vm.get("state") not in (m.RETIRED, m.LOST)})
-    _all(bridge, {name: ("down", {"cluster": name}) for name in names})
-    found = _all(bridge, {name: ("status", {"clusters": [name], "refresh": True}) for name in names})
-    left = [name for name in names if not (found[name].get("ok") and not found[name]["result"])]
-    for name in set(names) - set(left):
-        if name in vms:
-            vms[name]["state"] = m.RETIRED
-            vms[name].setdefault("facts", {}).setdefault("ended", time.time())
-    _costs(bridge, vms)
-    store.save_fleet({"launched": 0, "replaced": 0, **data, "vms": vms})
-    return left
+    _all(bridge, {name: ("down", {"cluster": name}) for name in names}, until)
+    found = _all(bridge, {name: ("status", {"clusters": [name], "refresh": True}) for name in names}, until)
+    gone = {name for name, answer in found.items() if answer["ok"] and not answer["result"]}
+    for name in gone.intersection(vms):
+        vms[name]["state"] = m.RETIRED
+        vms[name].setdefault("facts", {}).setdefault("ended", time.time())
+    fleet = {"launched": 0, "replaced": 0, **data, "vms": vms}
+    store.save_fleet(fleet)
+    late = [name for name in names if name not in found]
+    if not late:
+        _costs(bridge, vms, until)
+        store.save_fleet(fleet)
+    return Given([name for name in names if name in found and name not in gone], late)
 
 
-def refresh_costs(store: Store, bridge: Bridge) -> None:
+def refresh_costs(store: Store, bridge: Bridge, until: float) -> None:
     """Write SkyPilot's own estimate of what each VM has cost into the fleet's file."""
     data = store.fleet()
     if data.get("vms"):
-        _costs(bridge, data["vms"])
+        _costs(bridge, data["vms"], until)
         store.save_fleet(data)
 
 
-def _costs(bridge: Bridge, vms: Mapping[str, dict[str, Any]]) -> None:
-    by_hash = {str(r["hash"]): r for r in bridge.call("cost_report", timeout=300)}
+def _left(until: float) -> float:
+    return min(300.0, max(1.0, until - time.monotonic()))
+
+
+def _costs(bridge: Bridge, vms: Mapping[str, dict[str, Any]], until: float) -> None:
+    by_hash = {str(r["hash"]): r for r in bridge.call("cost_report", timeout=_left(until))}
     for vm in vms.values():
         report = by_hash.get(str((vm.get("facts") or {}).get("hash")))
         if report is not None:
             vm["facts"]["dollars"] = report["cost"]
 
 
-def _all(bridge: Bridge, asked: Mapping[str, tuple[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
-    """Ask for all at once; the final answers by name. What is not answered in time is not ok.
+def _all(
+    bridge: Bridge, asked: Mapping[str, tuple[str, dict[str, Any]]], until: float
+) -> dict[str, dict[str, Any]]:
+    """Ask for all at once; the final answers by name, without those that are not there in time.
 
     Where the API server fails, it is asked again for a while.
     """
     numbers = {bridge.send(op, **arguments): name for name, (op, arguments) in asked.items()}
-    answers: dict[str, dict[str, Any]] = {name: {"ok": False} for name in asked}
+    answers: dict[str, dict[str, Any]] = {}
     begun = time.monotonic()
-    while numbers and time.monotonic() < begun + PATIENCE:
-        for answer in bridge.take(1.0):
+    until = min(until, begun + PATIENCE)
+    while numbers and time.monotonic() < until:
+        for answer in bridge.take(min(1.0, until - time.monotonic())):
             if "dead" in answer:
                 raise EnvironmentMissing(str(answer["dead"]))
             if "ok" not in answer or answer["id"] not in numbers:
