@@ -199,7 +199,11 @@ def test_another_version_is_refused(make: Make, cloud: Cloud, version: str, age:
     [
         ({"clouds": []}, "no cloud is enabled", "sky check"),
         ({"clouds": ["aws"]}, "infra slurm/lab is not enabled; enabled: aws", "sky check"),
-        ({"fail": {"check": {"kind": "server", "error": "ApiServerConnectionError: x"}}}, "x", "sky api"),
+        (
+            {"fail": {"check": {"kind": "server", "error": "ApiServerConnectionError: x", "times": 99}}},
+            "ApiServerConnectionError: x",
+            "sky api",
+        ),
         (
             {"fail": {"hello": {"kind": "version", "error": "exec takes no task"}}},
             "exec takes no task",
@@ -225,6 +229,13 @@ def test_what_skypilot_lacks_is_said_and_the_experiment_waits(
     cloud.knobs()
     engine.store.clear_problem()
     assert wait(engine, job)[0].state == "done"
+
+
+def test_a_server_that_stumbles_at_the_start_is_asked_again(make: Make, cloud: Cloud) -> None:
+    cloud.knobs(fail={"check": {"kind": "server", "error": "it is busy", "times": 1}})
+    engine = make(vms=1)
+    assert wait(engine, submit(engine, "echo METRIC x=1"))[0].state == "done"
+    assert engine.blocked() is None
 
 
 def test_a_cancelled_job_needs_no_skypilot(make: Make, cloud: Cloud) -> None:
