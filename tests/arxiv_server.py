@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\
 
 
 class FakeArxiv:
-    """A loopback server with recorded feeds; `faults` are answers (status, body) given first, in order."""
+    """A loopback server with recorded feeds; `faults` are answers (status, body) given first, in order.
+
+    `hang` holds up each answer, `trickle` each byte of one, by so many seconds.
+    """
 
     def __init__(self) -> None:
         self.requests: list[str] = []
@@ -26,17 +30,22 @@ class FakeArxiv:
         self.faults: list[tuple[int, bytes]] = []
         self.pdf = PDF
         self.claimed_length: int | None = None
+        self.hang = self.trickle = 0.0
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 fake.requests.append(self.path)
+                time.sleep(fake.hang)
                 status, body = fake.answer(self.path)
                 self.send_response(status)
                 length = fake.claimed_length if self.path.startswith("/pdf/") else None
                 self.send_header("Content-Length", str(length or len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                for byte in body if fake.trickle else ():
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(fake.trickle)
+                self.wfile.write(b"" if fake.trickle else body)
 
             def log_message(self, *_: Any) -> None:
                 """Silent."""

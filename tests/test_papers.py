@@ -8,7 +8,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -185,6 +185,27 @@ def test_no_network_is_a_sentence(tmp_path: Path) -> None:
         assert failed.value.code == 3
         with pytest.raises(EnvironmentMissing, match="arXiv could not be reached"):
             away.download(parse_id("2101.00001"), tmp_path / "x.pdf")
+
+
+def test_no_answer_takes_longer_than_it_may(client: Arxiv, arxiv_server: FakeArxiv, tmp_path: Path) -> None:
+    target = tmp_path / "papers" / "x.pdf"
+    paper = parse_id("2101.00001")
+
+    def late(words: str, ask: Callable[[], object]) -> None:
+        client.until = time.monotonic() + 1.0
+        with pytest.raises(EnvironmentMissing, match=words) as failed:
+            ask()
+        assert time.monotonic() < client.until + 10.0
+        assert failed.value.code == 3
+
+    arxiv_server.hang = 3.0
+    late("could not be reached|not here when --timeout is over", lambda: client.search("testing", 10))
+    late("could not be reached|not here when --timeout is over", lambda: client.download(paper, target))
+    arxiv_server.hang, arxiv_server.trickle = 0.0, 0.2
+    late("the PDF of 2101.00001 is not here when --timeout is over", lambda: client.download(paper, target))
+    client.delay = 60.0
+    late("arXiv's answer is not here when --timeout is over", lambda: client.search("others", 10))
+    assert not target.exists()
 
 
 def test_a_feed_cut_anywhere_is_refused(client: Arxiv, arxiv_server: FakeArxiv) -> None:
@@ -396,4 +417,4 @@ def test_arxivs_own_pause_cannot_be_shortened(monkeypatch: pytest.MonkeyPatch, t
 
     monkeypatch.delenv("AUTORESEARCH_ARXIV_URL", raising=False)
     monkeypatch.setenv("AUTORESEARCH_ARXIV_DELAY", "0")
-    assert _client(Project(tmp_path)).delay == 3.0
+    assert _client(Project(tmp_path), None, True).delay == 3.0

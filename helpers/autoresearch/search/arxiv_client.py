@@ -11,6 +11,7 @@ import hashlib
 import http.client
 import importlib
 import json
+import math
 import os
 import time
 import urllib.error
@@ -33,7 +34,12 @@ TIMEOUT = 30.0
 CACHE_SECONDS = 24 * 3600.0
 MAX_PDF = 50_000_000
 _ATOM = "http://www.w3.org/2005/Atom"
+_PIECE = 1 << 16
 _AGENT = "autoresearch-skill (arXiv API client)"
+
+
+class _Late(Exception):
+    """The time for all of it is over."""
 
 
 class _NotAFeed(Exception):
@@ -53,7 +59,8 @@ def base_url() -> str:
 class Arxiv:
     """A client that keeps its stamp and cache in `state` (the project's `.autoresearch/papers`).
 
-    `delay` is the pause between requests and before a retry, in seconds; `clock` and `sleep` are for tests.
+    `delay` is the pause between requests and before a retry, in seconds; `clock` and `sleep` are for tests. At `until`
+    (a time of the monotonic clock) it gives up with `EnvironmentMissing`.
     """
 
     state: Path
@@ -63,6 +70,7 @@ class Arxiv:
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     max_pdf: int = MAX_PDF
+    until: float = math.inf
 
     def search(self, query: str, limit: int = 10, *, refresh: bool = False) -> list[Paper]:
         """Papers for a query in arXiv's syntax, best match first; those of a day ago from the cache."""
@@ -81,14 +89,16 @@ class Arxiv:
         url = f"{self.base}/pdf/{paper}"
         request = urllib.request.Request(url, headers={"User-Agent": _AGENT})
         for left in range(self.retries, -1, -1):
-            self._pause()
             try:
-                with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-                    data: bytes = answer.read(self.max_pdf + 1)
+                self._pause()
+                with urllib.request.urlopen(request, timeout=self._limit()) as answer:
+                    data = self._read(answer)
                     declared = answer.headers.get("Content-Length") or ""
                 if declared.isdecimal() and len(data) < min(int(declared), self.max_pdf):
                     raise OSError(f"the PDF ended after {len(data)} of {int(declared)} bytes")
                 break
+            except _Late:
+                raise self._late(f"the PDF of {paper}", "take only the note: --no-pdf") from None
             except urllib.error.HTTPError as exc:
                 exc.close()
                 if exc.code < 500 and exc.code != 429:
@@ -111,6 +121,20 @@ class Arxiv:
         ensure_directory(target.parent)
         write_atomic(target, data)
         return len(data)
+
+    def _read(self, answer: http.client.HTTPResponse) -> bytes:
+        data = bytearray()
+        while len(data) <= self.max_pdf and (piece := answer.read1(_PIECE)):
+            data += piece
+            self._limit()
+        return bytes(data)
+
+    def _limit(self) -> float:
+        """Seconds that a request may wait for its answer."""
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise _Late
+        return min(TIMEOUT, left)
 
     def _cached(self, key: str, refresh: bool, **wanted: Any) -> list[Paper]:
         name = hashlib.sha256(f"{self.base} {key}".encode("utf-8", "surrogatepass")).hexdigest()[:24]
@@ -140,6 +164,8 @@ class Arxiv:
         search = arxiv.Search(query=query, id_list=ids or [], max_results=limit)
         try:
             return [_paper(result) for result in client.results(search)]
+        except _Late:
+            raise self._late("arXiv's answer", "go on without the literature") from None
         except _NotAFeed as exc:
             raise EnvironmentMissing(
                 f"arXiv's answer is damaged: {exc}",
@@ -157,7 +183,7 @@ class Arxiv:
     def _polite(self, get: Callable[..., Any]) -> Callable[..., Any]:
         def polite_get(url: str, **options: Any) -> Any:
             self._pause()
-            answer = get(url, **{"timeout": TIMEOUT, **options})
+            answer = get(url, **{"timeout": self._limit(), **options})
             if answer.status_code == 200:
                 _check_feed(answer.content)
             return answer
@@ -176,11 +202,18 @@ class Arxiv:
             # A stamp from the future (the clock was set back) must not hold us up for longer than one pause.
             wait = min(self.delay, last + self.delay - self.clock())
             if wait > 0:
+                if time.monotonic() + wait > self.until:
+                    raise _Late
                 self.sleep(wait)
             stamp.seek(0)
             stamp.truncate()
             stamp.write(f"{self.clock():.3f}")
             stamp.flush()
+
+    def _late(self, what: str, instead: str) -> AutoresearchError:
+        return EnvironmentMissing(
+            f"{what} is not here when --timeout is over", fix=f"Give it longer: --timeout 300; or {instead}"
+        )
 
     def _unreachable(self, why: str) -> AutoresearchError:
         host = urllib.parse.urlsplit(self.base).hostname
