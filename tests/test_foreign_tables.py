@@ -9,20 +9,10 @@ import pytest
 
 from autoresearch.ledger.export import write_jsonl, write_tsv
 from autoresearch.ledger.foreign import entries, locate
-from autoresearch.ledger.records import Run
 from autoresearch.ledger.summary import summarise
+from test_foreign import runs, table
 
 OTHER = "iteration\tcommit\tmetric\tstatus\tdescription\n0\taaa1111\t85.2\tbaseline\tstart\n"
-
-
-def runs(path: Path) -> list[Run]:
-    return [entry for entry in entries(path) if isinstance(entry, Run)]
-
-
-def table(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / "results.tsv"
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 @pytest.mark.parametrize(
