@@ -15,6 +15,20 @@ from test_foreign import runs, table
 OTHER = "iteration\tcommit\tmetric\tstatus\tdescription\n0\taaa1111\t85.2\tbaseline\tstart\n"
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-8-sig"])
+def test_what_windows_writes(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "results.tsv"
+    text = OTHER + "".join(
+        f"{i}\tbbb{i:04}\t{85 + i / 100}\tkeep\tstep \u2192 {i}\r\n" for i in range(1, 3000)
+    )
+    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    path.write_bytes(mark + text.encode(encoding))
+    found = runs(path)
+    assert [run.metric for run in found[:2]] == [85.2, 85.01]
+    assert (len(found), found[-1].description) == (3000, "step \u2192 2999")
+    assert summarise(path).by_status["keep"] == 3000
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import fcntl
@@ -10,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from autoresearch.errors import BadInput, EnvironmentMissing
 from autoresearch.files import sync_directory
@@ -183,7 +184,7 @@ def physical_lines(path: Path | str) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def open_ledger(path: Path | str) -> Iterator[BinaryIO]:
-    """The file for reading bytes; BadInput says in a sentence why it cannot be read."""
+    """The file for reading bytes, as UTF-8; BadInput says in a sentence why it cannot be read."""
     path = Path(path)
     try:
         handle = path.open("rb", buffering=0)
@@ -192,7 +193,12 @@ def open_ledger(path: Path | str) -> Iterator[BinaryIO]:
         raise BadInput(f"cannot read {path}: {reason}") from None
     with handle:
         try:
-            yield handle
+            # Windows PowerShell writes UTF-16 wherever a shell's > goes.
+            wide = handle.seekable() and handle.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+            if handle.seekable():
+                handle.seek(0)
+            recoded = codecs.EncodedFile(handle, "utf-8", "utf-16", "replace") if wide else handle
+            yield cast(BinaryIO, recoded)
         except OSError as exc:
             raise BadInput(f"cannot read {path}: {exc.strerror or exc}") from None
 
