@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -59,6 +60,8 @@ def main() -> int:
     if options.quick and not options.infra:
         print("sky_makespan: skipped: it needs a cluster and five minutes (leave --quick away)")
         return 0
+    # So that a cluster which is up goes down however this ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with _cluster(options.infra, options.vms) as infra, tempfile.TemporaryDirectory() as work:
             return measure(Path(work), infra, options.jobs, options.vms, options.seconds, options.rounds)
