@@ -202,6 +202,7 @@ def verify(project: Project, config: Config, frozen: Manifest) -> None:
         f"the evaluator changed since the baseline ({', '.join(names[:4])}), so new numbers could not be compared",
         fix=f"Restore it (the frozen copies are in {pin.relative_to(project.root)}), or start a new segment with "
         "autoresearch baseline --new-segment",
+        next="autoresearch doctor",
     )
 
 

@@ -48,7 +48,7 @@ def command(ctx: click.Context, no_run: bool, timeout: float | None, repair: boo
     from autoresearch.files import ensure_directory
     from autoresearch.project import Project
     from autoresearch.session import find_root
-    from autoresearch.session.doctor import examine
+    from autoresearch.session.doctor import examine, following
 
     root = find_root()
     project = Project(root)
@@ -65,7 +65,7 @@ def command(ctx: click.Context, no_run: bool, timeout: float | None, repair: boo
 
     findings = list(examine(project, config, dry_run=not no_run, seconds=limit, progress=progress))
     failed = [f for f in findings if f.level == "fail"]
-    follow = "autoresearch doctor" if failed else "autoresearch baseline --timeout 25"
+    follow = "autoresearch doctor" if failed else following(project, config)
     lines = []
     for f in findings:
         fix = f"\n      {f.fix}" if f.fix and f.level != "ok" else ""

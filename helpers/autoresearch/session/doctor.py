@@ -9,32 +9,20 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from autoresearch import evaluator, workspace
 from autoresearch.config import Config
-from autoresearch.errors import AutoresearchError, EnvironmentMissing
+from autoresearch.errors import AutoresearchError, EnvironmentMissing, IntegrityFault
 from autoresearch.git import GitError, git, identity, resolve, toplevel, version
-from autoresearch.metrics import parse
 from autoresearch.project import Project
-from autoresearch.safetext import one_line, tail
+from autoresearch.safetext import one_line
 from autoresearch.session import containment
+from autoresearch.session.finding import Finding
+from autoresearch.session.rehearsal import rehearse
 
 # Bytes of a frozen file that is still looked through for mistakes.
 _LINTED = 200_000
-Level = Literal["ok", "warn", "fail"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the doctor: what was looked at, what was found, and how to mend it."""
-
-    level: Level
-    what: str
-    found: str
-    fix: str = ""
 
 
 def examine(
@@ -64,7 +52,7 @@ def examine(
             yield finding
     if dry_run and not failed:
         progress("benchmark, twice")
-        yield from _benchmark(project, config, end)
+        yield from rehearse(project, config, end)
 
 
 def _machine(project: Project, config: Config) -> Iterator[Finding]:
@@ -150,6 +138,9 @@ def _evaluator(project: Project, config: Config) -> Iterator[Finding]:
         yield Finding("fail", "evaluator", exc.message, exc.fix)
         return
     yield Finding("ok", "evaluator", ", ".join(list(manifest.files)[:5]))
+    yield from _ignored(project, list(manifest.files))
+    if fault := changed(project, config):
+        yield Finding("warn", "frozen", fault.message, fault.fix)
     if evaluator.CHECKS not in manifest.files:
         yield Finding(
             "warn",
@@ -158,6 +149,48 @@ def _evaluator(project: Project, config: Config) -> Iterator[Finding]:
             "Write one; exit 0 means correct",
         )
     yield from _lint(project, config, list(manifest.files))
+
+
+def following(project: Project, config: Config) -> str:
+    """The next command for who is ready: the baseline, a new segment, or what the session was at."""
+    if not project.ledger.exists():
+        return "autoresearch baseline --timeout 25"
+    if changed(project, config):
+        return "autoresearch baseline --new-segment --timeout 25"
+    return "autoresearch status"
+
+
+def changed(project: Project, config: Config) -> IntegrityFault | None:
+    """Why the evaluator is not the one that the baseline froze; None when it is, or nothing is frozen yet."""
+    from autoresearch.session.opening import frozen_manifest
+    from autoresearch.session.state import load
+
+    session = load(project.root)
+    if session.header is None:
+        return None
+    try:
+        evaluator.verify(project, config, frozen_manifest(session))
+    except IntegrityFault as fault:
+        return fault
+    return None
+
+
+def _ignored(project: Project, frozen: list[str]) -> Iterator[Finding]:
+    """What git ignores a build has mostly left: an old object file would be measured in place of each candidate's."""
+    query = ("ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--")
+    try:
+        found = [
+            name for at in range(0, len(frozen), 500)
+            for name in git(project.root, *query, *frozen[at : at + 500]).split("\0") if name
+        ]  # fmt: skip
+    except GitError:
+        return  # no repository: said above
+    if found:
+        shown = ", ".join(one_line(name, 60) for name in found[:3])
+        yield Finding(
+            "warn", "evaluator", f"it freezes {len(found)} files that git ignores ({shown}): left by a build?",
+            "Delete what a build makes: in a fresh copy it would stand in for the candidate's. Inputs may stay",
+        )  # fmt: skip
 
 
 def _lint(project: Project, config: Config, frozen: list[str]) -> Iterator[Finding]:
@@ -235,128 +268,3 @@ def _hooks(project: Project, config: Config) -> Iterator[Finding]:
     for path in switched_off(project):
         name = path.relative_to(project.root).as_posix()
         yield Finding("warn", "hooks", f"{name} is not executable, so it is switched off", f"chmod +x {name}")
-
-
-def _benchmark(project: Project, config: Config, end: float) -> Iterator[Finding]:
-    """Build, check and benchmark the base commit in a throw-away copy, the benchmark twice, until `end`."""
-    from autoresearch.trial import signing
-
-    manifest = evaluator.survey(project, config)
-    head = resolve(project.root, "HEAD") or ""
-    metric, limits = config.objective.metric, config.timeouts
-    with containment.bench(project, config) as bench:
-        tree = Path(bench.stage.work)
-        try:
-            workspace.export(project, head, tree)
-        except GitError as exc:
-            yield Finding("fail", "checkout", one_line(str(exc), 200))
-            return
-        prefix = workspace.prefix(project)
-        evaluator.overlay(project.root, manifest, tree, prefix)
-        stages = (
-            [("setup", f"bash {evaluator.DEPS}", limits.setup)] if evaluator.DEPS in manifest.files else []
-        )
-        stages += [("build", config.build, limits.build)] if config.build else []
-        stages += [("benchmark", f"bash {evaluator.BENCHMARK}", limits.benchmark)] * 2
-        stages += (
-            [("checks", f"bash {evaluator.CHECKS}", limits.checks)]
-            if evaluator.CHECKS in manifest.files
-            else []
-        )
-        values, seconds, signed = [], 0.0, True
-        cwd, scratch = str(tree / prefix), bench.stage.tmp
-        for stage, text, limit in stages:
-            Path(scratch, signing.FILE).unlink(missing_ok=True)
-            token = signing.issue(scratch) if stage == "benchmark" else ""
-            left = max(0.1, end - time.monotonic())
-            done = bench.run(stage, text, cwd, min(limit, left))
-            if done.timed_out and left < limit:
-                yield Finding(
-                    "warn", stage, f"ended after {done.seconds:.0f} s, when --timeout was over: not tried to its end",
-                    "Give doctor more time in a shell that lasts; the baseline runs detached, however long it takes",
-                )  # fmt: skip
-                return
-            if not done.ok:
-                said = one_line(tail(done.output, 5, 300), 300)
-                fix = f"Run it by hand: {text}{bench.hint(stage)}"
-                yield Finding("fail", stage, f"{done.failure()}: {said}", fix)
-                return
-            if stage == "benchmark":
-                seconds = done.seconds
-                parsed = parse(done.output)
-                if metric not in parsed.metrics:
-                    hint = (
-                        one_line("; ".join(parsed.warnings[:2]), 200)
-                        or f"it printed {sorted(parsed.metrics)[:5]}"
-                    )
-                    yield Finding(
-                        "fail", stage, f"no line 'METRIC {metric}=…': {hint}", "Print it, at a line's start"
-                    )
-                    return
-                values.append(parsed.metrics[metric])
-                signed = signed and metric in signing.signed(done.output, token)
-                yield from _cores(config, done.cpu_seconds, seconds) if len(values) == 2 else ()
-            else:
-                yield Finding("ok", stage, f"passed in {done.seconds:.1f} s")
-        if command := config.differential.command or (
-            f"bash {evaluator.DIFF}" if evaluator.DIFF in manifest.files else ""
-        ):
-            # Twice the same seed, and another one: a generator that ignores its seed tests one input twenty times.
-            asked = [
-                bench.run("checks", f"{command} {seed}", cwd, config.differential.timeout)
-                for seed in (1, 1, 2)
-            ]
-            yield _inputs(command, [(done.failure(), done.output) for done in asked])
-        yield from _cross_check(config, values, seconds)
-        if not signed:
-            yield Finding(
-                "warn", "signature", f"{metric} is not signed: the measured program could print it instead",
-                "Print it with metric from templates/autoresearch.sh, or templates/signed_metric.py in Python",
-            )  # fmt: skip
-
-
-def _inputs(command: str, answers: list[tuple[str, str]]) -> Finding:
-    first, again, other = answers
-    if first[0]:
-        return Finding("fail", "inputs", f"{command} 1: {first[0]}", f"Run it by hand: {command} 1")
-    if first != again:
-        return Finding(
-            "fail", "inputs", "one seed twice gives two outputs", "Print no times, paths or addresses"
-        )
-    if first == other:
-        return Finding(
-            "warn", "inputs", "seeds 1 and 2 give the same output", "Use the seed, and print the result"
-        )
-    return Finding("ok", "inputs", f"{command} answers seeds alike each time")
-
-
-def _cores(config: Config, cpu: float | None, seconds: float) -> Iterator[Finding]:
-    busy = (cpu or 0.0) / seconds if seconds > 0.05 else 0.0
-    if config.cores_per_slot != "all" and busy > 1.3 * config.cores_per_slot:
-        yield Finding(
-            "warn", "cores", f"the benchmark keeps {busy:.1f} cores busy, but a slot has {config.cores_per_slot}",
-            f"Set cores_per_slot: {round(busy)} (or all) in autoresearch.yaml",
-        )  # fmt: skip
-
-
-def _cross_check(config: Config, values: list[float], seconds: float) -> Iterator[Finding]:
-    """Compare the printed number with the clock on the wall."""
-    first, second = values
-    unit, name = config.objective.unit, config.objective.metric
-    gap = 100 * abs(first - second) / abs(first) if first else 0.0
-    yield Finding(
-        "ok",
-        "benchmark",
-        f"{name} = {first:.6g}, {second:.6g} {unit} ({gap:.1f} % apart), {seconds:.1f} s a run",
-    )
-    from autoresearch.session.lint import SECONDS_PER, lint_unit
-
-    mistake = lint_unit(name, unit, second, seconds)
-    if mistake is not None:
-        yield Finding("warn", mistake.rule, mistake.found, mistake.fix)
-    if first == second and unit in SECONDS_PER:
-        yield Finding("warn", "timer", "two timings are identical to the last digit", "Is the result cached?")
-    if seconds < 0.05:
-        yield Finding(
-            "warn", "length", f"a run takes {1000 * seconds:.0f} ms", "Repeat the work inside: aim at 0.2-5 s"
-        )
