@@ -14,7 +14,7 @@ from autoresearch.errors import BadInput
 from autoresearch.session.lint import lint
 from autoresearch.session.planning import Wishes, draft, options
 from autoresearch.session.survey import Survey, look
-from conftest import Run, commit_all
+from conftest import REPO, Run, commit_all
 
 RECORDED = Path(__file__).parent / "data" / "projects"
 
@@ -262,6 +262,56 @@ def test_a_command_that_prints_its_metric_is_taken_at_its_word(tmp_path: Path, a
     assert code == 0
     assert data["dry_run"]["value"] == 41
     assert "--benchmark 'echo METRIC steps=41'" in data["next"]
+
+
+def test_a_driver_that_prints_and_signs_its_metric_is_not_wrapped(tmp_path: Path, autoresearch: Run) -> None:
+    signer = (REPO / "templates" / "signed_metric.py").read_text()
+    driver = "from signed_metric import metric\nmetric('words', 41)\n"
+    files = PURE_PYTHON | {"bench/signed_metric.py": signer, "bench/run.py": driver}
+    root = git_project(tmp_path / "p", files)
+    code, data = planned(
+        autoresearch, root, "--benchmark", "python3 bench/run.py", "--checks", "true", "--yes"
+    )
+    assert code == 0, data
+    assert (data["plan"]["metric"], data["dry_run"]["value"]) == ("words", 41)
+    assert "AUTORESEARCH_TOKEN" not in (root / "autoresearch.sh").read_text()
+    doctor = json.loads(autoresearch("doctor", "--json", cwd=root).stdout)
+    assert "signature" not in [finding["what"] for finding in doctor["findings"]]
+
+
+def test_a_benchmark_that_is_not_committed_is_named(tmp_path: Path, autoresearch: Run) -> None:
+    root = git_project(tmp_path / "p", PURE_PYTHON)
+    (root / "hot.py").write_text("print('METRIC steps=3')\n")
+    code, data = planned(autoresearch, root, "--benchmark", "python3 hot.py", "--checks", "true")
+    assert code == 3
+    assert "Commit hot.py first" in data["dry_run"]["fix"]
+
+
+def test_a_missing_module_asks_for_its_environment(tmp_path: Path, autoresearch: Run) -> None:
+    root = git_project(tmp_path / "p", PURE_PYTHON)
+    code, data = planned(autoresearch, root, "--benchmark", "python3 -c 'import nothing_of_this_name'")
+    assert code == 3
+    assert "environment that has nothing_of_this_name" in data["dry_run"]["fix"]
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="needs npm")
+def test_dependencies_that_cannot_be_installed_are_left_out_where_nothing_needs_them(
+    tmp_path: Path, autoresearch: Run
+) -> None:
+    package = {
+        "name": "p", "main": "src/index.js", "scripts": {"build": "false", "test": "mocha"},
+        "devDependencies": {"gone": "file:nowhere/gone.tgz"},
+    }  # fmt: skip
+    files = {"package.json": json.dumps(package), "src/index.js": "exports.f = () => 1;\n"}
+    root = git_project(tmp_path / "p", files)
+    given = ("--benchmark", "node src/index.js", "--checks", "node --check src/index.js")
+    code, data = planned(autoresearch, root, *given, "--build", "")
+    assert code == 0, data
+    assert (data["plan"]["setup"], data["plan"]["build"]) == ("", "")
+    assert "--build ''" in data["next"]
+    code, data = planned(autoresearch, root, *given)  # the build that it found needs them
+    assert code == 3
+    assert (data["dry_run"]["stage"], data["plan"]["build"]) == ("setup", "npm run --silent build")
 
 
 def test_plan_needs_a_commit_and_no_session(tmp_path: Path, autoresearch: Run) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import click
@@ -22,6 +23,7 @@ from autoresearch.session.dryrun import Copy, DryRun
 from autoresearch.session.lint import Mistake, lint
 from autoresearch.session.planning import Option, Plan, Wishes, draft, options
 from autoresearch.session.survey import Survey, survey
+from autoresearch.session.toolchain import READ_AT_MOST
 
 
 def wizard(
@@ -43,13 +45,21 @@ def wizard(
         raise BadInput("this repository has no commit yet", fix="git add -A && git commit -m start")
     own = _own_scripts(root)
     scripts = {name: text.decode("utf-8", "replace") for name, text in own.items()}
-    wishes = replace(wishes, scripts=scripts, signing=_signing())
-    found = survey(root, _tracked(root))
+    tracked = _tracked(root)
+    drivers, missing = _drivers(root, wishes, set(tracked))
+    wishes = replace(wishes, scripts=scripts, signing=_signing(), drivers=drivers)
+    found = survey(root, tracked)
     choices = options(found, wishes)
     if pick:
         choices = [option for option in choices if option.id == pick] or _no_such(pick, choices)
     frozen = own | _given_files(root, wishes.evaluator)
     plan, done, failed = _first_that_runs(Project(root), commit, found, choices, wishes, frozen, limit)
+    if done.state == "failed" and done.stage == "setup" and wishes.benchmark and wishes.checks:
+        # What the user gave may need none of the dependencies; what it does need, the next try will say.
+        without = replace(wishes, setup=False)
+        again = _first_that_runs(Project(root), commit, found, choices, without, frozen, limit)
+        if again[1].state == "ok":
+            plan, done, failed = again
     if not plan.scope:
         raise BadInput("no source files were found that may change", fix="Name them: --scope 'GLOB'")
     mistakes = _mistakes(plan, wishes, found, root) + done.mistakes + _length(done)
@@ -65,6 +75,8 @@ def wizard(
             root, settings | _settings(plan, wishes), plan.files, most=most, force=force
         )
         written += render(root)
+    if done.state == "failed":
+        done.fix = _remedy(done, missing)
     follow = _follow(done, written, failed, plan, wishes, settings, most, force)
     data = _data(found, plan, done, failed, mistakes, choices, written, follow)
     lines = [] if asked else [_human(found, plan, done, failed, mistakes, choices)]
@@ -108,6 +120,32 @@ def _given_files(root: Path, patterns: tuple[str, ...]) -> dict[str, bytes]:
             if path.is_file() and not path.is_symlink() and root in path.resolve().parents:
                 found[path.relative_to(root).as_posix()] = path.read_bytes()
     return found
+
+
+def _drivers(root: Path, wishes: Wishes, tracked: set[str]) -> tuple[str, list[str]]:
+    """The text of the files that the given benchmark names, and files of the commands that are not committed."""
+    texts, missing = [], []
+    for number, command in enumerate((wishes.benchmark, wishes.checks, wishes.build or "")):
+        for word in dict.fromkeys(re.findall(r"[^\s'\"=;&|()<>]+", command)):
+            name = PurePosixPath(word).as_posix()
+            path = root / name
+            if PurePosixPath(name).is_absolute() or ".." in name.split("/") or not path.is_file():
+                continue
+            if name in tracked and number == 0 and path.stat().st_size < READ_AT_MOST:
+                texts.append(path.read_text("utf-8", "replace"))
+            elif name not in tracked and name not in EVALUATOR_FILES:
+                missing.append(name)
+    return "\n".join(texts), missing
+
+
+def _remedy(done: DryRun, missing: list[str]) -> str:
+    """What a failure of the usual kinds needs, for who does not know that a copy of the last commit was tried."""
+    if missing:
+        return f"Commit {one_line(', '.join(missing[:3]), 100)} first: the last commit is what is tried"
+    found = re.search(r"No module named '?([\w.]+)", done.said)
+    if found:
+        return f"Activate the environment that has {found[1]}, or install it in setup_deps.sh, and repeat"
+    return ""
 
 
 def _no_such(pick: str, choices: list[Option]) -> list[Option]:
@@ -192,6 +230,8 @@ def _follow(
     words = ["autoresearch", "init", "--plan"]
     if done.state == "late":
         return shlex.join([*words, "--timeout", "110"])
+    if done.state == "failed" and done.stage == "setup":
+        return "autoresearch init --plan --benchmark COMMAND --checks COMMAND --build ''"
     if done.state == "failed" and done.stage in ("checks", "build"):
         return shlex.join([*words, f"--{done.stage}", "COMMAND"])
     if done.state == "failed":
@@ -199,11 +239,13 @@ def _follow(
     for flag, value in (
         ("--goal", settings.get("goal")), ("--metric", wishes.metric), ("--unit", wishes.unit),
         ("--direction", wishes.direction), ("--benchmark", wishes.benchmark), ("--checks", wishes.checks),
-        ("--build", wishes.build), ("--max-iterations", most or ""), *(("--scope", g) for g in wishes.scope),
+        ("--max-iterations", most or ""), *(("--scope", g) for g in wishes.scope),
         *(("--off-limits", g) for g in wishes.off_limits), *(("--evaluator", g) for g in wishes.evaluator),
     ):  # fmt: skip
         if value:
             words += [flag, str(value)]
+    if wishes.build is not None:
+        words += ["--build", wishes.build]
     if not wishes.benchmark and plan.option.id != "yours":
         words += ["--pick", plan.option.id]
     return shlex.join([*words, *(["--force"] if force else []), "--yes"])
@@ -222,7 +264,9 @@ def _data(
     option, noise = plan.option, done.noise
     tried: dict[str, Any] = {"state": done.state}
     if done.said:
-        tried |= {"stage": done.stage, "said": one_line(done.said, 240)}
+        tried |= {"stage": done.stage, "said": one_line(done.said, 240)} | (
+            {"fix": done.fix} if done.fix else {}
+        )
     if done.values:
         tried |= {
             "runs": len(done.values), "value": _median(done.values), "seconds_a_run": round(done.seconds, 3),
@@ -235,7 +279,8 @@ def _data(
         "plan": {
             "id": option.id, "metric": option.metric, "unit": option.unit, "direction": option.direction,
             "command": one_line(option.command, 160), "why": one_line(option.why, 120),
-            "checks": _checks_line(plan), "setup": found.setup, "build": plan.build,
+            "checks": _checks_line(plan), "build": plan.build,
+            "setup": found.setup if "setup_deps.sh" in plan.files else "",
         },
         "scope": list(plan.scope), "off_limits": list(plan.off_limits), "evaluator": list(plan.evaluator),
         "dry_run": tried,
@@ -296,6 +341,7 @@ def _human(
             lines.append(f"noise: not known from {len(done.values)} runs; give more time: --timeout 110")
     elif done.state != "not run":
         lines.append(f"tried: {done.stage} {done.state}: {one_line(done.said, 300)}")
+        lines += [f"mend: {done.fix}."] if done.fix else []
     lines += [f"mend: {m.found}. {m.fix}." for m in mistakes]
     for other in choices:
         if other.id != option.id:

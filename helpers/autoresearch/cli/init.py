@@ -41,9 +41,7 @@ _FILES = (
 @click.option("--scope", multiple=True, help="Glob of files that may change (repeatable); required.")
 @click.option("--off-limits", multiple=True, help="Glob inside scope that must not change (repeatable).")
 @click.option("--evaluator", multiple=True, help="Glob of further benchmark files to freeze (repeatable).")
-@click.option(
-    "--build", default="", help="Clean build command, run in a fresh tree; empty when there is none."
-)
+@click.option("--build", help="Clean build command, run in a fresh tree; empty when there is none.")
 @click.option("--max-iterations", type=click.IntRange(1), help="End the session after so many experiments.")
 @click.option(
     "--continue",
@@ -163,9 +161,10 @@ def _plan(
     from autoresearch.session.planning import Wishes
 
     refuse_a_second(root, force=force)
-    metric, unit, direction, benchmark, checks, build = (
-        str(given[key] or "") for key in ("metric", "unit", "direction", "benchmark", "checks", "build")
+    metric, unit, direction, benchmark, checks = (
+        str(given[key] or "") for key in ("metric", "unit", "direction", "benchmark", "checks")
     )
+    build = None if given["build"] is None else str(given["build"])
     scope, off_limits, evaluator = (tuple(given[key]) for key in ("scope", "off_limits", "evaluator"))
     wishes = Wishes(metric, unit, direction, benchmark, checks, build, scope, off_limits, evaluator)
     settings = {"name": name or _default_name(root, continued=False), "goal": given["goal"] or ""}

@@ -30,11 +30,12 @@ State = Literal["ok", "failed", "late", "not run"]
 
 @dataclass
 class DryRun:
-    """What came of it. `said` is a failure's last words; `values` are the metric's, in order."""
+    """What came of it. `said` is a failure's last words, `fix` how to mend it; `values` are the metric's, in order."""
 
     state: State = "not run"
     stage: str = ""
     said: str = ""
+    fix: str = ""
     values: list[float] = field(default_factory=list)
     seconds: float = 0.0  # of one run
     checks: str = "none"

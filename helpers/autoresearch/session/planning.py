@@ -41,12 +41,16 @@ class Wishes:
     direction: str = ""
     benchmark: str = ""
     checks: str = ""
-    build: str = ""
+    build: str | None = None  # "" = there is nothing to build
     scope: tuple[str, ...] = ()
     off_limits: tuple[str, ...] = ()
     evaluator: tuple[str, ...] = ()
     # How a script signs its results: shell lines that define the function `metric`.
     signing: str = ""
+    # What the given benchmark's own files say: `given_files`.
+    drivers: str = ""
+    # Whether a fresh copy needs its dependencies installed; False = tried, and it goes without.
+    setup: bool = True
     # Scripts that stand in the project already, by name.
     scripts: Mapping[str, str] = field(default_factory=dict)
 
@@ -73,8 +77,9 @@ def options(found: Survey, wishes: Wishes) -> list[Option]:
         return [
             _as_is("yours", metric, wishes, "bash autoresearch.sh", "autoresearch.sh is here already", given)
         ]
-    if wishes.benchmark and wishes.metric:
-        return [_printing("given", wishes.metric, wishes, wishes.benchmark, "the command that you gave")]
+    printed = wishes.metric or (_printed(wishes.drivers) if wishes.benchmark else "")
+    if wishes.benchmark and printed:
+        return [_printing("given", printed, wishes, wishes.benchmark, "the command that you gave")]
     if wishes.benchmark:
         return [_timed("given", "time_s", wishes.benchmark, "the command that you gave")]
     made = [
@@ -157,8 +162,14 @@ def _as_is(name: str, metric: str, wishes: Wishes, command: str, why: str, text:
 
 
 def _printed(script: str) -> str:
-    found = re.search(r"METRIC\s+([A-Za-z0-9_.µ]+)=", script)
+    """The metric that a script prints, by itself or with one of the signing helpers; empty = none is seen."""
+    name = r"([A-Za-z0-9_.µ]+)"
+    found = re.search(rf"\bMETRIC {name}=", script) or re.search(rf"""\bmetric[( ]["']{name}["'=]""", script)
     return found[1] if found else ""
+
+
+def _signs(script: str) -> bool:
+    return "signed_metric" in script or "AUTORESEARCH_TOKEN" in script
 
 
 def _clock(metric: str, command: str, rounds: int) -> str:
@@ -216,11 +227,13 @@ metric "raw_bytes=${{sizes#* }}"
 
 def draft(found: Survey, option: Option, wishes: Wishes, rounds: int = 1) -> Plan:
     """The plan for one option: scripts, settings, and why each is as it is."""
-    build = wishes.build or ("" if option.id == "build" else found.build)
+    build = wishes.build if wishes.build is not None else "" if option.id == "build" else found.build
     exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in found.environment.items())
     files = {}
     if "autoresearch.sh" not in wishes.scripts:
-        files["autoresearch.sh"] = _script(_warning(option), wishes.signing + exports + option.body(rounds))
+        # A driver that signs its own results needs the token.
+        signing = "" if option.id == "given" and _signs(wishes.drivers) else wishes.signing
+        files["autoresearch.sh"] = _script(_warning(option), signing + exports + option.body(rounds))
     tests = wishes.checks or found.tests
     if "autoresearch.checks.sh" not in wishes.scripts:
         smoke = _smoke(found)
@@ -228,16 +241,21 @@ def draft(found: Survey, option: Option, wishes: Wishes, rounds: int = 1) -> Pla
             files["autoresearch.checks.sh"] = _script(_CHECKS_NOTE, f"{exports}{tests}\n")
         elif smoke:
             files["autoresearch.checks.sh"] = _script(_SMOKE_NOTE, f"{exports}{smoke}\n")
-    needed = not wishes.checks or bool(build) or option.id.startswith(("bench", "tests"))
+    needed = wishes.setup and (not wishes.checks or bool(build) or option.id.startswith(("bench", "tests")))
     if found.setup and needed and "setup_deps.sh" not in wishes.scripts:
         files["setup_deps.sh"] = _script("Dependencies of a fresh copy.", f"{found.setup}\n")
     scope = wishes.scope or found.scope
     reasons = [
         f"{option.metric}: {option.why}",
         f"checks: {tests}" if tests else "checks: NO TESTS FOUND, only a smoke test: write better ones first",
-        f"build: {build} ({found.builds[0]})" if build and found.builds else "build: nothing to build",
-        f"scope: where the {found.language or 'source'} files are",
+        f"build: {build or 'nothing to build'}"
+        + (f" ({found.builds[0]})" if build and found.builds and wishes.build is None else ""),
+        "scope: as you gave it"
+        if wishes.scope
+        else f"scope: where the {found.language or 'source'} files are",
     ]
+    if found.setup and not wishes.setup:
+        reasons.append(f"setup: left out, as it fails here and nothing needs it: {found.setup}")
     return Plan(
         option, files, build, scope, (*wishes.off_limits, *(() if wishes.scope else found.off_limits)),
         wishes.evaluator or _frozen(found), tuple(reasons), rounds,
