@@ -2,7 +2,7 @@
 
 A screening run and the best commit's metric were taken at different times, and a wave of them shares caches and
 memory, so only a loss that no weather explains counts: `test.screen_pct` at least (twice as slow by default), and six
-times the spread of the baseline's own runs.
+times the spread of the baseline's own runs. Time in which others had the core is no loss either.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from autoresearch.session.outcome import read_outcome
+from autoresearch.session.outcome import Outcome, read_outcome
 from autoresearch.session.state import Session
+from autoresearch.session.units import is_speed
 from autoresearch.verdict import Verdict
 
 SPREADS = 6.0
@@ -31,7 +32,8 @@ def screen(session: Session, records: list[Mapping[str, Any]]) -> Verdict | None
     if not isinstance(best, (int, float)) or best <= 0.0 or value <= 0.0:
         return None
     lower = session.config.objective.direction == "lower"
-    loss = 100.0 * ((value / best if lower else best / value) - 1.0)
+    had = _share_had(session, outcome)
+    loss = 100.0 * (had * (value / best if lower else best / value) - 1.0)
     spread = ((session.baseline or {}).get("noise") or {}).get("cv_pct") or 0.0
     limit = max(least, SPREADS * float(spread))
     if loss <= limit:
@@ -42,3 +44,14 @@ def screen(session: Session, records: list[Mapping[str, Any]]) -> Verdict | None
     return Verdict(
         "discard", "screened", text, effect_pct=effect, runs_used=1, base_median=best, candidate_median=value
     )
+
+
+def _share_had(session: Session, outcome: Outcome) -> float:
+    """Which part of the cores that the baseline kept busy this run had, 0 to 1; 1 where the metric is no speed.
+
+    Busy neighbours take a run's core away for most of its time, and then every candidate looks several times slower.
+    """
+    usual = (session.baseline or {}).get("cores")
+    if not is_speed(session.config.objective) or not usual or outcome.cores is None:
+        return 1.0
+    return min(1.0, outcome.cores / float(usual))
