@@ -6,7 +6,8 @@
 #   1. Print the result with  metric name=value  (below), once, as a plain decimal: no unit, no thousands separator. It
 #      prints  METRIC name=value  and signs it. Metrics with other names are recorded, and do not decide.
 #   2. Time only the hot part: start the clock after loading and preparing, stop it before printing.
-#   3. Let a run take 0.2 to 5 s: repeat the work inside. One warm-up round before the clock, if caches matter.
+#   3. Let a run take 0.2 to 5 s: repeat the work inside, each round on another input, or a remembered answer looks like
+#      a gain. One warm-up round before the clock, if caches matter.
 #   4. Inputs alike in size and shape every time: drawn from AUTORESEARCH_LAYOUT_SEED, which is new in every run, or fixed
 #      files. Make large ones here or in setup_deps.sh, outside the clock.
 #   5. Do the work every time: no result from a file, a cache or a server that outlives the run. No network.

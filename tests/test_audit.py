@@ -147,7 +147,9 @@ def test_a_planted_keep_is_refuted_and_dropped(session: Session) -> None:
     assert line["commit"] == git(root, "rev-parse", "autoresearch/t")
     assert line["reason"].startswith("audit: refuted")
     assert session("finalize", "--drop", "luck")[0] == 2
-    assert session("status")[1]["counts"] == {"keep": 1, "reverted": 1}
+    status = session("status")[1]
+    assert status["counts"] == {"keep": 1, "reverted": 1}
+    assert [line.split()[1] for line in status["recent"] if line.startswith("luck ")] == ["reverted"]
     assert "LUCK" not in (root / "IMPROVEMENTS.md").read_text()
     assert git(root, "status", "--porcelain", "--untracked-files=no") == ""
 

@@ -144,6 +144,10 @@ def test_the_documents_show_the_verified_gain_and_its_age() -> None:
         "Verified +14.0 % [+12.5, +15.5] (sum of claims +28.0 %, +26.0 % expected without their luck" in text
     )
     assert "less than was claimed" in text
+    assert "best commit with the original baseline" in text
+    second = documents.improvements(build([*report_session(), *report_session(), audit_line()]))
+    assert "best commit with the baseline of segment 2" in second
+    assert "original baseline" not in second
     assert "held-out benchmark shows +13.0 %" in text
     assert "e<5>" not in text
     assert "older" not in text

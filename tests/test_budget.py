@@ -89,6 +89,10 @@ def test_the_baseline_says_what_an_experiment_takes_until_there_are_some() -> No
     # The mean holds idle and launching machines too; the spread is that of the experiments themselves.
     assert (told.hours, told.tokens, told.basis) == (0.5, 15, "10 experiments")
     assert told.hours_high == pytest.approx(0.5 * 3)
+    # A new segment's baseline is minutes old; an experiment takes no less than its own jobs for that.
+    fresh = per_experiment(costs, [], hours_since_baseline=0.001, baseline=baseline, max_runs=60)
+    assert fresh is not None
+    assert fresh.hours * 3600 == pytest.approx(200)
 
 
 EACH = PerExperiment(0.5, 1.0, 100, "4 experiments")

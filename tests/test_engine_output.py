@@ -58,6 +58,13 @@ def test_phases() -> None:
     assert phase(lines[0] + 'AR_RECORD {"type":"slot","state":"waiting"}\n') == "waits for a measurement slot"
     assert phase("".join(lines[:2])) == "measure 0/60"
     assert phase("".join(lines[:3])) == "measure 1/60"
+    sides = [f'AR_RECORD {{"type":"build","side":"{side}","stage":"build","ok":true}}\n' for side in "AB"]
+    assert [phase("".join([lines[0], *sides[:n]])) for n in (1, 2)] == ["build", "checks"]
+    assert phase("".join([*lines[:3], *sides])) == "measure 1/60"  # a fresh layout's build, between two runs
+    free = 'AR_RECORD {"type":"slot","state":"free","index":0}\n'
+    once = 'AR_RECORD {"type":"environment","max_runs":1}\n'
+    assert phase("".join([once, *lines[1:3], free])) == "checks"
+    assert phase("".join([*lines[:3], free])) == "measure 1/60"
 
 
 @given(st.text())

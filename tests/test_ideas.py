@@ -261,6 +261,13 @@ def run(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, dict[str, 
     return int(ended.value.code or 0), json.loads(out)
 
 
+def test_an_empty_queue_asks_for_a_profile_first(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, data = run(capsys, "next")
+    assert (code, data["ideas"]) == (1, [])
+    assert "profile" in data["why"]
+    assert data["next"].startswith("autoresearch ideas add ")
+
+
 def test_the_queue_from_add_to_done(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, data = run(capsys, "add", "Reuse the buffer", "--gain", "5", "--confidence", "0.6", "--cost", "2",
                      "--source", "arxiv:2101.00001", "--class", "memory")  # fmt: skip

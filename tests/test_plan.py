@@ -103,6 +103,7 @@ def test_vendored_generated_and_hidden_files_are_not_the_projects_code() -> None
     found = tree(**{
         "lib/a.py": "", "lib/__init__.py": "", "vendor/b.py": "", "lib/c_pb2.py": "", "docs/conf.py": "",
         "lib/tests/test_a.py": "import unittest", "node_modules/x/index.js": "", "setup.py": "", "lib/vendor/z.py": "",
+        "fuzzing/harness.py": "",
     })  # fmt: skip
     assert found.scope == ("lib/**",)
     assert {"lib/tests/**", "*_pb2.py", "**/vendor/**"} <= set(found.off_limits)

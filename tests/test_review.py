@@ -34,7 +34,9 @@ def test_a_keep_is_committed_only_with_its_review(session: Session) -> None:
     assert "earned a keep" in data["error"]
     assert "--risk: what could break; --checked: how you" in data["error"]
     assert "--what" not in data["error"]
-    assert data["next"] == 'autoresearch decide win --risk "..." --checked "..."'
+    assert data["next"] == (
+        'autoresearch decide win --description \'count by hundreds\' --risk "..." --checked "..."'
+    )
     assert session("decide", "win", "--risk", "...", "--checked", "none")[0] == 2
     assert session.project.ledger.read_bytes() == ledger
     assert git(root, "rev-parse", "main") == git(root, "rev-parse", "autoresearch/t")
@@ -96,4 +98,6 @@ def test_defaults_and_least_words() -> None:
     with pytest.raises(BadInput, match="--risk") as caught:
         review.require("e1", said)
     assert "--checked" not in caught.value.message
+    # The next command is whole: what was said in this call is not remembered.
+    assert caught.value.next == "autoresearch decide e1 --description 'index the rules' --risk \"...\""
     review.require("e1", {**said, "risk": "an empty rule"})

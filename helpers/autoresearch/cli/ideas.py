@@ -167,9 +167,9 @@ def next_(count: int, claim: str | None, minutes: float, plain: bool, as_json: b
     else:
         best = rank(ideas_file.number(project.ideas), history=not plain)[:count]
     if not best:
-        todo = 'autoresearch papers search "WORDS"'
-        data = {"ideas": [], "next": todo}
-        emit(data, f"no open idea: profile, read, or search the literature ({todo})", as_json=as_json)
+        todo = 'autoresearch ideas add "WHAT AND WHERE" --gain PERCENT --confidence SHARE --source profile'
+        say = "no open idea: profile the best commit (references/profiling.md), then read (autoresearch papers search)"
+        emit({"ideas": [], "why": say, "next": todo}, f"{say}\nnext: {todo}", as_json=as_json)
         raise click.exceptions.Exit(1)
     if claim is None:
         from autoresearch.session.naming import free_number

@@ -92,6 +92,7 @@ def phase(text: str) -> str:
     records, _ = records_in(strip_prefixes(text).replace("AR_RUNNER ", RECORD))
     total = 0
     counted = 0
+    built = set()
     now = "start"
     for record in records:
         kind = record["type"]
@@ -99,6 +100,12 @@ def phase(text: str) -> str:
             most = record.get("max_runs")
             total = most if isinstance(most, int) else 0
             now = "build"
+        elif kind == "build" and not counted and record.get("stage") == "build":
+            # An A/B checks the candidate as soon as both sides are built, and measures then.
+            built.add(record.get("side"))
+            now = "checks" if built >= {"A", "B"} else "build"
+        elif kind == "slot" and record.get("state") == "free" and counted >= total > 0:
+            now = "checks"
         elif kind == "slot" and record.get("state") == "waiting":
             now = "waits for a measurement slot"
         elif kind == "sample":

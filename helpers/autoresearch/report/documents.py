@@ -101,7 +101,7 @@ def _noise(segment: Segment) -> str:
     for key, sentence in _NOISE.items():
         value = number(report.get(key))
         if value is not None:
-            lines.append("- " + sentence.format(f"{value:.2g}"))
+            lines.append("- " + sentence.format(f"{value:.2g}" if abs(value) < 99.5 else f"{value:.0f}"))
     for key, label in (("class", "Class"), ("advice", "Advice")):
         if isinstance(report.get(key), str) and report[key]:
             lines.append(f"- {label}: {markdown(report[key], 400)}")
@@ -199,9 +199,13 @@ def _total(segment: Segment) -> str:
         return _audited(segment, segment.audit, spent)
     return (
         f"The sum of the claims is {percent(segment.claimed)} ({spent}); a fresh comparison of the tip with "
-        "the original baseline is what counts. A sum of kept effects is always somewhat too good: what was lucky "
+        f"{_original(segment)} is what counts. A sum of kept effects is always somewhat too good: what was lucky "
         "was kept, too."
     )
+
+
+def _original(segment: Segment) -> str:
+    return "the original baseline" if segment.index == 0 else f"the baseline of segment {segment.index + 1}"
 
 
 def _audited(segment: Segment, audit: Audit, spent: str) -> str:
@@ -213,7 +217,7 @@ def _audited(segment: Segment, audit: Audit, spent: str) -> str:
         less = "" if audit.shrunken is None else f", {percent(audit.shrunken)} expected without their luck"
         text = (
             f"Verified {audit.effect_text()} (sum of claims {claimed}{less}; {spent}): a fresh comparison of the best "
-            f"commit with the original baseline, {plural(audit.runs, 'run')} of fixed number."
+            f"commit with {_original(segment)}, {plural(audit.runs, 'run')} of fixed number."
         )
         if not audit.verified and audit.fitted:
             text += " **A benchmark that no experiment has seen proves no gain.**"

@@ -78,6 +78,8 @@ class Purse:
         """What one experiment of this session takes."""
         session = self._session
         done = [e.result for e in session.experiments.values() if e.result is not None]
+        # Another segment may have had another benchmark, and its hours are not among those since this baseline.
+        done = [record for record in done if record.get("segment") == max(session.segment, 0)]
         told = [record for record in done if isinstance(record.get("cost"), dict)]
         before = (session.baseline or {}).get("spent") or {}
         return per_experiment(

@@ -58,7 +58,7 @@ def overview(session: Session, who: str = "") -> Overview:
         "counts": session.by_status,
         "undecided": {name: one_line(f"{s.name}: {s.detail}", 70) for name, s in list(stages.items())[:MOST]},
         "undecided_more": max(0, len(stages) - MOST),
-        "recent": [_short(record) for record in _recent(session)],
+        "recent": [_short(record, _taken_back(session)) for record in _recent(session)],
         "noise": {key: noise.get(key) for key in ("class", "sigma_short_pct", "mde_pct")},
         "error_budget": error_budget(session),
         "cost": {"runs": session.runs_used, "seconds": round(session.seconds), **cost_json(spend)},
@@ -140,10 +140,15 @@ def _recent(session: Session) -> list[Record]:
     return sorted(done, key=lambda r: int(r["run"]))[-MOST:]
 
 
-def _short(record: Record) -> str:
+def _taken_back(session: Session) -> set[str]:
+    return {str(record["experiment"]) for record in session.reverted}
+
+
+def _short(record: Record, gone: set[str]) -> str:
     effect = (record.get("verdict") or {}).get("effect_pct")
     gain = f" {effect:+.1f} %" if effect is not None else ""
-    return one_line(f"{record['experiment']} {record['status']}{gain}: {record.get('description') or ''}", 80)
+    status = "reverted" if record["experiment"] in gone else record["status"]
+    return one_line(f"{record['experiment']} {status}{gain}: {record.get('description') or ''}", 80)
 
 
 def _text(session: Session, data: dict[str, Any], stages: dict[str, Stage], spend: Spend) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -60,8 +61,11 @@ def require(experiment: str, review: Mapping[str, str]) -> None:
         return
     words = "; ".join(f"--{name}: {FIELDS[name]}" for name in missing)
     flags = " ".join(f'--{name} "..."' for name in missing)
+    if "what" not in missing:
+        # Nothing of this call is remembered: a repetition without it would ask for it again.
+        flags = f"--description {shlex.quote(review['what'])} {flags}"
     raise BadInput(
-        f"{experiment} has earned a keep, and its review is missing: {words}",
+        f"{experiment} has earned a keep, and its review is missing or says too little: {words}",
         fix="Answer each in a sentence, after a look at the diff; nothing is measured again",
         next=f"autoresearch decide {experiment} {flags}",
     )

@@ -121,9 +121,9 @@ def per_experiment(
     each = [float(c.get("machine_s") or 0.0) / 3600.0 for c in costs][-_WINDOW:]
     mean_tokens = round(math.fsum(tokens) / len(tokens)) if tokens else None
     if len(costs) >= ENOUGH and math.fsum(each) > 0.0:
-        mean = max(hours_since_baseline / len(costs), 1e-6)
         high = sorted(each)[min(len(each) - 1, math.ceil(0.9 * len(each)) - 1)]
         own = math.fsum(each) / len(each)
+        mean = max(hours_since_baseline / len(costs), own)
         return PerExperiment(mean, mean * max(1.0, high / own), mean_tokens, f"{len(costs)} experiments")
     seconds, runs = float((baseline or {}).get("seconds") or 0.0), int((baseline or {}).get("runs_used") or 0)
     if seconds <= 0.0 or runs < 1:

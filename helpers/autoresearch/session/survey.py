@@ -23,8 +23,8 @@ LANGUAGES = {
     ".ex": "Elixir", ".scala": "Scala", ".jl": "Julia", ".sh": "Shell", ".pl": "Perl",
 }  # fmt: skip
 _ASIDE = {"doc", "docs", "example", "examples", "sample", "samples", "demo", "demos", "script", "scripts",
-          "tool", "tools",
-          "ci", "contrib", "fuzz", "node_modules", "dist", "site", "fixtures", "testdata", "tasks"}  # fmt: skip
+          "tool", "tools", "ci", "contrib", "fuzz", "fuzzers", "fuzzing", "node_modules", "dist", "site", "fixtures",
+          "testdata", "tasks"}  # fmt: skip
 _VENDORED = {"vendor", "third_party", "thirdparty", "3rdparty", "external", "extern", "deps", "_vendor"}
 _TESTS = {"test", "tests", "__tests__", "spec", "specs", "testing", "t"}
 _BENCHES = {"bench", "benches", "benchmark", "benchmarks", "perf", "performance"}
