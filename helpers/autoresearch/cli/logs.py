@@ -44,7 +44,7 @@ def command(experiment: str, lines: int, as_json: bool) -> None:
     if not job:
         raise BadInput(f"{experiment} has no job yet", next=f"autoresearch run {experiment}")
     result = engine.fetch(job)
-    text = _output(result.records) or (result.log.read_text("utf-8", "replace") if result.log else "")
+    text = failed_output(result.records) or (result.log.read_text("utf-8", "replace") if result.log else "")
     said = tail(text, lines, 100 * lines)
     data = {
         "experiment": experiment, "job": job, "detail": one_line(detail, 200),
@@ -54,11 +54,16 @@ def command(experiment: str, lines: int, as_json: bool) -> None:
     emit(data, "\n".join(filter(None, [detail, quoted, f"log: {result.log}"])), as_json=as_json)
 
 
-def _output(records: object) -> str:
+def failed_output(records: object) -> str:
     """Tails of the stages that did not pass, newest last: what a reader of logs is after."""
     shown = []
     for record in records if isinstance(records, list) else []:
-        failed = record.get("ok") is False or str(record.get("status", "passed")) not in ("passed", "done")
+        # A benchmark run has no status: what was wrong with it is its problem.
+        failed = (
+            record.get("ok") is False
+            or bool(record.get("problem"))
+            or str(record.get("status", "passed")) not in ("passed", "done")
+        )
         if record.get("tail") and failed:
             shown.append(f"[{record.get('type')}]\n{record['tail']}")
     return "\n".join(shown)
