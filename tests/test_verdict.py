@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,6 @@ from autoresearch.verdict import (
     judge,
     next_alpha,
 )
-from autoresearch.verdict_rule import is_count
 
 HELPERS = Path(__file__).resolve().parents[1] / "helpers"
 Blocks = list[tuple[str, list[float]]]
@@ -178,48 +178,32 @@ def test_a_coarse_reading_must_be_proven_by_the_order(a: float, b: float) -> Non
     assert any("steps" in text for text in found.warnings)
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "alpha", "verdict", "reason", "runs"),
-    [
-        (12, 11, 0.02, "keep", "deterministic", 8),
-        (12, 11, 0.001, "keep", "deterministic", 12),
-        (12, 13, 0.001, "discard", "below_min", 4),
-        (12, 12, 0.001, "discard", "identical", 4),
-        (1500, 1490, 0.001, "discard", "below_min", 4),
-        (123456, 111111, 0.001, "keep", "deterministic", 4),
-    ],
-)
-def test_a_small_count_repeats_a_few_times(
-    a: float, b: float, alpha: float, verdict: str, reason: str, runs: int
-) -> None:
-    found = judge(Rule(alpha=alpha, counted=True), repeated(a, b))
-    assert (found.verdict, found.reason, found.runs_used) == (verdict, reason, runs)
-    assert not any("steps" in text for text in found.warnings)
+def test_thorough_is_not_put_off_by_one_bad_block() -> None:
+    """A neighbour's burst on two runs that stand together, as measured on a busy machine, and a gain of 8 %."""
+    burst = ("AABB", [0.587, 0.856, 1.177, 1.012])
+    good = [("ABBA", [0.60, 0.55, 0.552, 0.602]), ("BABA", [0.55, 0.6, 0.553, 0.598])] * 10
+    given_up = judge(Rule.preset("default"), [burst, *good])
+    assert (given_up.verdict, given_up.reason, given_up.runs_used) == ("discard", "hopeless", 4)
+    found = judge(Rule.preset("thorough"), [burst, *good])
+    assert (found.verdict, found.runs_used > 12) == ("keep", True)
 
 
-@pytest.mark.parametrize("share", [0.05, 0.2, 0.5, 0.8])
-def test_a_count_that_jumps_gives_no_false_keeps(share: float) -> None:
-    """11 or 12 by chance, whatever the code: both sides may seem to repeat."""
-    rng = random.Random(f"jumps {share}")
-    keeps = 0
-    for _ in range(3000):
-        test = SequentialTest(Rule(counted=True))
+def test_what_would_settle_it_does_not_contradict_itself() -> None:
+    rng = random.Random(5)
+    seen = set()
+    for _ in range(400):
+        test = SequentialTest(Rule())
         reason = "undecided"
         while reason == "undecided":
-            reason = test.step(draw_order(rng), [12.0 - (rng.random() < share) for _ in range(4)])
-        keeps += reason in ("proven", "deterministic")
-    assert keeps <= 83  # 2 % is 60; and three standard errors
-
-
-@pytest.mark.parametrize(
-    ("metric", "unit", "count"),
-    [
-        ("bundle", "kB", True), ("bundle_bytes", "", True), ("size", "", True), ("allocs", "", True),
-        ("bundle_bytes", "s", False), ("bytes_per_s", "", False), ("time_ms", "", False), ("score", "", False),
-    ],
-)  # fmt: skip
-def test_what_counts_as_a_count(metric: str, unit: str, count: bool) -> None:
-    assert is_count(metric, unit) is count
+            order = draw_order(rng)
+            reason = test.step(order, [math.exp(rng.gauss(-0.02 * (s == "B"), 0.02)) for s in order])
+        text = test.verdict().reason_text
+        left = 72 - test.verdict().runs_used
+        more = re.search(r"needs about (\d+) more runs", text)
+        if reason == "hopeless" and more:
+            assert int(more[1]) > left, text
+        seen.add("thorough goes on longer" in text)
+    assert seen == {True, False}
 
 
 def test_equal_coarse_readings_are_given_up() -> None:
@@ -317,7 +301,9 @@ def test_the_interval_needs_three_blocks_and_shrinks() -> None:
 def test_presets() -> None:
     assert Rule.preset("default") == Rule()
     assert Rule.preset("lean", alpha=None).alpha == 0.05
-    assert Rule.preset("thorough", alpha=0.002, max_runs=80) == Rule(alpha=0.002, max_runs=80, z=1.5)
+    assert Rule.preset("thorough", alpha=0.002, max_runs=80) == Rule(
+        alpha=0.002, max_runs=80, z=1.5, patience=3
+    )
     assert set(PRESETS) == {"lean", "default", "thorough"}
     with pytest.raises(ValueError, match="lean, default, thorough"):
         Rule.preset("hasty")

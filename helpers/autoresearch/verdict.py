@@ -20,6 +20,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 from autoresearch import stats
 from autoresearch.eprocess import ORDERS, PAIRS, EProcess, draw_order, interval
 from autoresearch.verdict_rule import FIXED_LAYOUT_MARGIN_PCT, PRESETS, Rule, epoch_start, next_alpha
+from autoresearch.verdict_words import explain
 
 __all__ = (
     "FIXED_LAYOUT_MARGIN_PCT", "MAX_TIMED_OUT", "ORDERS", "PRESETS", "TIMED_OUT", "Rule", "SequentialTest", "Verdict",
@@ -219,6 +220,8 @@ class SequentialTest:
             return "below_min"
         if left <= 0:
             return "budget"
+        if self.blocks < rule.patience:
+            return "undecided"
         # What the blocks left can add to ln E if the gain is z standard errors better than it looks.
         tau = max(stats.median([_own_spread(*block) for block in self._y]), self._grain(), 1e-12)
         promise = self._robust_gain() - self._gain.shift
@@ -316,41 +319,6 @@ class SequentialTest:
             yield "the metric fell to 0 or below during the test, so there is no interval"
         if self._scale is not None and base == 0.0:
             yield "the base median is 0, so there is no percentage; effect_units is the difference"
-
-
-def explain(found: Verdict, rule: Rule, peak: float) -> str:
-    """The reason in words; a discard says what would settle it."""
-    least, sigma, effect = (
-        max(rule.min_effect_pct, 2.0 * rule.margin_pct),
-        found.sigma_short_pct,
-        found.effect_pct,
-    )
-    shown = "no percentage" if effect is None else f"{effect:+.2g} %"
-    if found.reason == "proven":
-        more = f" by more than {rule.margin_pct:g} %" if rule.margin_pct else ""
-        return f"better{more}: luck alone looks like this in at most 1 of {peak:.3g} tests"
-    if found.reason == "deterministic":
-        return f"every run of a side gives exactly the same value, and the candidate's is {shown} better"
-    if found.reason == "identical":
-        return "both sides give exactly the same value"
-    if found.reason == "below_min":
-        return f"cannot be {least:g} % better (measured {shown})"
-    if found.reason == "timeouts":
-        return "the candidate overran the time limit of a run more often than the base"
-    if found.reason == "undecided":
-        return "not decided yet: measure another block"
-    goal = least if effect is None or effect < least else effect
-    total = None if sigma is None else stats.runs_for(goal, sigma)
-    settle = "no affordable number of runs would settle it" if total is None else (
-        f"{goal:.2g} % needs about {max(4, total - found.runs_used)} more runs at this noise"
-    )  # fmt: skip
-    if found.reason == "budget":
-        return f"not settled in {found.runs_used} runs (measured {shown}): {settle}"
-    if effect is not None and effect <= -least:
-        return f"worse (measured {shown}): the runs left could not prove a gain"
-    if effect is not None and effect <= 0.0:
-        return f"no gain in sight (measured {shown}): the runs left could not prove one; {settle}"
-    return f"this machine cannot tell (measured {shown}): the runs left could not prove it; {settle}"
 
 
 def judge(rule: Rule, blocks: Iterable[Tuple[str, Sequence[Optional[float]]]]) -> Verdict:

@@ -34,9 +34,9 @@ class Rule:
     """How a test decides. Percentages are of the base; max_runs counts both sides.
 
     alpha: chance of a false keep; beta: chance that a gain of min_effect_pct is refused as too small;
-    z: optimism of the futility stop, in standard errors; margin_pct: a keep must prove more than this (for
-    builds whose layout is not randomised); layout: fresh, prebuilt:k, fixed or unknown, passed on; counted: the
-    metric `is_count`.
+    z: optimism of the futility stop, in standard errors; patience: blocks before it may end a test; margin_pct: a keep
+    must prove more than this (for builds whose layout is not randomised); layout: fresh, prebuilt:k, fixed or unknown,
+    passed on; counted: the metric `is_count`.
     """
 
     alpha: float = 0.02
@@ -44,6 +44,7 @@ class Rule:
     min_effect_pct: float = 1.0
     max_runs: int = 72
     z: float = 0.8
+    patience: int = 1
     direction: str = "lower"
     margin_pct: float = 0.0
     layout: str = "unknown"
@@ -77,7 +78,7 @@ class Rule:
 PRESETS: Dict[str, Dict[str, Any]] = {
     "lean": {"alpha": 0.05, "max_runs": 36, "z": 1.0},
     "default": {"alpha": 0.02, "max_runs": 72, "z": 0.8},
-    "thorough": {"alpha": 0.01, "max_runs": 120, "z": 1.5},
+    "thorough": {"alpha": 0.01, "max_runs": 120, "z": 1.5, "patience": 3},
 }
 
 

@@ -139,7 +139,7 @@ def _commands(options: dict[str, Any], as_json: bool) -> int:
         )  # fmt: skip
     except CommandFailed as exc:
         raise BadInput(
-            f"no verdict: {one_line(str(exc), 200)}: {one_line(exc.tail, 200)}",
+            f"no verdict: {one_line(str(exc), 200)}: {one_line(exc.tail, 200) or 'it printed nothing'}",
             fix="Run that command by hand",
         ) from None
     finally:
