@@ -162,3 +162,15 @@ def test_outside_git_every_step_is_one_sentence(autoresearch: Run, tmp_path: Pat
     assert done.returncode == Exit.USAGE
     assert "git init" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_person_sees_which_experiment_is_packed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from autoresearch.cli import _submitting
+
+    for watched, quiet, said in ((True, False, "… e1\n… e2\n"), (True, True, ""), (False, False, "")):
+        monkeypatch.setattr(_submitting, "is_terminal", lambda watched=watched: watched)
+        found = _submitting.submit_each(["e1", "e2"], lambda name: f"job-{name}", quiet=quiet)
+        assert found == ({"e1": "job-e1", "e2": "job-e2"}, {})
+        assert capsys.readouterr().err == said

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from autoresearch.cli._output import is_terminal, say
 from autoresearch.errors import AutoresearchError, Exit
 from autoresearch.safetext import one_line
 
@@ -12,12 +13,17 @@ Submit = Callable[[str], str]
 
 
 def submit_each(
-    experiments: Iterable[str], submit: Submit
+    experiments: Iterable[str], submit: Submit, *, quiet: bool
 ) -> tuple[dict[str, str], dict[str, AutoresearchError]]:
-    """Call `submit` for each experiment; returns the job ids and the refusals, by experiment."""
+    """Call `submit` for each experiment; returns the job ids and the refusals, by experiment.
+
+    Each takes a second or so to pack: a person at a terminal sees which one it is, unless `quiet`.
+    """
     submitted: dict[str, str] = {}
     refused: dict[str, AutoresearchError] = {}
     for name in dict.fromkeys(experiments):
+        if is_terminal() and not quiet:
+            say(f"… {one_line(name, 80)}")
         try:
             submitted[name] = submit(name)
         except AutoresearchError as exc:

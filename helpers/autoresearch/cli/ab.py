@@ -172,7 +172,7 @@ def _experiments(experiments: tuple[str, ...], timeout: float | None, as_json: b
         def ensure(name: str) -> str:
             return submit_ab(session, session.undecided(name), frozen, purse.draw)
 
-        jobs, refused = submit_each(experiments, ensure)
+        jobs, refused = submit_each(experiments, ensure, quiet=as_json)
         engine = engine_of(session)
     for name, exc in refused.items():
         say(f"autoresearch: {name}: {one_line(exc.sentence(), 500)}")

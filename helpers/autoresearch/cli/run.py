@@ -39,7 +39,9 @@ def command(ctx: click.Context, experiments: tuple[str, ...], as_json: bool) -> 
         refuse_if_stopped(session)
         purse = Purse(session)
         submitted, refused = submit_each(
-            experiments, lambda name: submit_screening(session, session.undecided(name), frozen, purse.draw)
+            experiments,
+            lambda name: submit_screening(session, session.undecided(name), frozen, purse.draw),
+            quiet=as_json,
         )
         ahead = purse.forecast(len(submitted))
     follow = FOLLOW if submitted else next(iter(refused.values())).next or "autoresearch status"
