@@ -338,13 +338,30 @@ install() {
   find_project
   install_command
   drop_skill
+  # So that taking it out of one project leaves the command to the others.
+  printf '%s\n' "$PROJECT" "$(other_projects)" >"$DATA/projects.new" && mv "$DATA/projects.new" "$DATA/projects"
   report
 }
 
+other_projects() { # the others that it was installed into and that still have it, one a line
+  local place
+  while IFS= read -r place; do
+    if [ "$place" != "$PROJECT" ] && [ -f "$place/$SKILL/.installed" ]; then printf '%s\n' "$place"; fi
+  done < <(cat "$DATA/projects" 2>/dev/null)
+}
+
 uninstall() {
+  local others
   need_home
   TARGET_REPO="" find_project
   remove_skill
+  others=$(other_projects)
+  if [ -n "$others" ]; then
+    printf '%s\n' "$others" >"$DATA/projects"
+    step "command: stays, as other projects use it: $(printf '%s' "$others" | tr '\n' ' ')"
+    return
+  fi
+  rm -f "$DATA/projects"
   remove_command
   rm -rf "$CACHE"
   # Directories that an install may have made; rmdir takes only empty ones.

@@ -27,7 +27,7 @@ REASONS: dict[str, Callable[[str, str], object]] = {
     # tests/slurm plays such a session against a real SkyPilot.
     "needs a cluster": lambda row, document: document == "references/cluster.md",
 }
-PROFILERS = {"perf", "py-spy", "valgrind", "strace", "python3", "nsys", "ncu"}
+PROFILERS = {"perf", "py-spy", "valgrind", "strace", "python3", "node", "nsys", "ncu"}
 
 
 @pytest.fixture

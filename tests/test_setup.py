@@ -368,6 +368,14 @@ def test_uninstall_leaves_nothing_but_the_users_files(
     subprocess.run([command, "--version"], env=env, check=True, capture_output=True)
     (place / "experiment.yaml").write_text("edited: by hand\n")
 
+    other = git_project(tmp_path / "other one")
+    assert run_setup(checkout, cwd=other, env=env).returncode == 0
+    done = run_setup(other / SKILL, "--uninstall", cwd=other, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"command: stays, as other projects use it: {place}" in done.stdout
+    assert not (other / ".agents").exists()
+    subprocess.run([command, "--version"], env=env, check=True, capture_output=True)
+
     done = run_setup(place / SKILL, "--uninstall", cwd=place, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     assert set(tree(place)) == {"autoresearch.jsonl", "experiment.yaml"}
