@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -45,6 +46,11 @@ def _with_notices(data: Mapping[str, Any], limit: int = 2040) -> dict[str, Any]:
 def hooked(data: Mapping[str, Any], said: str) -> dict[str, Any]:
     """`data`, with what the user's hooks said where they said something."""
     return {**data, "hook": said} if said else dict(data)
+
+
+def allowed(timeout: float | None, as_json: bool, otherwise: float = math.inf) -> float:
+    """Seconds that a command may take: as asked for, 25 for an agent (its shell returns after 30), or `otherwise`."""
+    return timeout or (25.0 if as_json else otherwise)
 
 
 def modes_line(record: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from autoresearch.cli._fit import fit
-from autoresearch.cli._output import emit, is_terminal, json_option, say
+from autoresearch.cli._output import allowed, emit, is_terminal, json_option, say
 from autoresearch.errors import Exit
 from autoresearch.safetext import one_line
 
@@ -57,15 +57,16 @@ def command(ctx: click.Context, no_run: bool, timeout: float | None, repair: boo
         ctx.exit(_repair(project, as_json))
     ensure_directory(project.state)
     show = not as_json and is_terminal()
-    limit = timeout if timeout is not None or not as_json else 25.0
 
     def progress(step: str) -> None:
         if show:
             say(f"… {step}")
 
-    findings = list(examine(project, config, dry_run=not no_run, seconds=limit, progress=progress))
+    findings = list(
+        examine(project, config, dry_run=not no_run, seconds=allowed(timeout, as_json), progress=progress)
+    )
     failed = [f for f in findings if f.level == "fail"]
-    follow = "autoresearch doctor" if failed else following(project, config)
+    follow = "autoresearch doctor" if failed else following(project, findings)
     lines = []
     for f in findings:
         fix = f"\n      {f.fix}" if f.fix and f.level != "ok" else ""

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from autoresearch.cli._fit import fit
-from autoresearch.cli._output import emit, json_option, say, table
+from autoresearch.cli._output import allowed, emit, json_option, say, table
 from autoresearch.errors import AutoresearchError, BadInput, EnvironmentMissing
 from autoresearch.files import ensure_directory, write_atomic
 from autoresearch.project import Project
@@ -144,7 +144,7 @@ def _fetch(
 
 def _client(project: Project, timeout: float | None, as_json: bool) -> Arxiv:
     client = Arxiv(project.state / "papers")
-    client.until = time.monotonic() + (timeout or (25.0 if as_json else 300.0))
+    client.until = time.monotonic() + allowed(timeout, as_json, 300.0)
     if os.environ.get(BASE_VARIABLE):
         # arXiv's own pause is not negotiable; a mirror's or a test server's is its own affair.
         text = os.environ.get(DELAY_VARIABLE, str(DELAY))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import click
 
 from autoresearch.cli._fit import fit
-from autoresearch.cli._output import emit, json_option, table
+from autoresearch.cli._output import allowed, emit, json_option, table
 from autoresearch.errors import Exit
 from autoresearch.safetext import one_line
 
@@ -45,7 +44,7 @@ def command(
     engine = engine_of(load(find_root()))
     left: list[str] = []
     # A client that was given up takes a second or two to end.
-    seconds = max(1.0, (timeout or 25.0) - 3.0) if timeout or as_json else math.inf
+    seconds = max(1.0, allowed(timeout, as_json) - 3.0)
     if down:
         left = engine.give_back(seconds)
     elif refresh:

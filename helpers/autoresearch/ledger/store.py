@@ -194,8 +194,9 @@ def open_ledger(path: Path | str) -> Iterator[BinaryIO]:
     with handle:
         try:
             # Windows PowerShell writes UTF-16 wherever a shell's > goes.
-            wide = handle.seekable() and handle.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+            wide = False
             if handle.seekable():
+                wide = handle.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
                 handle.seek(0)
             recoded = codecs.EncodedFile(handle, "utf-8", "utf-16", "replace") if wide else handle
             yield cast(BinaryIO, recoded)

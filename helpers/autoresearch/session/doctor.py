@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from autoresearch import evaluator, workspace
@@ -23,6 +23,8 @@ from autoresearch.session.rehearsal import rehearse
 
 # Bytes of a frozen file that is still looked through for mistakes.
 _LINTED = 200_000
+# What the finding of an evaluator that is not the frozen one is about.
+FROZEN = "frozen"
 
 
 def examine(
@@ -30,15 +32,15 @@ def examine(
     config: Config,
     *,
     dry_run: bool = True,
-    seconds: float | None = None,
+    seconds: float = math.inf,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Finding]:
     """All findings, cheapest first; the benchmark is run twice only when nothing before has failed.
 
-    `seconds` is for all of it, clearing up included; what does not fit is ended and named. None: as long as it takes.
+    `seconds` is for all of it, clearing up included; what does not fit is ended and named.
     """
     failed = False
-    end = math.inf if seconds is None else time.monotonic() + 0.85 * seconds
+    end = time.monotonic() + 0.85 * seconds
     checks: tuple[Callable[[Project, Config], Iterator[Finding]], ...] = (
         _machine, _repository, _evaluator, _task, _hooks, _left, _contained,
         # A client that was given up takes a second or two to end.
@@ -139,8 +141,8 @@ def _evaluator(project: Project, config: Config) -> Iterator[Finding]:
         return
     yield Finding("ok", "evaluator", ", ".join(list(manifest.files)[:5]))
     yield from _ignored(project, list(manifest.files))
-    if fault := changed(project, config):
-        yield Finding("warn", "frozen", fault.message, fault.fix)
+    if fault := _changed(project, config):
+        yield Finding("warn", FROZEN, fault.message, fault.fix)
     if evaluator.CHECKS not in manifest.files:
         yield Finding(
             "warn",
@@ -151,16 +153,16 @@ def _evaluator(project: Project, config: Config) -> Iterator[Finding]:
     yield from _lint(project, config, list(manifest.files))
 
 
-def following(project: Project, config: Config) -> str:
+def following(project: Project, findings: Iterable[Finding]) -> str:
     """The next command for who is ready: the baseline, a new segment, or what the session was at."""
     if not project.ledger.exists():
         return "autoresearch baseline --timeout 25"
-    if changed(project, config):
+    if any(finding.what == FROZEN for finding in findings):
         return "autoresearch baseline --new-segment --timeout 25"
     return "autoresearch status"
 
 
-def changed(project: Project, config: Config) -> IntegrityFault | None:
+def _changed(project: Project, config: Config) -> IntegrityFault | None:
     """Why the evaluator is not the one that the baseline froze; None when it is, or nothing is frozen yet."""
     from autoresearch.session.opening import frozen_manifest
     from autoresearch.session.state import load

@@ -45,6 +45,7 @@ def overview(session: Session, who: str = "") -> Overview:
     at_end = AUDIT if audit_first else "autoresearch report"
     follow = next_step(_own(session, stages, who)) or (at_end if stop.stop else "autoresearch ideas next")
     noise = session.baseline.get("noise") or {}
+    gone = {str(record["experiment"]) for record in session.reverted}
     data: dict[str, Any] = {
         "session": session.config.name,
         "goal": one_line(session.config.goal, 160),
@@ -58,7 +59,7 @@ def overview(session: Session, who: str = "") -> Overview:
         "counts": session.by_status,
         "undecided": {name: one_line(f"{s.name}: {s.detail}", 70) for name, s in list(stages.items())[:MOST]},
         "undecided_more": max(0, len(stages) - MOST),
-        "recent": [_short(record, _taken_back(session)) for record in _recent(session)],
+        "recent": [_short(record, gone) for record in _recent(session)],
         "noise": {key: noise.get(key) for key in ("class", "sigma_short_pct", "mde_pct")},
         "error_budget": error_budget(session),
         "cost": {"runs": session.runs_used, "seconds": round(session.seconds), **cost_json(spend)},
@@ -138,10 +139,6 @@ def _audit_advice(session: Session, *, stopped: bool) -> str:
 def _recent(session: Session) -> list[Record]:
     done = [e.result for e in session.experiments.values() if e.result is not None]
     return sorted(done, key=lambda r: int(r["run"]))[-MOST:]
-
-
-def _taken_back(session: Session) -> set[str]:
-    return {str(record["experiment"]) for record in session.reverted}
 
 
 def _short(record: Record, gone: set[str]) -> str:

@@ -47,7 +47,7 @@ class Wishes:
     evaluator: tuple[str, ...] = ()
     # How a script signs its results: shell lines that define the function `metric`.
     signing: str = ""
-    # What the given benchmark's own files say: `given_files`.
+    # The text of the files that the given benchmark names.
     drivers: str = ""
     # Whether a fresh copy needs its dependencies installed; False = tried, and it goes without.
     setup: bool = True

@@ -66,7 +66,8 @@ def rehearse(project: Project, config: Config, end: float) -> Iterator[Finding]:
                 return
             try:
                 # As a trial does: it would end with this at the baseline, and at each candidate.
-                guard.unspoilt(str(tree), "A", before, stage) if stage in ("setup", "build") else None
+                if stage in ("setup", "build"):
+                    guard.unspoilt(str(tree), "A", before, stage)
             except Failed as exc:
                 fix = "Take that file out of evaluator: in autoresearch.yaml, or delete it where a build has left it"
                 yield Finding("fail", stage, one_line(str(exc), 300), fix)

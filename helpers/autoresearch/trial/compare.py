@@ -92,6 +92,7 @@ def compare_commands(
         return execute(commands[side], timeout)
 
     def value_of(side: str, done: procs.Finished) -> float:
+        timed = metric is None and chosen == reading.WALL
         got = reading.wall(done) if timed else reading.read(done, chosen, values_per_run)
         if got.value is None:
             raise CommandFailed(
@@ -100,12 +101,11 @@ def compare_commands(
         return got.value
 
     test = verdict.SequentialTest(rule)
-    chosen, timed = metric or reading.WALL, False
+    chosen = metric or reading.WALL
     try:
         warm_up = measure("A", True)
         if metric is None:
             chosen = _chosen(warm_up)
-            timed = chosen == reading.WALL
         test = verdict.SequentialTest(replace(rule, counted=is_count(chosen)))
         value_of("A", warm_up)
         value_of("B", measure("B", True))

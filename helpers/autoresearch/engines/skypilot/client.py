@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import queue
 import re
@@ -47,7 +48,7 @@ class ServerTrouble(EnvironmentMissing):
 
 
 class Unanswered(EnvironmentMissing):
-    """SkyPilot has not answered in the time it was given."""
+    """SkyPilot has not answered when the time of a bridge was over."""
 
 
 def environment_problem(kind: str, error: str) -> EnvironmentMissing | None:
@@ -119,9 +120,12 @@ def check_version(python: str) -> str:
 
 
 class Bridge:
-    """A running bridge. `send` asks and returns a number, `take` hands out the answers as they come."""
+    """A running bridge. `send` asks and returns a number, `take` hands out the answers as they come.
 
-    def __init__(self, python: str, log: Path) -> None:
+    `until` (a time of the monotonic clock) ends all waiting for answers, with `Unanswered`.
+    """
+
+    def __init__(self, python: str, log: Path, until: float = math.inf) -> None:
         env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
         env["PYTHONUNBUFFERED"] = "1"
         with log.open("ab") as errors:
@@ -129,6 +133,7 @@ class Bridge:
                 [python, str(_BRIDGE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
                 cwd=log.parent, env=env, text=True, encoding="utf-8",
             )  # fmt: skip
+        self.until = until
         self._log = log
         self._number = 0
         self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
@@ -158,7 +163,7 @@ class Bridge:
 
         An API server that fails is asked again for `patience` seconds: one that is busy may look like one that is gone.
         """
-        until = time.monotonic() + patience
+        until = min(self.until, time.monotonic() + patience)
         while True:
             try:
                 return self._call(op, timeout, arguments)
@@ -169,13 +174,14 @@ class Bridge:
 
     def _call(self, op: str, timeout: float, arguments: dict[str, Any]) -> Any:
         number = self.send(op, **arguments)
+        timeout = min(timeout, max(1.0, self.until - time.monotonic()))
         while True:
             try:
                 answer = self._answers.get(timeout=timeout)
             except queue.Empty:
-                raise Unanswered(
-                    f"SkyPilot has not answered {op} in {timeout:.0f} s", fix=FIXES["server"]
-                ) from None
+                error_type = Unanswered if time.monotonic() >= self.until else EnvironmentMissing
+                text = f"SkyPilot has not answered {op} in {timeout:.0f} s"
+                raise error_type(text, fix=FIXES["server"]) from None
             if "dead" in answer:
                 raise EnvironmentMissing(answer["dead"], fix=f"See {self._log}")
             if answer.get("id") != number or "ok" not in answer:
@@ -185,13 +191,13 @@ class Bridge:
             problem = environment_problem(answer["kind"], answer["error"])
             raise problem or BridgeError(answer["kind"], answer["error"])
 
-    def close(self, patience: float = 10.0) -> None:
+    def close(self) -> None:
         """End it: it ends by itself when nobody can ask any more. What it has asked of the API server goes on there."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
         try:
-            self._process.wait(patience)
+            self._process.wait(10.0 if math.isinf(self.until) else 1.0)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -39,24 +39,18 @@ def not_enabled(clouds: list[str], infra: str | None) -> EnvironmentMissing:
     return EnvironmentMissing(f"SkyPilot: {what}{have}", fix=FIXES["no_cloud"])
 
 
-def enabled_clouds(
-    bridge: Bridge, infra: str | None, *, until: float = math.inf, patience: float = 0.0
-) -> list[str]:
+def enabled_clouds(bridge: Bridge, infra: str | None, patience: float = 0.0) -> list[str]:
     """The enabled clouds, in lower case; probed anew when `infra` is not among those of the last `sky check`.
 
-    `until` is a time of the monotonic clock; `patience` is that of `Bridge.call`.
+    `patience` is that of `Bridge.call`.
     """
     clouds: list[str] = []
     for full in (False, True):
-        answer = bridge.call("check", timeout=_left(until), patience=patience, full=full)
+        answer = bridge.call("check", timeout=300, patience=patience, full=full)
         clouds = [str(c).lower() for c in answer["clouds"]]
         if enabled(clouds, infra):
             break
     return clouds
-
-
-def _left(until: float) -> float:
-    return min(300.0, max(0.1, until - time.monotonic()))
 
 
 def diagnose(state: Path, infra: str | None, seconds: float = math.inf) -> Diagnosis:
@@ -66,17 +60,15 @@ def diagnose(state: Path, infra: str | None, seconds: float = math.inf) -> Diagn
         python = find_interpreter()
         version = check_version(python)
         (state / "sky").mkdir(parents=True, exist_ok=True)
-        bridge = Bridge(python, state / "sky" / "bridge.log")
+        bridge = Bridge(python, state / "sky" / "bridge.log", until)
         try:
-            bridge.call("hello", timeout=_left(until))
-            clouds = enabled_clouds(bridge, infra, until=until)
+            bridge.call("hello", timeout=300)
+            clouds = enabled_clouds(bridge, infra)
         finally:
-            bridge.close(10.0 if math.isinf(seconds) else 1.0)
+            bridge.close()
         if not enabled(clouds, infra):
             raise not_enabled(clouds, infra)
-    except Unanswered as exc:
-        if math.isinf(seconds):
-            return Diagnosis("fail", exc.message, exc.fix)
+    except Unanswered:
         text = "SkyPilot has not answered when --timeout was over: its API server may be starting"
         return Diagnosis("warn", text, "Repeat it, or give it longer: autoresearch doctor --timeout 120")
     except EnvironmentMissing as exc:

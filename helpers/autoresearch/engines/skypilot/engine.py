@@ -207,8 +207,8 @@ class SkyPilotEngine:
 
         with self._lock() as lock:
             if lock is not None:
-                with self._bridge(seconds, "autoresearch vms --refresh") as bridge:
-                    refresh_costs(self.store, bridge, time.monotonic() + seconds)
+                with self._bridge(time.monotonic() + seconds, "autoresearch vms --refresh") as bridge:
+                    refresh_costs(self.store, bridge)
 
     def give_back(self, seconds: float = math.inf) -> list[str]:
         """End all VMs of this project and verify it; the names of those that may still be there.
@@ -229,8 +229,8 @@ class SkyPilotEngine:
                 )  # fmt: skip
             with self._lock() as lock:
                 if lock is not None:
-                    with self._bridge(seconds, again) as bridge:
-                        left, late = give_back(self.store, bridge, begun + seconds)
+                    with self._bridge(begun + seconds, again) as bridge:
+                        left, late = give_back(self.store, bridge)
                     if late and not math.isinf(seconds):
                         raise NotYet(
                             f"not verified yet to be gone: {', '.join([*left, *late][:5])}", next=again
@@ -243,21 +243,19 @@ class SkyPilotEngine:
     # --- inside
 
     @contextlib.contextmanager
-    def _bridge(self, seconds: float, again: str) -> Iterator[Bridge]:
-        """Someone to ask for so many seconds; `again` is the command that goes on."""
+    def _bridge(self, until: float, again: str) -> Iterator[Bridge]:
+        """Someone to ask, but not longer than `until`; `again` is the command that goes on."""
         from autoresearch.engines.skypilot.client import Bridge, BridgeError, Unanswered, find_interpreter
 
-        bridge = Bridge(find_interpreter(), self.store.sky / "bridge.log")
+        bridge = Bridge(find_interpreter(), self.store.sky / "bridge.log", until)
         try:
             yield bridge
         except BridgeError as exc:
             raise EnvironmentMissing(f"SkyPilot: {exc}", fix="Repeat it; sky status shows the VMs") from None
         except Unanswered as exc:
-            if math.isinf(seconds):
-                raise
             raise NotYet(f"{exc.message}; its API server may be starting", next=again) from None
         finally:
-            bridge.close(10.0 if math.isinf(seconds) else 1.0)
+            bridge.close()
 
     def _directory(self, job: str) -> Path:
         return job_directory(self.store.jobs, job)

@@ -22,20 +22,19 @@ class Given(NamedTuple):
     late: list[str]
 
 
-def give_back(store: Store, bridge: Bridge, until: float) -> Given:
-    """End every VM of this project, and verify it; at `until` (monotonic) tells how far that is, to be asked again.
+def give_back(store: Store, bridge: Bridge) -> Given:
+    """End every VM of this project, and verify it; when the bridge's time is over tells how far that is.
 
     Asks SkyPilot for all clusters with our prefix, so that one which no file of ours knows ends too.
     """
     data = store.fleet()
     vms: dict[str, dict[str, Any]] = data.get("vms") or {}
     prefix = str(store.plan().get("prefix") or "")
-    time_left = _left(until)
-    known = bridge.call("status", timeout=time_left, patience=min(SERVER_PATIENCE, time_left))
+    known = bridge.call("status", timeout=300, patience=SERVER_PATIENCE)
     ours = {str(r["cluster"]) for r in known if prefix and str(r["cluster"]).startswith(f"{prefix}-")}
     names = sorted(ours | {name for name, vm in vms.items() if vm.get("state") not in (m.RETIRED, m.LOST)})
-    _all(bridge, {name: ("down", {"cluster": name}) for name in names}, until)
-    found = _all(bridge, {name: ("status", {"clusters": [name], "refresh": True}) for name in names}, until)
+    _all(bridge, {name: ("down", {"cluster": name}) for name in names})
+    found = _all(bridge, {name: ("status", {"clusters": [name], "refresh": True}) for name in names})
     gone = {name for name, answer in found.items() if answer["ok"] and not answer["result"]}
     for name in gone.intersection(vms):
         vms[name]["state"] = m.RETIRED
@@ -44,34 +43,28 @@ def give_back(store: Store, bridge: Bridge, until: float) -> Given:
     store.save_fleet(fleet)
     late = [name for name in names if name not in found]
     if not late:
-        _costs(bridge, vms, until)
+        _costs(bridge, vms)
         store.save_fleet(fleet)
     return Given([name for name in names if name in found and name not in gone], late)
 
 
-def refresh_costs(store: Store, bridge: Bridge, until: float) -> None:
+def refresh_costs(store: Store, bridge: Bridge) -> None:
     """Write SkyPilot's own estimate of what each VM has cost into the fleet's file."""
     data = store.fleet()
     if data.get("vms"):
-        _costs(bridge, data["vms"], until)
+        _costs(bridge, data["vms"])
         store.save_fleet(data)
 
 
-def _left(until: float) -> float:
-    return min(300.0, max(1.0, until - time.monotonic()))
-
-
-def _costs(bridge: Bridge, vms: Mapping[str, dict[str, Any]], until: float) -> None:
-    by_hash = {str(r["hash"]): r for r in bridge.call("cost_report", timeout=_left(until))}
+def _costs(bridge: Bridge, vms: Mapping[str, dict[str, Any]]) -> None:
+    by_hash = {str(r["hash"]): r for r in bridge.call("cost_report", timeout=300)}
     for vm in vms.values():
         report = by_hash.get(str((vm.get("facts") or {}).get("hash")))
         if report is not None:
             vm["facts"]["dollars"] = report["cost"]
 
 
-def _all(
-    bridge: Bridge, asked: Mapping[str, tuple[str, dict[str, Any]]], until: float
-) -> dict[str, dict[str, Any]]:
+def _all(bridge: Bridge, asked: Mapping[str, tuple[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
     """Ask for all at once; the final answers by name, without those that are not there in time.
 
     Where the API server fails, it is asked again for a while.
@@ -79,7 +72,7 @@ def _all(
     numbers = {bridge.send(op, **arguments): name for name, (op, arguments) in asked.items()}
     answers: dict[str, dict[str, Any]] = {}
     begun = time.monotonic()
-    until = min(until, begun + PATIENCE)
+    until = min(bridge.until, begun + PATIENCE)
     while numbers and time.monotonic() < until:
         for answer in bridge.take(min(1.0, until - time.monotonic())):
             if "dead" in answer:
