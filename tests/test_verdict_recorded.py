@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch.errors import BadInput
-from autoresearch.recorded import arrange
+from autoresearch.recorded import arrange, judge_samples
 from autoresearch.samplefile import read_samples
-from autoresearch.verdict import draw_order, judge_samples
+from autoresearch.verdict import draw_order
 
 
 def recording(

@@ -15,7 +15,7 @@ from __future__ import annotations
 # ruff: noqa: B905 - Python 3.8 has no zip(strict=)
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from autoresearch import stats
 from autoresearch.eprocess import ORDERS, PAIRS, EProcess, draw_order, interval
@@ -24,7 +24,7 @@ from autoresearch.verdict_words import explain
 
 __all__ = (
     "FIXED_LAYOUT_MARGIN_PCT", "MAX_TIMED_OUT", "ORDERS", "PRESETS", "TIMED_OUT", "Rule", "SequentialTest", "Verdict",
-    "draw_order", "epoch_start", "explain", "judge", "judge_samples", "next_alpha",
+    "draw_order", "epoch_start", "explain", "judge", "next_alpha",
 )  # fmt: skip
 
 # The value of a run that was ended at its time limit.
@@ -329,13 +329,6 @@ def judge(rule: Rule, blocks: Iterable[Tuple[str, Sequence[Optional[float]]]]) -
         if found is not None:
             return found
     return test.verdict()
-
-
-def judge_samples(data: Mapping[str, Any]) -> Verdict:
-    """The verdict on recorded samples; see `autoresearch.recorded`, which does not travel to the worker."""
-    from autoresearch.recorded import judge_samples as judge_recorded
-
-    return judge_recorded(data)
 
 
 def _bounded(value: float) -> float:
