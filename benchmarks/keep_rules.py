@@ -39,7 +39,9 @@ from peer_rules import (
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "helpers"))
 
-from autoresearch.verdict import FIXED_LAYOUT_MARGIN_PCT, Rule, SequentialTest, draw_order, next_alpha
+from autoresearch.verdict.eprocess import draw_order
+from autoresearch.verdict.rule import FIXED_LAYOUT_MARGIN_PCT, Rule, next_alpha
+from autoresearch.verdict.sequential import SequentialTest
 
 IDEAS = 100
 

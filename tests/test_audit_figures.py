@@ -16,7 +16,8 @@ from autoresearch.session import claims
 from autoresearch.session.audit import ALPHA, Reading, estimate
 from autoresearch.session.outcome import Outcome
 from autoresearch.session.state import Record
-from autoresearch.verdict import Rule, draw_order
+from autoresearch.verdict.eprocess import draw_order
+from autoresearch.verdict.rule import Rule
 from report_sessions import session as report_session
 from trial_helpers import NOISY, make_tree, run_trial, spec
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from autoresearch.config import parse_config
 from autoresearch.constraints import ALPHA, Limit, evidence, gain_pct, hold, prove, required_pct, shifted
-from autoresearch.eprocess import ORDERS, EProcess
 from autoresearch.errors import BadInput
 from autoresearch.session.outcome import Outcome, read_outcome
 from autoresearch.session.stop import rate
 from autoresearch.session.tradeoffs import split, trial_settings, weigh
-from autoresearch.verdict import Rule, draw_order
+from autoresearch.verdict.eprocess import ORDERS, EProcess, draw_order
+from autoresearch.verdict.rule import Rule
 
 Blocks = list[tuple[str, list[float]]]
 readings = st.lists(st.integers(50, 200).map(float), min_size=4, max_size=4)

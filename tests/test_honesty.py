@@ -15,7 +15,7 @@ from autoresearch.session.honesty import doubt
 from autoresearch.session.outcome import Outcome, Timed, read_outcome
 from autoresearch.session.tradeoffs import weigh
 from autoresearch.session.units import layout_margin_pct, seconds_per_unit
-from autoresearch.verdict import Rule
+from autoresearch.verdict.rule import Rule
 from conftest import REPO
 from trial_helpers import make_tree, run_trial, spec
 

@@ -11,7 +11,8 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch import ranktests, stats
+from autoresearch import ranktests
+from autoresearch.verdict import stats
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False)
 samples = st.lists(numbers, min_size=1, max_size=30)

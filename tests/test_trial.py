@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch import verdict
 from autoresearch.session.outcome import read_outcome
+from autoresearch.verdict.eprocess import draw_order
+from autoresearch.verdict.rule import Rule
+from autoresearch.verdict.sequential import judge
 from trial_helpers import HELPERS, Ran, eventually, make_tree, noisy, processes_with, run_trial, spec
 
 SAME_PLACE = """out="$PROBE/$AUTORESEARCH_LAYOUT_SEED.$1"
@@ -52,17 +54,15 @@ def test_no_change_is_discarded_and_the_order_comes_from_the_seed(tmp_path: Path
     assert sorted(warm) == ["A", "B"]
     sides = "".join(sample["side"] for sample in ran.counted)
     rng = random.Random(5)
-    assert sides == "".join(verdict.draw_order(rng) for _ in range(len(sides) // 4))
+    assert sides == "".join(draw_order(rng) for _ in range(len(sides) // 4))
     assert [sample["slot"] for sample in ran.counted] == list(range(len(sides)))
     # The same blocks through the pure rule give the same verdict.
-    rule = verdict.Rule(max_runs=24, min_effect_pct=1.0, layout="fresh")
+    rule = Rule(max_runs=24, min_effect_pct=1.0, layout="fresh")
     blocks = [
         (sides[i : i + 4], [sample["value"] for sample in ran.counted[i : i + 4]])
         for i in range(0, len(sides), 4)
     ]
-    assert verdict.judge(rule, blocks).to_json() == {
-        k: v for k, v in decision.items() if k not in ("type", "seed")
-    }
+    assert judge(rule, blocks).to_json() == {k: v for k, v in decision.items() if k not in ("type", "seed")}
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_run_that_overruns_its_limit_is_a_censored_reading(
     ran = run_trial(tmp_path / "t", the_spec, sides[0], sides[1])
     assert ran.end["status"] == "done"
     assert ran.of("decision")[0]["reason"] == reason
-    outcome = read_outcome(ran.records, verdict.Rule(max_runs=24))
+    outcome = read_outcome(ran.records, Rule(max_runs=24))
     assert outcome.verdict is not None
     assert (outcome.verdict.reason, outcome.invalid) == (reason, "")
     hung = [side for side, value in outcome.samples if value is None]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch.trial.compare import CommandFailed, Comparison, Sample, compare_commands
-from autoresearch.verdict import Rule
+from autoresearch.verdict.rule import Rule
 
 # A simulated machine: every call takes the next slot and notes it.
 MACHINE = """

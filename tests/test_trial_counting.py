@@ -11,7 +11,8 @@ from autoresearch.config import parse_config
 from autoresearch.session.outcome import read_outcome
 from autoresearch.session.tradeoffs import weigh
 from autoresearch.trial import counting
-from autoresearch.verdict import FIXED_LAYOUT_MARGIN_PCT, Rule, Verdict
+from autoresearch.verdict.rule import FIXED_LAYOUT_MARGIN_PCT, Rule
+from autoresearch.verdict.verdict import Verdict
 from trial_helpers import Ran, make_tree, run_trial, spec
 
 TOOL = counting.tool()

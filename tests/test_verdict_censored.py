@@ -9,7 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch.verdict import TIMED_OUT, Rule, SequentialTest, Verdict, draw_order, judge_samples
+from autoresearch.recorded import judge_samples
+from autoresearch.verdict.eprocess import draw_order
+from autoresearch.verdict.rule import Rule
+from autoresearch.verdict.sequential import TIMED_OUT, SequentialTest
+from autoresearch.verdict.verdict import Verdict
 
 
 def play(gain: float, hang_a: float, hang_b: float, seed: int, *, direction: str = "lower") -> Verdict:

@@ -6,8 +6,9 @@ import random
 
 import pytest
 
-from autoresearch.verdict import Rule, SequentialTest, draw_order, judge
-from autoresearch.verdict_rule import is_count
+from autoresearch.verdict.eprocess import draw_order
+from autoresearch.verdict.rule import Rule, is_count
+from autoresearch.verdict.sequential import SequentialTest, judge
 from test_verdict import repeated
 
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoresearch.eprocess import ORDERS, PAIRS, THETAS, EProcess, evidence
-from autoresearch.verdict import Rule, SequentialTest, draw_order
+from autoresearch.verdict.eprocess import ORDERS, PAIRS, THETAS, EProcess, draw_order, evidence
+from autoresearch.verdict.rule import Rule
+from autoresearch.verdict.sequential import SequentialTest
 
 slots = st.lists(st.floats(-50.0, 50.0, allow_nan=False), min_size=4, max_size=4)
 # Multiples of 1/64 add without rounding, so a shift is taken back exactly.

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from autoresearch.errors import BadInput
 from autoresearch.recorded import arrange, judge_samples
 from autoresearch.samplefile import read_samples
-from autoresearch.verdict import draw_order
+from autoresearch.verdict.eprocess import draw_order
 
 
 def recording(

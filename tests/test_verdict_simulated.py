@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autoresearch.verdict import Rule, SequentialTest, draw_order, next_alpha
+from autoresearch.verdict.eprocess import draw_order
+from autoresearch.verdict.rule import Rule, next_alpha
+from autoresearch.verdict.sequential import SequentialTest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 

@@ -16,9 +16,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from autoresearch import stats
-from autoresearch.eprocess import EProcess
-from autoresearch.verdict import Rule, SequentialTest, Verdict
+from autoresearch.verdict import stats
+from autoresearch.verdict.eprocess import EProcess
+from autoresearch.verdict.rule import Rule
+from autoresearch.verdict.sequential import SequentialTest
+from autoresearch.verdict.verdict import Verdict
 
 # Chance that a change at its limit passes a relative limit.
 ALPHA = 0.05

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autoresearch import stats
-from autoresearch.verdict_rule import PRESETS
+from autoresearch.verdict import stats
+from autoresearch.verdict.rule import PRESETS
 
 # The field's words for sd / mean.
 QUIET_PCT = 2.0

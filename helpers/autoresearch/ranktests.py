@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autoresearch import stats
+from autoresearch.verdict import stats
 
 # Above this many values the normal approximation is closer than anyone needs.
 EXACT = 60

@@ -16,10 +16,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from autoresearch import ranktests, stats
-from autoresearch.eprocess import ORDERS, PAIRS
+from autoresearch import ranktests
 from autoresearch.samplefile import Samples, read_samples
-from autoresearch.verdict import TIMED_OUT, SequentialTest, Verdict, explain
+from autoresearch.verdict import stats
+from autoresearch.verdict.eprocess import ORDERS, PAIRS
+from autoresearch.verdict.sequential import TIMED_OUT, SequentialTest
+from autoresearch.verdict.verdict import Verdict, explain
 
 # Where validity rests on an assumption that nobody checked, the evidence must be this much stronger.
 STRICT = 4.0

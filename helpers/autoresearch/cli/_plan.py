@@ -301,7 +301,7 @@ def _checks_line(plan: Plan) -> str:
 
 
 def _median(values: list[float]) -> float:
-    from autoresearch.stats import median
+    from autoresearch.verdict.stats import median
 
     return float(f"{median(values):.6g}")
 

@@ -118,7 +118,7 @@ def _commands(options: dict[str, Any], as_json: bool) -> int:
     from dataclasses import replace
 
     from autoresearch.trial.compare import CommandFailed, Sample, compare_commands
-    from autoresearch.verdict_rule import Rule
+    from autoresearch.verdict.rule import Rule
 
     if not (options["cmd_a"] and options["cmd_b"]):
         raise BadInput("--a and --b go together", next="autoresearch ab --help")

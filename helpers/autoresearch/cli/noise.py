@@ -75,7 +75,7 @@ def command(ctx: click.Context, /, as_json: bool, **options: Any) -> None:
       autoresearch noise --run 'python bench.py' --metric time_s --runs 20
     """
     from autoresearch.noise import assess
-    from autoresearch.verdict_rule import Rule
+    from autoresearch.verdict.rule import Rule
 
     source = _source(options)
     try:
@@ -205,7 +205,7 @@ def _measure(options: dict[str, Any]) -> Source:
         line = DEFAULT_COMMAND
     if Path("autoresearch.yaml").is_file() and options["shell_line"] is None:
         from autoresearch.config import load_config
-        from autoresearch.verdict_rule import Rule
+        from autoresearch.verdict.rule import Rule
 
         config = load_config(Path.cwd())
         metric = metric or config.objective.metric
@@ -226,8 +226,8 @@ def run_repeatedly(
     A run that prints the metric several times counts with their median. `BadInput` when a run gives no number.
     """
     from autoresearch.metrics import parse
-    from autoresearch.stats import median
     from autoresearch.trial import procs
+    from autoresearch.verdict.stats import median
 
     begun = told = clock()
     values: list[float] = []

@@ -16,15 +16,7 @@ from typing import Any
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 # What travels: the trial and the pure modules below it. Standard library only, Python 3.8.
-TRAVELS = (
-    "__init__.py",
-    "safetext.py",
-    "metrics*.py",
-    "stats*.py",
-    "eprocess.py",
-    "verdict*.py",
-    "trial/*.py",
-)
+TRAVELS = ("__init__.py", "safetext.py", "metrics.py", "verdict/*.py", "trial/*.py")
 # State of the house and of git is no part of a tree.
 SKIPPED = frozenset({".git", ".autoresearch"})
 

@@ -32,7 +32,9 @@ from autoresearch.session.reverting import without
 from autoresearch.session.state import Record, Session, count_audit, now_ms
 from autoresearch.session.tradeoffs import judge_limits, saved_by, told
 from autoresearch.session.units import counted, layout_margin_pct
-from autoresearch.verdict import TIMED_OUT, Rule, SequentialTest, Verdict
+from autoresearch.verdict.rule import Rule
+from autoresearch.verdict.sequential import TIMED_OUT, SequentialTest
+from autoresearch.verdict.verdict import Verdict
 
 AGAIN = "autoresearch finalize --audit --timeout 25"
 HELDOUT = "autoresearch.heldout.sh"

@@ -18,7 +18,7 @@ from autoresearch.session.recover import tip_of
 from autoresearch.session.stages import was_killed
 from autoresearch.session.state import Record, Session, count_run, now_ms, open_segment
 from autoresearch.session.tradeoffs import second_metrics
-from autoresearch.verdict_rule import Rule
+from autoresearch.verdict.rule import Rule
 
 
 def start(session: Session, *, new_segment: bool = False) -> Pending:

@@ -136,7 +136,7 @@ class Purse:
 
 def max_runs(session: Session) -> int:
     """Runs that an A/B takes at most."""
-    from autoresearch.verdict_rule import Rule
+    from autoresearch.verdict.rule import Rule
 
     test = session.config.test
     return int(Rule.preset(test.preset, max_runs=test.max_runs).max_runs)

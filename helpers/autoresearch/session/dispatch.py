@@ -24,7 +24,7 @@ from autoresearch.session.rework import admit_rework
 from autoresearch.session.state import Experiment, Session, now_ms
 from autoresearch.session.tradeoffs import second_metrics, split, trial_settings
 from autoresearch.session.units import counted, layout_margin_pct
-from autoresearch.verdict_rule import Rule
+from autoresearch.verdict.rule import Rule
 
 if TYPE_CHECKING:
     from autoresearch.engines import Engine

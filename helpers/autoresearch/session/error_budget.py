@@ -1,11 +1,11 @@
-"""The session's error budget: how likely a false keep each further A/B may be (e-LOND, `verdict_rule.next_alpha`)."""
+"""The session's error budget: how likely a false keep each further A/B may be (e-LOND, `verdict.rule.next_alpha`)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from autoresearch.session.state import Session
-from autoresearch.verdict_rule import epoch_start, next_alpha
+from autoresearch.verdict.rule import epoch_start, next_alpha
 
 
 def alpha_of(session: Session, number: int) -> float:

@@ -10,10 +10,10 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from autoresearch import stats
 from autoresearch.config import Objective
 from autoresearch.session.outcome import Outcome, Timed
 from autoresearch.session.units import seconds_per_unit
+from autoresearch.verdict import stats
 
 # The whole run must save at least this share of what the metric says was saved; the rest is left to noise.
 SAVED_SHARE = 0.5

@@ -8,7 +8,9 @@ from statistics import median
 from typing import Any
 
 from autoresearch.safetext import one_line
-from autoresearch.verdict import TIMED_OUT, Rule, SequentialTest, Verdict
+from autoresearch.verdict.rule import Rule
+from autoresearch.verdict.sequential import TIMED_OUT, SequentialTest
+from autoresearch.verdict.verdict import Verdict
 
 Record = Mapping[str, Any]
 Block = tuple[str, list[float]]

@@ -13,7 +13,7 @@ from typing import Any
 from autoresearch.session.outcome import Outcome, read_outcome
 from autoresearch.session.state import Session
 from autoresearch.session.units import is_speed
-from autoresearch.verdict import Verdict
+from autoresearch.verdict.verdict import Verdict
 
 SPREADS = 6.0
 

@@ -12,8 +12,8 @@ from autoresearch.constraints import Finding, Limit, gain_pct, hold, prove, requ
 from autoresearch.session.honesty import doubt
 from autoresearch.session.outcome import Outcome
 from autoresearch.session.units import is_speed
-from autoresearch.verdict import Rule, Verdict
-from autoresearch.verdict_rule import is_count
+from autoresearch.verdict.rule import Rule, is_count
+from autoresearch.verdict.verdict import Verdict
 
 # Blocks of four that a second metric is judged by at least: E grows at most sixfold in one, and 20 are needed.
 KEEP_BLOCKS = 5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autoresearch.config import Objective
-from autoresearch.verdict_rule import FIXED_LAYOUT_MARGIN_PCT, is_count
+from autoresearch.verdict.rule import FIXED_LAYOUT_MARGIN_PCT, is_count
 
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9}
 _SUFFIXES = {"_s": 1.0, "_sec": 1.0, "_seconds": 1.0, "_ms": 1e-3, "_us": 1e-6, "_µs": 1e-6, "_ns": 1e-9}

@@ -7,9 +7,12 @@ import random
 from dataclasses import replace
 from typing import Callable, Mapping, NamedTuple
 
-from autoresearch import metrics, safetext, verdict
+from autoresearch import metrics, safetext
 from autoresearch.trial import environment, procs, reading
-from autoresearch.verdict_rule import FIXED_LAYOUT_MARGIN_PCT, is_count
+from autoresearch.verdict.eprocess import draw_order
+from autoresearch.verdict.rule import FIXED_LAYOUT_MARGIN_PCT, Rule, is_count
+from autoresearch.verdict.sequential import SequentialTest
+from autoresearch.verdict.verdict import Verdict
 
 USUAL = "time_s"
 
@@ -27,7 +30,7 @@ class Sample(NamedTuple):
 class Comparison(NamedTuple):
     """What was found, from which runs, and by which metric."""
 
-    verdict: verdict.Verdict
+    verdict: Verdict
     samples: list[Sample]
     metric: str
 
@@ -52,7 +55,7 @@ def compare_commands(
     *,
     metric: str | None = None,
     direction: str,
-    rule: verdict.Rule,
+    rule: Rule,
     seed: int | str,
     timeout: float = 300.0,
     build_timeout: float = 600.0,
@@ -100,18 +103,18 @@ def compare_commands(
             )
         return got.value
 
-    test = verdict.SequentialTest(rule)
+    test = SequentialTest(rule)
     chosen = metric or reading.WALL
     try:
         warm_up = measure("A", True)
         if metric is None:
             chosen = _chosen(warm_up)
-        test = verdict.SequentialTest(replace(rule, counted=is_count(chosen)))
+        test = SequentialTest(replace(rule, counted=is_count(chosen)))
         value_of("A", warm_up)
         value_of("B", measure("B", True))
         decided = None
         while decided is None and 4 * (test.blocks + 1) <= rule.max_runs:
-            order = verdict.draw_order(order_rng)
+            order = draw_order(order_rng)
             block = test.blocks
             values = []
             for i, side in enumerate(order):

@@ -6,9 +6,10 @@ import math
 import re
 from typing import FrozenSet, Mapping, NamedTuple, Optional, Sequence
 
-from autoresearch import metrics, stats
+from autoresearch import metrics
 from autoresearch.trial import signing
 from autoresearch.trial.procs import Finished
+from autoresearch.verdict import stats
 
 # A line of its own that an evaluator may print when it is ready to measure: what was printed before is no result.
 _BEGIN = re.compile(r"^BENCHMARK_BEGIN[ \t]*\r?$", re.MULTILINE)

@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 from typing import Iterator
 
-from autoresearch import safetext, verdict
+from autoresearch import safetext
 from autoresearch.trial import clock, counting, environment, reading, relink, seal, signing, slots
 from autoresearch.trial.checking import Checks
 from autoresearch.trial.contain import Unavailable
@@ -22,6 +22,10 @@ from autoresearch.trial.procs import Finished
 from autoresearch.trial.reading import Reading
 from autoresearch.trial.spec import Spec
 from autoresearch.trial.stage import COPY_LIMIT, Stage, tree_bytes
+from autoresearch.verdict.eprocess import draw_order
+from autoresearch.verdict.rule import Rule
+from autoresearch.verdict.sequential import MAX_TIMED_OUT, TIMED_OUT, SequentialTest
+from autoresearch.verdict.verdict import Verdict
 
 
 class Trial:
@@ -52,7 +56,7 @@ class Trial:
         self.fresh = False
         self.last_seconds = 0.0
         self.checks = Checks(spec, self.stage, self.trees, self._check, out)
-        self.rule = verdict.Rule.preset(
+        self.rule = Rule.preset(
             spec.preset,
             alpha=spec.alpha,
             max_runs=spec.max_runs,
@@ -124,7 +128,7 @@ class Trial:
             layout = self._decide_layout()
             margin = self.spec.layout_margin_pct if layout == "fixed" else 0.0
             rule = replace(self.rule, layout=layout, margin_pct=margin)
-            test = verdict.SequentialTest(rule)
+            test = SequentialTest(rule)
             decided = None
             most, whole = self.spec.fixed_blocks or rule.max_runs // 4, self.spec.fixed_blocks is not None
             # A size or a count that repeats exactly is known after one block, in an estimate too.
@@ -133,7 +137,7 @@ class Trial:
                 or (whole and not test.exact())
                 or test.blocks < self._least_blocks(decided, test.exact())
             ):
-                order = verdict.draw_order(self.order_rng)
+                order = draw_order(self.order_rng)
                 begin = 4 * test.blocks
                 values = [self._measure(side, begin + i, test.blocks) for i, side in enumerate(order)]
                 found = test.add_block(order, values)
@@ -146,7 +150,7 @@ class Trial:
             self.checks.hidden("B")
         self._decision(decided)
 
-    def _least_blocks(self, decided: verdict.Verdict, exact: bool) -> int:
+    def _least_blocks(self, decided: Verdict, exact: bool) -> int:
         """Blocks that this decision waits for; none when all that is judged repeats exactly, as counts do."""
         if exact and self.spec.guarded and all(self._repeats(name) for name in self.spec.guarded):
             return 0
@@ -271,9 +275,9 @@ class Trial:
         )  # fmt: skip
         if censored:
             self.timed_out[side] += 1
-            if self.timed_out["A"] > verdict.MAX_TIMED_OUT:
+            if self.timed_out["A"] > MAX_TIMED_OUT:
                 raise Failed("A", "%d runs overran their limit" % self.timed_out["A"])
-            return verdict.TIMED_OUT
+            return TIMED_OUT
         if got.value is None:
             raise Failed(side, got.problem or "no value", conflict=got.conflict)
         if self.values_per_run is None:
@@ -348,14 +352,14 @@ class Trial:
 
     # --- ends
 
-    def _decision(self, decided: verdict.Verdict) -> None:
+    def _decision(self, decided: Verdict) -> None:
         self.out.record("decision", **{**decided.to_json(), "seed": self.spec.seed})
 
     def _invalid(self, failure: Failed) -> int:
         """A metric that contradicts itself: measured, decided, and never kept."""
         used = len(self.samples)
         self._decision(
-            verdict.Verdict(
+            Verdict(
                 "discard", "invalid", failure.error, runs_used=used, blocks=used // 4, alpha=self.rule.alpha
             )
         )

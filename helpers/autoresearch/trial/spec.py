@@ -9,7 +9,7 @@ from autoresearch.trial.contain import MODES as CONTAIN_MODES
 from autoresearch.trial.contain import STAGES, Settings
 from autoresearch.trial.differential import Plan
 from autoresearch.trial.limits import Limits
-from autoresearch.verdict_rule import FIXED_LAYOUT_MARGIN_PCT
+from autoresearch.verdict.rule import FIXED_LAYOUT_MARGIN_PCT
 
 PROTOCOL = 1
 MODES = ("single", "ab", "noise")

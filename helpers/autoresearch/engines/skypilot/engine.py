@@ -378,7 +378,7 @@ class SkyPilotEngine:
 
 def limits(config: Config) -> dict[str, Any]:
     """The engine's settings out of `autoresearch.yaml`."""
-    from autoresearch.verdict_rule import Rule
+    from autoresearch.verdict.rule import Rule
 
     vms, objective = config.vms, config.objective
     runs = Rule.preset(config.test.preset, max_runs=config.test.max_runs).max_runs

@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from autoresearch import stats
 from autoresearch.engines.skypilot.model import Noise
+from autoresearch.verdict import stats
 
 # Readings so much noisier than at the VM's qualification, which itself is good to about a factor of 1.5 with 20 runs.
 DRIFT = 2.5

@@ -14,18 +14,13 @@ from __future__ import annotations
 
 # ruff: noqa: B905 - Python 3.8 has no zip(strict=)
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
-from autoresearch import stats
-from autoresearch.eprocess import ORDERS, PAIRS, EProcess, draw_order, interval
-from autoresearch.verdict_rule import FIXED_LAYOUT_MARGIN_PCT, PRESETS, Rule, epoch_start, next_alpha
-from autoresearch.verdict_words import explain
-
-__all__ = (
-    "FIXED_LAYOUT_MARGIN_PCT", "MAX_TIMED_OUT", "ORDERS", "PRESETS", "TIMED_OUT", "Rule", "SequentialTest", "Verdict",
-    "draw_order", "epoch_start", "explain", "judge", "next_alpha",
-)  # fmt: skip
+from autoresearch.verdict import stats
+from autoresearch.verdict.eprocess import ORDERS, PAIRS, EProcess, interval
+from autoresearch.verdict.rule import Rule
+from autoresearch.verdict.verdict import Verdict, explain
 
 # The value of a run that was ended at its time limit.
 TIMED_OUT = math.inf
@@ -41,58 +36,6 @@ BLOCK_CLIP = 2.0
 FINE = 1e-4
 # Two gains closer than this share are the same gain, written by different arithmetic.
 CLOSE = 1.0 - 1e-9
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a test found. Percentages are of the base, positive = better; None = unknown or unbounded.
-
-    `reason`: proven, deterministic (keep); identical, below_min, hopeless, budget, timeouts, undecided, invalid
-    (discard). `test` is blocks, or for recorded samples signed_rank or rank_sum, which have a p_value.
-    """
-
-    verdict: str
-    reason: str
-    reason_text: str
-    effect_pct: Optional[float] = None
-    ci_low_pct: Optional[float] = None
-    ci_high_pct: Optional[float] = None
-    e_value: Optional[float] = None
-    e_needed: float = 50.0
-    runs_used: int = 0
-    blocks: int = 0
-    sigma_short_pct: Optional[float] = None
-    mde_pct: Optional[float] = None
-    layout: str = "unknown"
-    alpha: float = 0.02
-    order_known: bool = True
-    test: str = "blocks"
-    p_value: Optional[float] = None
-    base_median: Optional[float] = None
-    candidate_median: Optional[float] = None
-    effect_units: Optional[float] = None
-    warnings: Tuple[str, ...] = ()
-
-    def to_json(self) -> Dict[str, Any]:
-        """All fields as JSON values; numbers rounded to what they are worth."""
-        out = {name: _rounded(getattr(self, name)) for name in self.__dataclass_fields__}
-        return {**out, "warnings": list(self.warnings)}
-
-    def line(self) -> str:
-        """The verdict on one line for a person."""
-        parts = [self.verdict.upper()]
-        if self.e_value is not None and self.reason not in ("deterministic", "identical", "invalid"):
-            parts.append(f"e={self.e_value:.3g} (needed {self.e_needed:.4g})")
-        if self.p_value is not None:
-            parts.append(f"p={self.p_value:.2g} (needed {self.alpha:.2g})")
-        if self.effect_pct is not None:
-            parts.append(f"{self.effect_pct:+.1f} %")
-        if self.ci_low_pct is not None and self.ci_high_pct is not None:
-            parts.append(f"[{self.ci_low_pct:+.1f}, {self.ci_high_pct:+.1f}]")
-        parts.append(f"{self.runs_used} runs")
-        if self.sigma_short_pct is not None and self.mde_pct is not None:
-            parts[-1] += f", noise {self.sigma_short_pct:.1f} %, can see ≥ {self.mde_pct:.1f} %"
-        return " ".join(parts) + f" — {self.reason_text}"
 
 
 class SequentialTest:
@@ -352,9 +295,3 @@ def _own_spread(order: str, y: Sequence[float]) -> float:
         return 0.0
     a, b = _split(order, y)
     return stats.MEAN_AD_TO_SD * 2.0 * (abs(a[0] - a[1]) + abs(b[0] - b[1])) / 4.0
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-    return value

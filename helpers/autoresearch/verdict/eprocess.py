@@ -21,7 +21,7 @@ import math
 import random
 from typing import List, Optional, Sequence, Tuple
 
-from autoresearch import stats
+from autoresearch.verdict import stats
 
 ORDERS = ("AABB", "ABAB", "ABBA", "BAAB", "BABA", "BBAA")
 PAIRS = ("AB", "BA")

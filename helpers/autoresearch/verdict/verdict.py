@@ -1,0 +1,109 @@
+"""What a test found, as a value that knows its words. Pure, standard library, Python 3.8: goes to the worker."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Dict, Optional, Tuple
+
+from autoresearch.verdict import stats
+from autoresearch.verdict.rule import Rule
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a test found. Percentages are of the base, positive = better; None = unknown or unbounded.
+
+    `reason`: proven, deterministic (keep); identical, below_min, hopeless, budget, timeouts, undecided, invalid
+    (discard). `test` is blocks, or for recorded samples signed_rank or rank_sum, which have a p_value.
+    """
+
+    verdict: str
+    reason: str
+    reason_text: str
+    effect_pct: Optional[float] = None
+    ci_low_pct: Optional[float] = None
+    ci_high_pct: Optional[float] = None
+    e_value: Optional[float] = None
+    e_needed: float = 50.0
+    runs_used: int = 0
+    blocks: int = 0
+    sigma_short_pct: Optional[float] = None
+    mde_pct: Optional[float] = None
+    layout: str = "unknown"
+    alpha: float = 0.02
+    order_known: bool = True
+    test: str = "blocks"
+    p_value: Optional[float] = None
+    base_median: Optional[float] = None
+    candidate_median: Optional[float] = None
+    effect_units: Optional[float] = None
+    warnings: Tuple[str, ...] = ()
+
+    def to_json(self) -> Dict[str, Any]:
+        """All fields as JSON values; numbers rounded to what they are worth."""
+        out = {name: _rounded(getattr(self, name)) for name in self.__dataclass_fields__}
+        return {**out, "warnings": list(self.warnings)}
+
+    def line(self) -> str:
+        """The verdict on one line for a person."""
+        parts = [self.verdict.upper()]
+        if self.e_value is not None and self.reason not in ("deterministic", "identical", "invalid"):
+            parts.append(f"e={self.e_value:.3g} (needed {self.e_needed:.4g})")
+        if self.p_value is not None:
+            parts.append(f"p={self.p_value:.2g} (needed {self.alpha:.2g})")
+        if self.effect_pct is not None:
+            parts.append(f"{self.effect_pct:+.1f} %")
+        if self.ci_low_pct is not None and self.ci_high_pct is not None:
+            parts.append(f"[{self.ci_low_pct:+.1f}, {self.ci_high_pct:+.1f}]")
+        parts.append(f"{self.runs_used} runs")
+        if self.sigma_short_pct is not None and self.mde_pct is not None:
+            parts[-1] += f", noise {self.sigma_short_pct:.1f} %, can see ≥ {self.mde_pct:.1f} %"
+        return " ".join(parts) + f" — {self.reason_text}"
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value
+
+
+def explain(found: Verdict, rule: Rule, peak: float) -> str:
+    """The reason in words; a discard says what would settle it. `peak` is the largest E of the test."""
+    least, sigma, effect = (
+        max(rule.min_effect_pct, 2.0 * rule.margin_pct),
+        found.sigma_short_pct,
+        found.effect_pct,
+    )
+    shown = "no percentage" if effect is None else f"{effect:+.2g} %"
+    if found.reason == "proven":
+        beyond = f" by more than {rule.margin_pct:g} %" if rule.margin_pct else ""
+        tests = f"{peak:.3g}" if peak < 1e3 else f"{peak:,.0f}" if peak < 1e6 else f"{peak:.1g}"
+        return f"better{beyond}: luck alone looks like this in at most 1 of {tests} tests"
+    if found.reason == "deterministic":
+        return f"every run of a side gives exactly the same value, and the candidate's is {shown} better"
+    if found.reason == "identical":
+        return "both sides give exactly the same value"
+    if found.reason == "below_min":
+        return f"cannot be {least:g} % better (measured {shown})"
+    if found.reason == "timeouts":
+        return "the candidate overran the time limit of a run more often than the base"
+    if found.reason == "undecided":
+        return "not decided yet: measure another block"
+    goal = least if effect is None or effect < least else effect
+    total = None if sigma is None else stats.runs_for(goal, sigma)
+    more = None if total is None else max(4, total - found.runs_used)
+    settle = "no affordable number of runs would settle it"
+    if more is not None and found.reason == "hopeless" and more <= rule.max_runs - found.runs_used:
+        settle = (
+            "preset thorough goes on longer" if rule.patience < 3 else "a quieter machine would settle it"
+        )
+    elif more is not None:
+        settle = f"{goal:.2g} % needs about {more} more runs at this noise"
+    if found.reason == "budget":
+        return f"not settled in {found.runs_used} runs (measured {shown}): {settle}"
+    if effect is not None and effect <= -least:
+        return f"worse (measured {shown}): the runs left could not prove a gain"
+    if effect is not None and effect <= 0.0:
+        return f"no gain in sight (measured {shown}): the runs left could not prove one; {settle}"
+    return f"this machine cannot tell (measured {shown}): the runs left could not prove it; {settle}"
