@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "helpers"))
 
 from autoresearch.engines.bundle import build_bundle
 from autoresearch.engines.local import LocalEngine
-from autoresearch.engines.task import load_task
 from autoresearch.resources import shipped
+from autoresearch.task import load_task
 
 
 def main() -> int:

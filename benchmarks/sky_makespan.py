@@ -30,8 +30,8 @@ from autoresearch.engines.bundle import Bundle, build_bundle
 from autoresearch.engines.output import parse_log
 from autoresearch.engines.skypilot import model as m
 from autoresearch.engines.skypilot.engine import SkyPilotEngine
-from autoresearch.engines.task import load_task
 from autoresearch.resources import shipped
+from autoresearch.task import load_task
 from slurm.lab import NoLab, running_lab
 
 LOOP = """

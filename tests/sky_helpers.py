@@ -17,7 +17,7 @@ from autoresearch.engines.bundle import build_bundle
 from autoresearch.engines.local import LocalEngine
 from autoresearch.engines.skypilot import model as m
 from autoresearch.engines.skypilot.engine import SkyPilotEngine
-from autoresearch.engines.task import parse_task
+from autoresearch.task import parse_task
 from trial_helpers import eventually
 
 FAKE = Path(__file__).with_name("fake_sky.py")

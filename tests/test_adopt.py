@@ -17,7 +17,7 @@ from autoresearch.ledger.store import append, records
 from autoresearch.ledger.summary import summarise
 from autoresearch.project import Project
 from autoresearch.session import adopt
-from autoresearch.session.state import load
+from autoresearch.session.access import load
 from conftest import CHECKS, CONFIG, REPO, WORK, commit_all
 from test_corpus import logs
 

@@ -9,10 +9,10 @@ import pytest
 
 from autoresearch import workspace
 from autoresearch.git import git
+from autoresearch.ledger.history import Record
 from autoresearch.ledger.store import append
 from autoresearch.project import Project
 from autoresearch.session import load
-from autoresearch.session.state import Record
 from conftest import Run
 from test_session import Session
 

@@ -18,8 +18,8 @@ import pytest
 from autoresearch.engines import JobState, local
 from autoresearch.engines.local import LocalEngine
 from autoresearch.engines.supervisor import Credit
-from autoresearch.engines.task import parse_task
 from autoresearch.errors import BadInput
+from autoresearch.task import parse_task
 from trial_helpers import HELPERS, alive, eventually, processes_with
 
 needs_linux = pytest.mark.skipif(

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from autoresearch.engines.bundle import build_bare_bundle, build_bundle, holds_trial
-from autoresearch.engines.plan import plan_cpus
-from autoresearch.engines.task import parse_task
+from autoresearch.engines.cpus import plan_cpus
 from autoresearch.errors import BadInput
+from autoresearch.task import parse_task
 from trial_helpers import make_tree, spec
 
 

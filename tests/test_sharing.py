@@ -20,7 +20,7 @@ from autoresearch.project import Project
 from autoresearch.search import ideas_file
 from autoresearch.search.holding import agent, claim_note, has_ended, holder
 from autoresearch.search.ideas import Idea
-from autoresearch.session.state import load
+from autoresearch.session.access import load
 from conftest import REPO, Run
 from test_session import Session
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from autoresearch.engines.skypilot.taskconfig import launch_config
-from autoresearch.engines.task import parse_task
+from autoresearch.task import parse_task
 
 PLACES = """run: "true"
 resources:

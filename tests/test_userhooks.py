@@ -14,7 +14,7 @@ import pytest
 
 from autoresearch.git import git
 from autoresearch.project import Project
-from autoresearch.session import userhooks
+from autoresearch.session import scripts
 from conftest import REPO, Run
 from test_session import Session
 
@@ -30,7 +30,7 @@ def hook(root: Path, stage: str, body: str, place: str = "autoresearch.hooks") -
 
 
 def run(tmp_path: Path, body: str, limit: float = 20) -> tuple[int | None, str, str, bool]:
-    return userhooks.run(tmp_path, hook(tmp_path, "after", body), b'{"event":"after"}', limit)
+    return scripts.run(tmp_path, hook(tmp_path, "after", body), b'{"event":"after"}', limit)
 
 
 def test_the_first_8_kb_reach_the_agent_cut_at_a_line(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_hook_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
         ["ps", "-o", "stat=", "-p", pid], capture_output=True, text=True, check=False
     ).stdout
     assert state.strip() in ("", "Z")
-    assert userhooks.message("after", code, "", "", timed_out=True) == "[after hook timed out after 30s]"
+    assert scripts.message("after", code, "", "", timed_out=True) == "[after hook timed out after 30s]"
 
 
 def test_what_a_hook_leaves_running_holds_nobody_up(tmp_path: Path) -> None:
@@ -65,44 +65,42 @@ def test_what_a_hook_leaves_running_holds_nobody_up(tmp_path: Path) -> None:
 
 def test_output_is_data(tmp_path: Path) -> None:
     assert run(tmp_path, r"printf 'a\x1b[2Jb\u202ec\xff'; exec <&-")[1].startswith("abc")
-    assert (
-        userhooks.message("after", 3, "out\n", "err\n", timed_out=False) == "[after hook exited 3]\nerr\nout"
-    )
-    assert userhooks.message("before", 0, " \n", "noise", timed_out=False) == ""
+    assert scripts.message("after", 3, "out\n", "err\n", timed_out=False) == "[after hook exited 3]\nerr\nout"
+    assert scripts.message("before", 0, " \n", "noise", timed_out=False) == ""
 
 
 def test_where_hooks_are_found(tmp_path: Path) -> None:
     project = Project(tmp_path)
-    assert userhooks.script_of(project, "after") is None
+    assert scripts.script_of(project, "after") is None
     flat = hook(tmp_path, "after", "")
-    assert userhooks.script_of(project, "after") == flat
+    assert scripts.script_of(project, "after") == flat
     theirs = hook(tmp_path, "after", "", ".auto/hooks")
-    assert userhooks.script_of(project, "after") == theirs
-    assert userhooks.switched_off(project) == []
+    assert scripts.script_of(project, "after") == theirs
+    assert scripts.switched_off(project) == []
     theirs.chmod(0o644)
-    assert userhooks.switched_off(project) == [theirs]
-    assert userhooks.script_of(project, "after") == flat
+    assert scripts.switched_off(project) == [theirs]
+    assert scripts.script_of(project, "after") == flat
     assert Project(tmp_path).ledger.name == "autoresearch.jsonl", "hooks alone do not move a session"
 
 
 def test_a_long_message_is_cut_for_the_answer_and_kept_whole(tmp_path: Path) -> None:
     project = Project(tmp_path)
     hook(tmp_path, "before", "seq 1000")
-    said = userhooks.fire(project, {"event": "before"})
+    said = scripts.fire(project, {"event": "before"})
     assert said.startswith("1\n2\n")
     assert len(json.dumps(said)) < 620
     assert (tmp_path / ".autoresearch/hooks/last.txt").read_text().endswith("\n1000")
-    assert userhooks.collect(project) == ""
+    assert scripts.collect(project) == ""
 
 
 def test_a_slow_hook_does_not_hold_up_the_command(tmp_path: Path) -> None:
     project = Project(tmp_path)
     hook(tmp_path, "after", "until [ -e go ]; do sleep 0.05; done; echo late")
-    said = userhooks.fire(project, {"event": "after"}, patience=0.3)
+    said = scripts.fire(project, {"event": "after"}, patience=0.3)
     assert said == "[after hook is still running; its words follow]"
     (tmp_path / "go").touch()
     deadline = time.monotonic() + 25
-    while not (late := userhooks.collect(project)) and time.monotonic() < deadline:
+    while not (late := scripts.collect(project)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert late == "late"
 

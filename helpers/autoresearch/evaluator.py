@@ -127,7 +127,7 @@ def _tree_digest(where: Path) -> str:
 
 def _task_digest(project: Project) -> str | None:
     """What the project's task runs, as one digest; machines and other resources may change. None without a task."""
-    from autoresearch.engines.task import load_task
+    from autoresearch.task import load_task
 
     if not project.task.exists():
         return None

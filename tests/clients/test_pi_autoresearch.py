@@ -15,7 +15,7 @@ from fake_model import Turn
 from place import git, make_bare_project
 
 from autoresearch.project import Project
-from autoresearch.session.userhooks import fire
+from autoresearch.session.scripts import fire
 from conftest import BENCHMARK, CHECKS, REPO, commit_all
 
 if not PREFIX:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fault_session import Done, Place, Step, drive
 
-from autoresearch.session.state import load
+from autoresearch.session.access import load
 
 
 def resume(place: Place, step: Step, *, ask: bool) -> tuple[Done, list[str]]:

@@ -14,7 +14,6 @@ from typing import Any
 from autoresearch import metrics, safetext
 from autoresearch.config import parse_config
 from autoresearch.engines import output
-from autoresearch.engines.task import parse_task
 from autoresearch.errors import BadInput
 from autoresearch.evaluator import Manifest, violations
 from autoresearch.hooks import Guarded, calls_us, shorten, written
@@ -24,6 +23,7 @@ from autoresearch.ledger.store import read_odd
 from autoresearch.report.escape import markdown
 from autoresearch.samplefile import read_samples
 from autoresearch.search.ideas_document import Document
+from autoresearch.task import parse_task
 from autoresearch.workspace import Change
 
 

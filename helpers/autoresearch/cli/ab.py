@@ -156,12 +156,13 @@ def _experiments(experiments: tuple[str, ...], timeout: float | None, as_json: b
     """Submit what is not submitted yet for the present files, wait, and tell."""
     from autoresearch.cli._submitting import describe, submit_each, worst
     from autoresearch.cli._waiting import wait_for
+    from autoresearch.engines.choose import engine_of
     from autoresearch.session import open_session
     from autoresearch.session.budget import Purse
     from autoresearch.session.decision import preview
-    from autoresearch.session.dispatch import engine_of, submit_ab
+    from autoresearch.session.dispatch import submit_ab
+    from autoresearch.session.integrity import verify_evaluator
     from autoresearch.session.limits import refuse_if_stopped
-    from autoresearch.session.opening import verify_evaluator
 
     with open_session() as session:
         frozen = verify_evaluator(session)

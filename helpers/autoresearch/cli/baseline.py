@@ -39,9 +39,9 @@ def command(
     """
     from autoresearch import workspace
     from autoresearch.cli._waiting import wait_for
+    from autoresearch.engines.choose import engine_of
     from autoresearch.session import open_session
     from autoresearch.session.baseline import finish, start
-    from autoresearch.session.dispatch import engine_of
 
     if max_iterations is not None:
         _bound(max_iterations)

@@ -18,9 +18,9 @@ def command(experiments: tuple[str, ...], every: bool, as_json: bool) -> None:
     Example:
       autoresearch cancel e2
     """
+    from autoresearch.engines.choose import engine_of
     from autoresearch.errors import BadInput
     from autoresearch.session import open_session
-    from autoresearch.session.dispatch import engine_of
 
     if bool(experiments) == every:
         raise BadInput("give either EXP or --all", next="autoresearch queue")

@@ -58,7 +58,7 @@ def command(
     from autoresearch.session.decision import decide
     from autoresearch.session.overview import last_ten, overview
     from autoresearch.session.review import read_review
-    from autoresearch.session.userhooks import fire, payload
+    from autoresearch.session.scripts import fire, payload
 
     given = {"what": what, "why": why, "risk": risk, "checked": checked}
     reviewed = {name: text for name, text in given.items() if text.strip()}

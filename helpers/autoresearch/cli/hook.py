@@ -131,8 +131,8 @@ def _guarded(root: Path) -> Any:
 
 
 def _start(event: Event, root: Path) -> Answer | None:
+    from autoresearch.session.access import load
     from autoresearch.session.overview import overview
-    from autoresearch.session.state import load
 
     agent = str(event.get("session_id") or "")
     # An agent whose context was compacted goes on with what it did.
@@ -147,8 +147,8 @@ def _start(event: Event, root: Path) -> Answer | None:
 
 def _stop(event: Event, root: Path) -> Answer | None:
     from autoresearch.hooks import send_back
+    from autoresearch.session.access import load
     from autoresearch.session.overview import overview
-    from autoresearch.session.state import load
 
     if _off("AUTORESEARCH_LOOP") or not _baseline_exists(root):
         return None

@@ -290,7 +290,7 @@ def list_(status: str | None, as_json: bool) -> None:
 
 def _project() -> Project:
     """The session's project, or this directory before there is a session."""
-    from autoresearch.session.state import find_root
+    from autoresearch.session.access import find_root
 
     try:
         return Project(find_root())

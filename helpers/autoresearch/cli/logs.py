@@ -24,10 +24,10 @@ def command(experiment: str, lines: int, as_json: bool) -> None:
     Example:
       autoresearch logs e3
     """
+    from autoresearch.engines.choose import engine_of
     from autoresearch.errors import BadInput
+    from autoresearch.ledger.in_flight import pending
     from autoresearch.session import find_root, load
-    from autoresearch.session.dispatch import engine_of
-    from autoresearch.session.pending import pending
     from autoresearch.session.stages import stage_of
 
     session = load(find_root())

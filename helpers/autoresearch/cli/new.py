@@ -41,7 +41,7 @@ def command(
     """
     from autoresearch.errors import BadInput
     from autoresearch.session.opening import open_experiment
-    from autoresearch.session.userhooks import fire, payload
+    from autoresearch.session.scripts import fire, payload
 
     if not idea and not hypothesis.strip():
         raise BadInput(

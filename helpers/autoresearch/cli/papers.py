@@ -157,7 +157,7 @@ def _client(project: Project, timeout: float | None, as_json: bool) -> Arxiv:
 
 def _project() -> Project:
     """The session's project, or this directory before there is a session."""
-    from autoresearch.session.state import find_root
+    from autoresearch.session.access import find_root
 
     try:
         return Project(find_root())

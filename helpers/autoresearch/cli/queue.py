@@ -19,8 +19,8 @@ def command(show_all: bool, as_json: bool) -> None:
     Example:
       autoresearch queue
     """
+    from autoresearch.engines.choose import engine_of
     from autoresearch.session import find_root, load
-    from autoresearch.session.dispatch import engine_of
 
     session = load(find_root())
     jobs = [job for job in engine_of(session).poll().values() if show_all or not job.final]

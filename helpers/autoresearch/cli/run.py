@@ -31,8 +31,8 @@ def command(ctx: click.Context, experiments: tuple[str, ...], as_json: bool) -> 
     from autoresearch.session import open_session
     from autoresearch.session.budget import Purse
     from autoresearch.session.dispatch import submit_screening
+    from autoresearch.session.integrity import verify_evaluator
     from autoresearch.session.limits import refuse_if_stopped
-    from autoresearch.session.opening import verify_evaluator
 
     with open_session() as session:
         frozen = verify_evaluator(session)

@@ -28,7 +28,7 @@ def command(ctx: click.Context, who: str, as_json: bool) -> None:
     """
     from autoresearch.session import open_session
     from autoresearch.session.overview import overview
-    from autoresearch.session.userhooks import collect
+    from autoresearch.session.scripts import collect
 
     with open_session() as session:
         view = overview(session, who)

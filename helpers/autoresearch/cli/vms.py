@@ -38,8 +38,8 @@ def command(
     Example:
       autoresearch vms --down
     """
+    from autoresearch.engines.choose import engine_of
     from autoresearch.session import find_root, load
-    from autoresearch.session.dispatch import engine_of
 
     engine = engine_of(load(find_root()))
     left: list[str] = []

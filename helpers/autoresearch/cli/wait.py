@@ -30,8 +30,8 @@ def command(
       autoresearch wait --timeout 25
     """
     from autoresearch.cli._waiting import wait_for
+    from autoresearch.engines.choose import engine_of
     from autoresearch.session import find_root, load
-    from autoresearch.session.dispatch import engine_of
     from autoresearch.session.stages import next_step, undecided
 
     session = load(find_root())

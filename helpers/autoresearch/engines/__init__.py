@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from autoresearch.engines.task import Task
     from autoresearch.errors import EnvironmentMissing
+    from autoresearch.task import Task
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED, LOST = "queued", "running", "done", "failed", "cancelled", "lost"
 FINAL = frozenset({DONE, FAILED, CANCELLED, LOST})

@@ -24,6 +24,7 @@ from typing import Any, Literal
 from autoresearch.engines import CANCELLED, FINAL, LOST, QUEUED, RUNNING, JobResult, JobState, Machine
 from autoresearch.engines import output as output_module
 from autoresearch.engines.bundle import holds_trial
+from autoresearch.engines.cpus import CpuPlan, plan_cpus
 from autoresearch.engines.jobdir import (
     all_jobs,
     is_free,
@@ -34,11 +35,10 @@ from autoresearch.engines.jobdir import (
     result_of,
     write_private,
 )
-from autoresearch.engines.plan import CpuPlan, plan_cpus
 from autoresearch.engines.supervisor import JOB, drop_trees, write_json
-from autoresearch.engines.task import Task
 from autoresearch.errors import BadInput, EnvironmentMissing
 from autoresearch.safetext import one_line, tail
+from autoresearch.task import Task
 from autoresearch.trial import environment, processes, stage
 from autoresearch.trial.slots import SLOT_DIR
 

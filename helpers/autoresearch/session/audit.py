@@ -16,21 +16,22 @@ from typing import Any
 
 from autoresearch import evaluator, workspace
 from autoresearch.engines import JobState
+from autoresearch.engines.choose import engine_of
 from autoresearch.errors import BadInput, EnvironmentMissing, IntegrityFault, NotYet
 from autoresearch.files import scratch
 from autoresearch.git import git
+from autoresearch.ledger.history import Record, Session, count_audit, now_ms
+from autoresearch.ledger.in_flight import Ask, Measurement, Work, in_flight, save, work_path
 from autoresearch.safetext import one_line
 from autoresearch.session import claims
-from autoresearch.session.audit_work import Ask, Measurement, Work, in_flight, save, work_path
 from autoresearch.session.budget import refuse_if_used_up, spend_fields
-from autoresearch.session.dispatch import engine_of, hand_over, trial_spec
+from autoresearch.session.dispatch import hand_over
 from autoresearch.session.honesty import doubt
-from autoresearch.session.opening import verify_evaluator
+from autoresearch.session.integrity import tip_of, verify_evaluator
 from autoresearch.session.outcome import Outcome, read_outcome
-from autoresearch.session.recover import tip_of
 from autoresearch.session.reverting import without
-from autoresearch.session.state import Record, Session, count_audit, now_ms
 from autoresearch.session.tradeoffs import judge_limits, saved_by, told
+from autoresearch.session.trial_spec import trial_spec
 from autoresearch.session.units import counted, layout_margin_pct
 from autoresearch.verdict.rule import Rule
 from autoresearch.verdict.sequential import TIMED_OUT, SequentialTest

@@ -6,17 +6,18 @@ import json
 from typing import Any
 
 from autoresearch import evaluator, workspace
+from autoresearch.engines.choose import engine_of
 from autoresearch.errors import BadInput, EnvironmentMissing
 from autoresearch.files import write_atomic
 from autoresearch.git import in_progress, resolve
+from autoresearch.ledger.history import Record, Session, count_run, now_ms, open_segment
+from autoresearch.ledger.in_flight import Pending, pending, pending_path
 from autoresearch.safetext import one_line, tail
 from autoresearch.session.budget import refuse_if_used_up, spend_fields
-from autoresearch.session.dispatch import engine_of, submit_noise
+from autoresearch.session.dispatch import submit_noise
+from autoresearch.session.integrity import tip_of
 from autoresearch.session.outcome import Outcome, read_outcome
-from autoresearch.session.pending import Pending, pending, pending_path
-from autoresearch.session.recover import tip_of
 from autoresearch.session.stages import was_killed
-from autoresearch.session.state import Record, Session, count_run, now_ms, open_segment
 from autoresearch.session.tradeoffs import second_metrics
 from autoresearch.verdict.rule import Rule
 

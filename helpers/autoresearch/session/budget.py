@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from autoresearch.errors import BadInput, Stopped
+from autoresearch.ledger.history import Record, Session
 from autoresearch.session.spend import (
     Forecast,
     PerExperiment,
@@ -15,7 +16,6 @@ from autoresearch.session.spend import (
     per_experiment,
     used_up,
 )
-from autoresearch.session.state import Record, Session
 
 # Runs of the audit that a session ends with; audit.RUNS, without what importing it takes.
 AUDIT_RUNS = 40
@@ -23,7 +23,7 @@ AUDIT_RUNS = 40
 
 def spend_of(session: Session) -> Spend:
     """What the session has cost up to now."""
-    from autoresearch.session.dispatch import engine_of
+    from autoresearch.engines.choose import engine_of
 
     machines = engine_of(session).machines([*session.job_ids, *_in_flight(session)])
     return add_up(machines, session.spent, session.tokens, session.config.budget.price_per_hour)
@@ -31,12 +31,12 @@ def spend_of(session: Session) -> Spend:
 
 def _in_flight(session: Session) -> list[str]:
     """Jobs that the ledger does not know yet: of the baseline, and of an audit."""
-    from autoresearch.session.pending import pending
+    from autoresearch.ledger.in_flight import pending
 
     found = pending(session)
     jobs = [] if found is None else [found.job]
     if (session.project.state / "audit.json").exists():
-        from autoresearch.session.audit_work import jobs_in_flight
+        from autoresearch.ledger.in_flight import jobs_in_flight
 
         jobs += jobs_in_flight(session)
     return jobs
@@ -47,7 +47,7 @@ def spend_fields(session: Session, jobs: list[str], tokens: int | None = None) -
 
     `cost.machine_s` are the seconds of the jobs themselves; waiting and idle machines are in `spent` alone.
     """
-    from autoresearch.session.dispatch import engine_of
+    from autoresearch.engines.choose import engine_of
 
     spend = spend_of(session)
     known = engine_of(session).poll(dict.fromkeys(jobs)) if jobs else {}
@@ -93,7 +93,7 @@ class Purse:
     @cached_property
     def in_flight(self) -> set[str]:
         """Experiments with a job that runs or waits."""
-        from autoresearch.session.dispatch import engine_of
+        from autoresearch.engines.choose import engine_of
 
         newest = {
             e.id: str(e.jobs[-1]["job"])
@@ -107,7 +107,7 @@ class Purse:
         """What so many experiments will roughly take; None before anything was measured."""
         if self.each is None or not experiments:
             return None
-        from autoresearch.session.dispatch import engine_of
+        from autoresearch.engines.choose import engine_of
 
         return forecast(experiments, self.each, self.spend, engine_of(self._session).width)
 
@@ -144,7 +144,7 @@ def max_runs(session: Session) -> int:
 
 def enforce(session: Session, spend: Spend) -> str:
     """Tell the engine whether the money is used up, so that it gives its machines back; returns why, or ""."""
-    from autoresearch.session.dispatch import engine_of
+    from autoresearch.engines.choose import engine_of
 
     reason = used_up(session.config.budget, spend)
     engine_of(session).halt(reason)

@@ -9,17 +9,17 @@ from typing import Any
 from autoresearch import workspace
 from autoresearch.errors import BadInput, EnvironmentMissing, Exit, IntegrityFault, NotYet
 from autoresearch.files import write_atomic
+from autoresearch.ledger.history import MOST_REWORKS, Experiment, Session, count_run, now_ms
 from autoresearch.safetext import one_line
 from autoresearch.session import idea_marks, review
+from autoresearch.session.admission import describe_candidate, mode_fields, refusals
 from autoresearch.session.budget import spend_fields
-from autoresearch.session.dispatch import describe_candidate, mode_fields, refusals, rule_of
-from autoresearch.session.opening import verify_evaluator
+from autoresearch.session.integrity import tip_of, verify_evaluator
 from autoresearch.session.outcome import Outcome, read_outcome
-from autoresearch.session.recover import tip_of
 from autoresearch.session.screening import screen
 from autoresearch.session.stages import Stage, stage_of
-from autoresearch.session.state import MOST_REWORKS, Experiment, Session, count_run, now_ms
 from autoresearch.session.tradeoffs import weigh
+from autoresearch.session.trial_spec import rule_of
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from autoresearch import evaluator, workspace
 from autoresearch.config import Config
+from autoresearch.engines import containment
 from autoresearch.errors import AutoresearchError, EnvironmentMissing, IntegrityFault
 from autoresearch.git import GitError, git, identity, resolve, toplevel, version
 from autoresearch.project import Project
 from autoresearch.safetext import one_line
-from autoresearch.session import containment
 from autoresearch.session.finding import Finding
 from autoresearch.session.rehearsal import rehearse
 
@@ -77,7 +77,7 @@ def _machine(project: Project, config: Config) -> Iterator[Finding]:
         )
     if config.engine != "local":
         return
-    from autoresearch.engines.plan import plan_cpus
+    from autoresearch.engines.cpus import plan_cpus
 
     for sentence in plan_cpus(config.slots, config.cores_per_slot).warnings:
         yield Finding("warn", "slots", sentence, "Lower slots in autoresearch.yaml, or leave it at auto")
@@ -164,8 +164,8 @@ def following(project: Project, findings: Iterable[Finding]) -> str:
 
 def _changed(project: Project, config: Config) -> IntegrityFault | None:
     """Why the evaluator is not the one that the baseline froze; None when it is, or nothing is frozen yet."""
-    from autoresearch.session.opening import frozen_manifest
-    from autoresearch.session.state import load
+    from autoresearch.session.access import load
+    from autoresearch.session.integrity import frozen_manifest
 
     session = load(project.root)
     if session.header is None:
@@ -226,7 +226,7 @@ def _lint(project: Project, config: Config, frozen: list[str]) -> Iterator[Findi
 
 
 def _task(project: Project, config: Config) -> Iterator[Finding]:
-    from autoresearch.engines.task import load_task
+    from autoresearch.task import load_task
 
     try:
         load_task(project.task)
@@ -265,7 +265,7 @@ def _left(project: Project, config: Config) -> Iterator[Finding]:
 
 
 def _hooks(project: Project, config: Config) -> Iterator[Finding]:
-    from autoresearch.session.userhooks import switched_off
+    from autoresearch.session.scripts import switched_off
 
     for path in switched_off(project):
         name = path.relative_to(project.root).as_posix()

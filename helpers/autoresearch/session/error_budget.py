@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autoresearch.session.state import Session
+from autoresearch.ledger.history import Session
 from autoresearch.verdict.rule import epoch_start, next_alpha
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from autoresearch import notices
 from autoresearch.errors import BadInput
 from autoresearch.files import write_atomic
-from autoresearch.session.state import Record, Session
+from autoresearch.ledger.history import Record, Session
 
 
 def follow(session: Session, record: Record) -> None:

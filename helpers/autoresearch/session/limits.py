@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from autoresearch.errors import NotYet, Stopped
+from autoresearch.ledger.history import Session, now_ms
 from autoresearch.session.budget import enforce, require_price, spend_of
 from autoresearch.session.spend import Spend, near
-from autoresearch.session.state import Session, now_ms
 from autoresearch.session.stop import StopView, look, rate
 
 

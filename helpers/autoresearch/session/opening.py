@@ -8,32 +8,16 @@ from typing import TYPE_CHECKING, Any
 from autoresearch import evaluator, workspace
 from autoresearch.errors import BadInput
 from autoresearch.git import resolve
+from autoresearch.ledger.history import Experiment, Session, now_ms
 from autoresearch.safetext import one_line
 from autoresearch.search.holding import agent
 from autoresearch.session import idea_marks
-from autoresearch.session.evidence import verify_branch, verify_keeps
+from autoresearch.session.integrity import tip_of, verify_evaluator
 from autoresearch.session.limits import refuse_if_full, refuse_if_stopped
 from autoresearch.session.naming import check_experiment, free_number
-from autoresearch.session.recover import tip_of
-from autoresearch.session.state import Experiment, Session, now_ms
 
 if TYPE_CHECKING:
     from autoresearch.search.ideas import Idea
-
-
-def frozen_manifest(session: Session) -> evaluator.Manifest:
-    """The evaluator as the ledger's header froze it."""
-    header = session.started()
-    return evaluator.Manifest(dict(header["evaluator"]), dict(header["settings"]))
-
-
-def verify_evaluator(session: Session) -> evaluator.Manifest:
-    """The frozen evaluator, after checking that it, the ledger's keeps and the branch are as the house left them."""
-    frozen = frozen_manifest(session)
-    evaluator.verify(session.project, session.config, frozen)
-    verify_keeps(session)
-    verify_branch(session, tip_of(session))
-    return frozen
 
 
 def open_experiment(

@@ -14,9 +14,10 @@ from autoresearch.engines.notes import NOTES, read_notes
 from autoresearch.errors import IntegrityFault
 from autoresearch.files import sweep
 from autoresearch.git import GitError, git, resolve
-from autoresearch.session import idea_marks, pending
-from autoresearch.session.evidence import verify_keeps
-from autoresearch.session.state import Session
+from autoresearch.ledger import in_flight
+from autoresearch.ledger.history import Session
+from autoresearch.session import idea_marks
+from autoresearch.session.integrity import verify_keeps
 
 
 def finish_half_done(session: Session) -> None:
@@ -78,9 +79,9 @@ def take_notes(session: Session) -> None:
 
 def forget_measured_baseline(session: Session) -> None:
     """Forget a baseline job in flight whose figures stand in the ledger."""
-    now = pending.pending(session)
+    now = in_flight.pending(session)
     if now is not None and session.baseline is not None and session.baseline.get("job") == now.job:
-        pending.pending_path(session).unlink(missing_ok=True)
+        in_flight.pending_path(session).unlink(missing_ok=True)
 
 
 def drop_unrecorded_jobs(session: Session) -> None:
@@ -89,7 +90,7 @@ def drop_unrecorded_jobs(session: Session) -> None:
 
     known = session.named_jobs
     if has_unfinished(session.project.state, known):
-        from autoresearch.session.dispatch import engine_of
+        from autoresearch.engines.choose import engine_of
 
         for name in drop_unknown(engine_of(session), known | _named_in_files(session.project.state)):
             notices.say(f"ended job {name}, which a killed command had not recorded yet")
@@ -138,16 +139,6 @@ def _evaluator_paths(session: Session) -> set[str]:
     files = (session.header or {}).get("evaluator") or {}
     inside = workspace.prefix(session.project)
     return {inside + name for name in files}
-
-
-def tip_of(session: Session) -> str:
-    """The current best commit: the session branch's tip."""
-    tip = resolve(session.project.root, f"refs/heads/{session.branch}")
-    if tip is None:
-        raise IntegrityFault(
-            f"branch {session.branch} is missing", fix="Run autoresearch status to restore it"
-        )
-    return tip
 
 
 def _is_ancestor(session: Session, old: str, new: str) -> bool:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from autoresearch import evaluator, workspace
 from autoresearch.config import Config
+from autoresearch.engines import containment
 from autoresearch.git import GitError, resolve
 from autoresearch.metrics import parse
 from autoresearch.project import Project
 from autoresearch.safetext import one_line, tail
-from autoresearch.session import containment
 from autoresearch.session.finding import Finding
 from autoresearch.trial import signing
 from autoresearch.trial.failed import Failed

@@ -17,16 +17,17 @@ from autoresearch import evaluator, salvage, workspace
 from autoresearch.errors import AutoresearchError
 from autoresearch.files import locked, remove, sweep
 from autoresearch.git import git, resolve
+from autoresearch.ledger import in_flight
+from autoresearch.ledger.history import Session
 from autoresearch.project import Project
 from autoresearch.safetext import one_line
-from autoresearch.session import pending
+from autoresearch.session.access import load
 from autoresearch.session.recover import (
     close_stale_worktrees,
     drop_unrecorded_jobs,
     follow_ledger,
     forget_measured_baseline,
 )
-from autoresearch.session.state import Session, load
 
 # A lock file of git's without its process is left for so long (seconds): git itself holds one for milliseconds.
 OLD = 60.0
@@ -102,7 +103,7 @@ def _branch(session: Session) -> Iterator[Trouble]:
     root, branch = session.project.root, session.branch
     tip = resolve(root, f"refs/heads/{branch}")
     if session.header is None:
-        if tip is None or pending.pending(session) is not None:
+        if tip is None or in_flight.pending(session) is not None:
             return
         found = f"{branch} has no ledger: a baseline was killed, or the ledger was deleted"
         if resolve(root, "HEAD") and not git(
@@ -161,7 +162,7 @@ def _pinned(session: Session) -> Iterator[Trouble]:
 def _jobs(session: Session) -> Iterator[Trouble]:
     from autoresearch.engines import has_unfinished
 
-    now = pending.pending(session)
+    now = in_flight.pending(session)
     if now is not None and session.baseline is not None and session.baseline.get("job") == now.job:
         yield Trouble(
             "baseline",

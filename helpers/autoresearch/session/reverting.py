@@ -8,9 +8,9 @@ from typing import Any
 from autoresearch import workspace
 from autoresearch.errors import BadInput, NotYet
 from autoresearch.git import git
+from autoresearch.ledger.history import Record, Session, count_revert, now_ms
 from autoresearch.safetext import one_line
-from autoresearch.session.recover import tip_of
-from autoresearch.session.state import Record, Session, count_revert, now_ms
+from autoresearch.session.integrity import tip_of
 
 
 def without(session: Session, keep: Mapping[str, Any], tip: str) -> str:

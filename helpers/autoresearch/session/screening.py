@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from autoresearch.ledger.history import Session
 from autoresearch.session.outcome import Outcome, read_outcome
-from autoresearch.session.state import Session
 from autoresearch.session.units import is_speed
 from autoresearch.verdict.verdict import Verdict
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autoresearch.engines import JobResult
+from autoresearch.ledger.history import MOST_REWORKS, Experiment, Record, Session
 from autoresearch.session.outcome import problem_of
 from autoresearch.session.screening import screen
-from autoresearch.session.state import MOST_REWORKS, Experiment, Record, Session
 
 POLL = "--timeout 25"
 TRIES = 3
@@ -34,8 +34,8 @@ class Stage:
 
 def stage_of(session: Session, experiment: Experiment) -> Stage:
     """The stage of one experiment; asks the engine about its newest job only."""
-    from autoresearch.session.dispatch import engine_of
-    from autoresearch.session.recover import tip_of
+    from autoresearch.engines.choose import engine_of
+    from autoresearch.session.integrity import tip_of
 
     exp = experiment.id
     if not experiment.jobs:

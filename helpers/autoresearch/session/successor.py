@@ -15,7 +15,7 @@ import msgspec
 from autoresearch.config import CONFIG_NAME, parse_config
 from autoresearch.errors import BadInput, NotYet
 from autoresearch.git import resolve
-from autoresearch.session.state import Session
+from autoresearch.ledger.history import Session
 
 
 def next_name(session: Session) -> str:

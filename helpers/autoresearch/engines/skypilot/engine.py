@@ -32,9 +32,9 @@ from autoresearch.engines.skypilot.starter import DispatcherLock, start, vm_pref
 from autoresearch.engines.skypilot.store import ENDED, LANDED, Store, billed_hours
 from autoresearch.engines.skypilot.taskconfig import is_ours, launch_config, run_config, spec_hash
 from autoresearch.engines.supervisor import write_json
-from autoresearch.engines.task import Task
 from autoresearch.errors import BadInput, EnvironmentMissing, NotYet
 from autoresearch.safetext import one_line, tail
+from autoresearch.task import Task
 
 if TYPE_CHECKING:
     from autoresearch.config import Config

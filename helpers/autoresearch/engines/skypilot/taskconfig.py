@@ -7,7 +7,7 @@ import hashlib
 import json
 from typing import Any
 
-from autoresearch.engines.task import Task
+from autoresearch.task import Task
 
 # For a task of the user's own, which knows nothing of bundles: its tree travels as one tarball named by its hash and is
 # unpacked into a new directory, one job at a time. Read straight from ~/sky_workdir it could be another job's.

@@ -1,17 +1,39 @@
-"""Whether the ledger's keeps are the house's own: each rests on an A/B of the ledger and a commit that `decide` made.
-
-The ledger is a plain file, and an agent with a shell can write a line into it. What it writes is not believed unless
-the rest of the record carries it. (Someone who forges all of it convincingly is found by `finalize --audit`, which
-measures anew.)
-"""
+"""That the best commit, the frozen evaluator and the kept commits are as the house left them."""
 
 from __future__ import annotations
 
 import re
 
+from autoresearch import evaluator
 from autoresearch.errors import IntegrityFault
-from autoresearch.git import GitError, git
-from autoresearch.session.state import Record, Session
+from autoresearch.git import GitError, git, resolve
+from autoresearch.ledger.history import Record, Session
+
+
+def tip_of(session: Session) -> str:
+    """The current best commit: the session branch's tip."""
+    tip = resolve(session.project.root, f"refs/heads/{session.branch}")
+    if tip is None:
+        raise IntegrityFault(
+            f"branch {session.branch} is missing", fix="Run autoresearch status to restore it"
+        )
+    return tip
+
+
+def frozen_manifest(session: Session) -> evaluator.Manifest:
+    """The evaluator as the ledger's header froze it."""
+    header = session.started()
+    return evaluator.Manifest(dict(header["evaluator"]), dict(header["settings"]))
+
+
+def verify_evaluator(session: Session) -> evaluator.Manifest:
+    """The frozen evaluator, after checking that it, the ledger's keeps and the branch are as the house left them."""
+    frozen = frozen_manifest(session)
+    evaluator.verify(session.project, session.config, frozen)
+    verify_keeps(session)
+    verify_branch(session, tip_of(session))
+    return frozen
+
 
 _HEX = re.compile(r"[0-9a-f]{40,64}")
 

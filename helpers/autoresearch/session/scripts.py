@@ -22,9 +22,9 @@ from typing import IO, Literal
 
 from autoresearch.errors import AutoresearchError
 from autoresearch.files import ensure_directory, write_atomic
+from autoresearch.ledger.history import Record, Session
 from autoresearch.project import AUTO, Project
 from autoresearch.safetext import clean, one_line
-from autoresearch.session.state import Record, Session
 
 Stage = Literal["before", "after"]
 
@@ -87,7 +87,7 @@ def fire(project: Project, event: Record, patience: float = PATIENCE) -> str:
         command = [
             sys.executable,
             "-m",
-            "autoresearch.session.userhooks",
+            "autoresearch.session.scripts",
             str(project.root),
             str(script),
             name,

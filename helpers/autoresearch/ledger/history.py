@@ -1,22 +1,20 @@
-"""The session as its ledger tells it, and the lock that makes one command at a time change it."""
+"""What the whole ledger says: records folded once into the session as it is now."""
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from autoresearch import notices
-from autoresearch.config import CONFIG_NAME, Config, load_config
+from autoresearch.config import Config
 from autoresearch.errors import BadInput
-from autoresearch.files import locked
 from autoresearch.ledger.records import number
-from autoresearch.project import Project, session_root
+from autoresearch.project import Project
 
 Record = dict[str, Any]
+
+
 # How often a candidate that crashed or failed its checks may be mended and measured again.
 MOST_REWORKS = 2
 
@@ -136,24 +134,6 @@ class Session:
                 "the session has no baseline", fix="Measure it first", next="autoresearch baseline"
             )
         return self.header
-
-
-def find_root(start: Path | None = None) -> Path:
-    """The top of the session that `start` (default: here) lies in; `BadInput` where there is none."""
-    here = (start or Path.cwd()).resolve()
-    root = session_root(here)
-    if root is not None and (root / CONFIG_NAME).exists():
-        return root
-    from autoresearch.session.adopt import refuse_foreign
-
-    refuse_foreign(root or here)
-    if root is not None:
-        return root
-    raise BadInput(
-        f"no {CONFIG_NAME} in {here} or above it",
-        fix="Start a session in the project's top directory",
-        next="autoresearch init --plan",
-    )
 
 
 def replay(project: Project, config: Config, records: Iterator[Record]) -> Session:
@@ -287,7 +267,7 @@ def count_revert(session: Session, record: Record) -> None:
     session.unaudited += 1
 
 
-def _turn_page(session: Session) -> Session:
+def turn_page(session: Session) -> Session:
     """Before its own baseline, a successor has nothing but the commit that its predecessor ended with."""
     header = session.header
     after = session.config.after
@@ -298,37 +278,6 @@ def _turn_page(session: Session) -> Session:
     session.tests = session.keeps = session.dry = session.unaudited = 0
     session.by_status, session.kept, session.reverted = {}, [], []
     return session
-
-
-def load(root: Path) -> Session:
-    """Read a project's session; works before the baseline too."""
-    project = Project(root)
-    config = load_config(root)
-    if not project.ledger.exists():
-        return replay(project, config, iter(()))
-    from autoresearch.ledger.store import records
-
-    return _turn_page(replay(project, config, records(project.ledger)))
-
-
-@contextlib.contextmanager
-def open_session(start: Path | None = None) -> Iterator[Session]:
-    """The session under its lock, with anything that a killed command left half done finished or undone first."""
-    root = find_root(start)
-    project = Project(root)
-    with locked(project.lock):
-        if project.ledger.exists():
-            from autoresearch.ledger.store import end_torn_line
-
-            if end_torn_line(project.ledger):
-                notices.say(f"the last line of {project.ledger.name} was torn by a crash and is passed over")
-        session = load(root)
-        from autoresearch.session.recover import finish_half_done, take_notes
-
-        finish_half_done(session)
-        if session.header is not None:
-            take_notes(session)
-        yield session
 
 
 def now_ms() -> int:

@@ -1,0 +1,63 @@
+"""The session as its ledger tells it, and the lock that makes one command at a time change it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from autoresearch import notices
+from autoresearch.config import CONFIG_NAME, load_config
+from autoresearch.errors import BadInput
+from autoresearch.files import locked
+from autoresearch.ledger.history import Session, replay, turn_page
+from autoresearch.project import Project, session_root
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The top of the session that `start` (default: here) lies in; `BadInput` where there is none."""
+    here = (start or Path.cwd()).resolve()
+    root = session_root(here)
+    if root is not None and (root / CONFIG_NAME).exists():
+        return root
+    from autoresearch.session.adopt import refuse_foreign
+
+    refuse_foreign(root or here)
+    if root is not None:
+        return root
+    raise BadInput(
+        f"no {CONFIG_NAME} in {here} or above it",
+        fix="Start a session in the project's top directory",
+        next="autoresearch init --plan",
+    )
+
+
+def load(root: Path) -> Session:
+    """Read a project's session; works before the baseline too."""
+    project = Project(root)
+    config = load_config(root)
+    if not project.ledger.exists():
+        return replay(project, config, iter(()))
+    from autoresearch.ledger.store import records
+
+    return turn_page(replay(project, config, records(project.ledger)))
+
+
+@contextlib.contextmanager
+def open_session(start: Path | None = None) -> Iterator[Session]:
+    """The session under its lock, with anything that a killed command left half done finished or undone first."""
+    root = find_root(start)
+    project = Project(root)
+    with locked(project.lock):
+        if project.ledger.exists():
+            from autoresearch.ledger.store import end_torn_line
+
+            if end_torn_line(project.ledger):
+                notices.say(f"the last line of {project.ledger.name} was torn by a crash and is passed over")
+        session = load(root)
+        from autoresearch.session.recover import finish_half_done, take_notes
+
+        finish_half_done(session)
+        if session.header is not None:
+            take_notes(session)
+        yield session

@@ -1,0 +1,106 @@
+"""Whether a candidate may be measured: its diff, its scope, what of it runs already, how often it was mended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autoresearch import evaluator, workspace
+from autoresearch.engines.choose import engine_of
+from autoresearch.errors import IntegrityFault, NotYet
+from autoresearch.git import git
+from autoresearch.ledger.history import MOST_REWORKS, Experiment, Session
+from autoresearch.safetext import one_line
+from autoresearch.session.integrity import tip_of
+from autoresearch.session.stages import stage_of
+
+
+def describe_candidate(
+    session: Session, experiment: Experiment, frozen: evaluator.Manifest
+) -> workspace.Candidate:
+    """Read the experiment's worktree as git objects."""
+    prefix = workspace.prefix(session.project)
+    placed = evaluator.overlay_digests(frozen, prefix)
+    return workspace.snapshot(session.project, experiment.id, experiment.parent, placed)
+
+
+def refusals(session: Session, candidate: workspace.Candidate, frozen: evaluator.Manifest) -> list[str]:
+    """Why the candidate may not be measured; empty when it may.
+
+    All that it would add to the best commit is judged, not only what was edited in its worktree: its parent may
+    be a commit that nobody has judged.
+    """
+    root = session.project.root
+    base = workspace.common_base(session.project, candidate, tip_of(session))
+    changes = workspace.changes_between(root, base, candidate.tree)
+    links = {c.path: git(root, "cat-file", "blob", c.blob) for c in changes if c.new_mode == "120000"}
+    prefix = workspace.prefix(session.project)
+    return evaluator.violations(changes, session.config, frozen, prefix, links)
+
+
+def running_or_done(
+    session: Session, experiment: Experiment, candidate: workspace.Candidate, kind: str
+) -> str | None:
+    """The newest job, if it answers what is asked: the same files, for an A/B also the same best commit.
+
+    A job of other files that still runs is ended: nobody waits for its answer.
+    """
+    newest = experiment.jobs[-1] if experiment.jobs else None
+    if newest is None:
+        return None
+    job = str(newest["job"])
+    engine = engine_of(session)
+    state = engine.poll([job])[job]
+    same = newest.get("type") == kind and newest.get("diff_sha256") == candidate.diff_sha256
+    if kind == "test":
+        same = same and newest.get("base") == tip_of(session)
+    if not state.final and not same:
+        engine.cancel(job)
+    # A finished screening may be repeated (a flaky check, say); a finished A/B may not: it is a new test.
+    return job if same and (not state.final or (kind == "test" and state.state == "done")) else None
+
+
+def admit(session: Session, experiment: Experiment, frozen: evaluator.Manifest) -> workspace.Candidate:
+    """The candidate, if its diff is in scope; `IntegrityFault` names what is not."""
+    candidate = describe_candidate(session, experiment, frozen)
+    broken = refusals(session, candidate, frozen)
+    if broken:
+        shown = "; ".join(one_line(text, 120) for text in broken[:3])
+        raise IntegrityFault(
+            f"{experiment.id} may not be measured: {shown}"
+            + (f" and {len(broken) - 3} more" if broken[3:] else ""),
+            fix=f"Undo those edits in {session.project.worktree(experiment.id).relative_to(session.project.root)}",
+            next=f"autoresearch run {experiment.id}",
+        )
+    return candidate
+
+
+def mode_fields(candidate: workspace.Candidate) -> dict[str, list[str]]:
+    """The changed file modes for a ledger line; no field where there is none."""
+    modes = [one_line(text, 200) for text in workspace.mode_changes(candidate.changes)]
+    return {"modes": modes[:20]} if modes else {}
+
+
+def ids(candidate: workspace.Candidate) -> dict[str, Any]:
+    return {
+        "candidate": candidate.commit, "tree": candidate.tree, "diff_sha256": candidate.diff_sha256,
+        "lines_added": candidate.lines_added, "lines_removed": candidate.lines_removed,
+        **mode_fields(candidate),
+    }  # fmt: skip
+
+
+def admit_rework(session: Session, experiment: Experiment, diff_sha256: str) -> dict[str, Any]:
+    """What the next job's ledger line says of it, {} for a first try; `NotYet` when it was mended often enough."""
+    stage = stage_of(session, experiment)
+    before = experiment.reworks
+    base_failed = any(r.get("type") == "end" and r.get("base_failed") for r in stage.records)
+    if stage.name != "failed" or base_failed:
+        return {"rework": before} if before else {}
+    if before < MOST_REWORKS:
+        return {"rework": before + 1}
+    name = experiment.id
+    same = stage.record is not None and stage.record.get("diff_sha256") == diff_sha256
+    raise NotYet(
+        f"{name} was reworked {before} times and failed again ({stage.detail})",
+        fix="Decide it; what was learned is worth a new experiment",
+        next=f"autoresearch decide {name}" + ("" if same else " --abandon"),
+    )

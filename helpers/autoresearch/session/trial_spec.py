@@ -1,0 +1,87 @@
+"""What a trial is asked to do, and the rule its samples are judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from autoresearch import evaluator, workspace
+from autoresearch.ledger.history import Session
+from autoresearch.session.tradeoffs import second_metrics
+from autoresearch.session.units import counted, layout_margin_pct
+from autoresearch.verdict.rule import Rule
+
+
+def rule_of(session: Session, test: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> Rule:
+    """The rule an A/B was submitted with, from its ledger line; the layout comes from the trial's records."""
+    objective = session.config.objective
+    layout = next((str(r.get("layout")) for r in records if r.get("type") == "decision"), "fixed")
+    return Rule.preset(
+        str(test.get("preset") or "default"), alpha=float(test["alpha"]) / int(test.get("split") or 1),
+        max_runs=test.get("max_runs"),
+        min_effect_pct=objective.min_effect_pct, direction=objective.direction,
+        margin_pct=layout_margin_pct(objective, layout), layout=layout, counted=counted(objective),
+    )  # fmt: skip
+
+
+def trial_spec(
+    session: Session,
+    frozen: evaluator.Manifest,
+    experiment: str,
+    mode: str,
+    *,
+    values_per_run: int | None = 1,
+) -> dict[str, Any]:
+    """The trial's spec, as `helpers/autoresearch/trial` documents it."""
+    config = session.config
+    objective, limits = config.objective, config.timeouts
+    if session.baseline is not None:
+        values_per_run = int(session.baseline.get("values_per_run") or 1)
+    have = frozen.files
+    return {
+        "protocol": 1,
+        "experiment": experiment,
+        "mode": mode,
+        "metric": {
+            "name": objective.metric,
+            "direction": objective.direction,
+            "min_effect_pct": objective.min_effect_pct,
+            "values_per_run": values_per_run,
+            "guarded": second_metrics(config),
+            "layout_margin_pct": layout_margin_pct(objective, "fixed"),
+            "counted": counted(objective),
+        },
+        "deps": f"bash {evaluator.DEPS}" if evaluator.DEPS in have else None,
+        "build": config.build,
+        "benchmark": f"bash {evaluator.BENCHMARK}",
+        "checks": f"bash {evaluator.CHECKS}" if evaluator.CHECKS in have else None,
+        "timeouts": {
+            "setup": limits.setup, "build": limits.build, "benchmark": limits.benchmark, "checks": limits.checks,
+        },
+        "layout": config.test.layout,
+        "contain": {name: getattr(config.contain, name) for name in config.contain.__struct_fields__},
+        "subdir": workspace.prefix(session.project),
+        "evaluator": evaluator.overlay_digests(frozen, workspace.prefix(session.project)),
+    }  # fmt: skip
+
+
+def differential(session: Session, frozen: evaluator.Manifest) -> dict[str, Any] | None:
+    """The generated inputs of an A/B: by the command that is set, or by autoresearch.diff.sh where it is."""
+    config = session.config.differential
+    command = config.command or (f"bash {evaluator.DIFF}" if evaluator.DIFF in frozen.files else "")
+    if not command:
+        return None
+    return {
+        "command": command, "inputs": config.inputs, "timeout": config.timeout, "slowdown": config.slowdown,
+    }  # fmt: skip
+
+
+def limit(spec: Mapping[str, Any]) -> float:
+    """Seconds that a whole job may take once it runs: every stage at its own limit, and an hour to spare."""
+    limits = spec["timeouts"]
+    runs = int(spec.get("runs") or (spec.get("test") or {}).get("max_runs") or 120) + 4
+    inputs = spec.get("differential") or {"inputs": 0, "timeout": 0.0}
+    return float(
+        2 * (limits["setup"] + limits["build"] + limits["checks"]) + 3 * inputs["inputs"] * inputs["timeout"]
+        + runs * (limits["benchmark"] + limits["build"]) + 3600
+    )  # fmt: skip
