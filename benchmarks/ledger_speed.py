@@ -81,7 +81,7 @@ def peak_kib(path: Path) -> int:
 
 
 def main() -> None:
-    from autoresearch.ledger.summary import summarise
+    from autoresearch.peers.summary import summarise
 
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--lines", type=int, default=1_000_000)

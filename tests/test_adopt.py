@@ -14,9 +14,9 @@ import pytest
 from autoresearch.config import load_config, parse_config, with_max_experiments
 from autoresearch.errors import BadInput
 from autoresearch.ledger.store import append, records
-from autoresearch.ledger.summary import summarise
+from autoresearch.peers import adopt
+from autoresearch.peers.summary import summarise
 from autoresearch.project import Project
-from autoresearch.session import adopt
 from autoresearch.session.access import load
 from conftest import CHECKS, CONFIG, REPO, WORK, commit_all
 from test_corpus import logs

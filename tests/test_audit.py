@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from autoresearch import workspace
-from autoresearch.git import git
 from autoresearch.ledger.history import Record
 from autoresearch.ledger.store import append
 from autoresearch.project import Project
 from autoresearch.session import load
+from autoresearch.workspace import copies, objects
+from autoresearch.workspace.branch import advance, commit_winner
+from autoresearch.workspace.candidate import snapshot
+from autoresearch.workspace.git import git
 from conftest import Run
 from test_session import Session
 
@@ -40,14 +42,14 @@ def plant(session: Session, name: str, changes: dict[str, str], claimed: float, 
     where = session.project.worktree(name)
     for path, text in changes.items():
         (where / path).write_text(text)
-    candidate = workspace.snapshot(session.project, name, tip, {})
+    candidate = snapshot(session.project, name, tip, {})
     # The evaluator that `new` has placed there is no change.
     kept = [c for c in candidate.changes if c.path in changes]
     assert kept
     tree = _with(session.project, tip, {c.path: c.blob for c in kept})
     run = load(root).last_run + 1
     message = f"{name}\n\nAutoresearch-Experiment: {name}\nAutoresearch-Run: {run}\n"
-    commit = workspace.commit_winner(session.project, tree, tip, message)
+    commit = commit_winner(session.project, tree, tip, message)
     verdict = {"verdict": "keep", "reason": "proven", "effect_pct": claimed, "ci_low_pct": claimed / 2,
                "ci_high_pct": claimed * 1.5, "e_value": e_value, "runs_used": 16, "sigma_short_pct": 1.0}  # fmt: skip
     test = {"job": "planted", "diff_sha256": candidate.diff_sha256}
@@ -57,13 +59,13 @@ def plant(session: Session, name: str, changes: dict[str, str], claimed: float, 
         "description": name, "timestamp": 1, "segment": 0, "confidence": None, "asi": {}, "experiment": name,
         "kind": "experiment", "commit_full": commit, "parent": tip, "runs_used": 16, "verdict": verdict,
     })  # fmt: skip
-    workspace.advance(session.project, "autoresearch/t", commit, tip)
-    workspace.close_worktree(session.project, name)
+    advance(session.project, "autoresearch/t", commit, tip)
+    copies.close_worktree(session.project, name)
     return commit
 
 
 def _with(project: Project, tip: str, blobs: dict[str, str]) -> str:
-    with workspace.private_index(project) as env:
+    with objects.private_index(project) as env:
         git(project.root, "read-tree", tip, env=env)
         for path, blob in blobs.items():
             git(project.root, "update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=env)

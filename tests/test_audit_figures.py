@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from autoresearch.judging import claims
+from autoresearch.judging.outcome import Outcome
 from autoresearch.ledger.history import Record
 from autoresearch.report import documents
 from autoresearch.report.chart import draw
 from autoresearch.report.view import build
-from autoresearch.session import claims
 from autoresearch.session.audit import ALPHA, Reading, estimate
-from autoresearch.session.outcome import Outcome
 from autoresearch.verdict.eprocess import draw_order
 from autoresearch.verdict.rule import Rule
 from report_sessions import session as report_session
@@ -183,11 +183,11 @@ def test_records_of_the_same_type_from_other_tools_change_nothing() -> None:
 
 def test_a_keep_without_a_percentage_is_no_claim_and_breaks_no_status() -> None:
     """A base of 0 has a difference but no percentage."""
+    from autoresearch.budget.spend import Spend
     from autoresearch.config import parse_config
     from autoresearch.ledger.history import Session
     from autoresearch.project import Project
     from autoresearch.session.overview import _text, claimed_gain
-    from autoresearch.session.spend import Spend
 
     config = parse_config("{name: t, objective: {metric: m}, scope: [s]}")
     session = Session(Project(Path()), config, kept=[{"run": 2, "verdict": {"effect_pct": None}}])

@@ -11,14 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch.config import Budget, parse_config
-from autoresearch.engines import Machine
-from autoresearch.engines.local import LocalEngine
-from autoresearch.engines.supervisor import write_json
-from autoresearch.errors import BadInput
-from autoresearch.ledger.store import records
-from autoresearch.project import Project
-from autoresearch.session.spend import (
+from autoresearch.budget.spend import (
     PerExperiment,
     Spend,
     add_up,
@@ -29,6 +22,13 @@ from autoresearch.session.spend import (
     near,
     per_experiment,
 )
+from autoresearch.config import Budget, parse_config
+from autoresearch.engines import Machine
+from autoresearch.engines.local import LocalEngine
+from autoresearch.engines.supervisor import write_json
+from autoresearch.errors import BadInput
+from autoresearch.ledger.store import records
+from autoresearch.project import Project
 from conftest import Run
 
 VM1 = Machine("vm-1", True, 2.0, 0.20)

@@ -11,12 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoresearch.budget.stop import rate
 from autoresearch.config import parse_config
-from autoresearch.constraints import ALPHA, Limit, evidence, gain_pct, hold, prove, required_pct, shifted
 from autoresearch.errors import BadInput
-from autoresearch.session.outcome import Outcome, read_outcome
-from autoresearch.session.stop import rate
-from autoresearch.session.tradeoffs import split, trial_settings, weigh
+from autoresearch.judging.constraints import (
+    ALPHA,
+    Limit,
+    evidence,
+    gain_pct,
+    hold,
+    prove,
+    required_pct,
+    shifted,
+)
+from autoresearch.judging.outcome import Outcome, read_outcome
+from autoresearch.judging.weighing import split, trial_settings, weigh
 from autoresearch.verdict.eprocess import ORDERS, EProcess, draw_order
 from autoresearch.verdict.rule import Rule
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from autoresearch.ledger.export import write_jsonl, write_tsv
-from autoresearch.ledger.foreign import Problem, entries
 from autoresearch.ledger.records import Config, Run
-from autoresearch.ledger.summary import summarise
+from autoresearch.peers.export import write_jsonl, write_tsv
+from autoresearch.peers.foreign import Problem, entries
+from autoresearch.peers.summary import summarise
 
 CORPUS = Path(
     os.environ.get("AUTORESEARCH_CORPUS") or Path(__file__).resolve().parents[2] / "shared" / "corpus"
@@ -91,7 +91,7 @@ def test_every_log_can_be_exported_and_read_again() -> None:
 
 def test_the_recorded_confidence_is_ours() -> None:
     """The peers' own number, recomputed from the runs before it, for logs they wrote without a gap."""
-    from autoresearch.ledger.export import PeerConfidence
+    from autoresearch.peers.export import PeerConfidence
 
     agreed = disagreed = 0
     for path, _ in logs():

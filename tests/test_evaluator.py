@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch import evaluator
 from autoresearch.config import load_config, parse_config
 from autoresearch.errors import BadInput, IntegrityFault
 from autoresearch.project import Project
-from autoresearch.workspace import Change
+from autoresearch.workspace import evaluator
+from autoresearch.workspace.objects import Change
+from autoresearch.workspace.scope import violations
 
 FROZEN = evaluator.Manifest({"autoresearch.sh": "0" * 64, "bench/data.txt": "1" * 64}, {})
 CONFIG = parse_config(
@@ -27,7 +28,7 @@ def change(path: str, new_mode: str = "100644", old_mode: str = "100644", kind: 
 
 
 def judge(*changes: Change, prefix: str = "", links: dict[str, str] | None = None) -> list[str]:
-    return evaluator.violations(changes, CONFIG, FROZEN, prefix, links or {})
+    return violations(changes, CONFIG, FROZEN, prefix, links or {})
 
 
 @pytest.mark.parametrize("path", ["src/a.py", "src/deep/er/b.c", "lib/x", "src/naïve file.py"])
@@ -63,7 +64,7 @@ def scoped(path: str, *lines: str) -> list[str]:
     config = parse_config(
         json.dumps({"name": "t", "objective": {"metric": "m"}, "scope": ["**", *lines]}), "test"
     )
-    return evaluator.violations([change(path)], config, FROZEN, "", {})
+    return violations([change(path)], config, FROZEN, "", {})
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 from autoresearch.engines import JobResult
 from autoresearch.engines.bundle import Bundle, build_bare_bundle, build_bundle
 from autoresearch.engines.local import LocalEngine
-from autoresearch.recorded import judge_samples
+from autoresearch.judging.recorded import judge_samples
 from autoresearch.resources import shipped
 from autoresearch.task import load_task
 from trial_helpers import NOISY, eventually, make_tree, spec

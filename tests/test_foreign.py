@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch.errors import BadInput
-from autoresearch.ledger.export import write_jsonl, write_tsv
-from autoresearch.ledger.foreign import Problem, Table, entries, locate, sniff
 from autoresearch.ledger.records import Config, Run, status_word
-from autoresearch.ledger.summary import summarise
+from autoresearch.peers.export import write_jsonl, write_tsv
+from autoresearch.peers.foreign import Problem, Table, entries, locate, sniff
+from autoresearch.peers.summary import summarise
 
 KARPATHY = (
     "commit\tval_bpb\tmemory_gb\tstatus\tdescription\n"

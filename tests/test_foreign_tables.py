@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch.ledger.export import write_jsonl, write_tsv
-from autoresearch.ledger.foreign import entries, locate
-from autoresearch.ledger.summary import summarise
+from autoresearch.peers.export import write_jsonl, write_tsv
+from autoresearch.peers.foreign import entries, locate
+from autoresearch.peers.summary import summarise
 from test_foreign import runs, table
 
 OTHER = "iteration\tcommit\tmetric\tstatus\tdescription\n0\taaa1111\t85.2\tbaseline\tstart\n"

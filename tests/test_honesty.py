@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from autoresearch.config import Objective, parse_config
+from autoresearch.judging.honesty import doubt
+from autoresearch.judging.outcome import Outcome, Timed, read_outcome
+from autoresearch.judging.units import layout_margin_pct, seconds_per_unit
+from autoresearch.judging.weighing import weigh
 from autoresearch.session.audit import Reading
-from autoresearch.session.honesty import doubt
-from autoresearch.session.outcome import Outcome, Timed, read_outcome
-from autoresearch.session.tradeoffs import weigh
-from autoresearch.session.units import layout_margin_pct, seconds_per_unit
 from autoresearch.verdict.rule import Rule
 from conftest import REPO
 from trial_helpers import make_tree, run_trial, spec

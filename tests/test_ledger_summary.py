@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch.errors import BadInput
-from autoresearch.ledger import summary as summary_module
-from autoresearch.ledger.export import PeerConfidence, median_deviation
-from autoresearch.ledger.foreign import Other, Problem, entries
 from autoresearch.ledger.records import Config, Reader, Run, number, status_word, timestamp_ms
-from autoresearch.ledger.summary import summarise
+from autoresearch.peers import summary as summary_module
+from autoresearch.peers.export import PeerConfidence, median_deviation
+from autoresearch.peers.foreign import Other, Problem, entries
+from autoresearch.peers.summary import summarise
 
 HEADER = {"type": "config", "name": "s", "metricName": "ms", "metricUnit": "ms", "bestDirection": "lower"}
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from autoresearch.cli.noise import command, from_text, run_repeatedly
 from autoresearch.errors import BadInput
-from autoresearch.noise import assess, warmup_runs
+from autoresearch.judging.noise import assess, warmup_runs
 
 
 def noise(*args: str, stdin: str | None = None) -> Result:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch.pareto import dominates, front
+from autoresearch.judging.pareto import dominates, front
 from autoresearch.report.documents import parts
 from autoresearch.report.view import build
 from report_sessions import Record, baseline, experiment, header, session

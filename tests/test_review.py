@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from autoresearch.errors import BadInput
-from autoresearch.git import git
 from autoresearch.project import Project
 from autoresearch.session import review
+from autoresearch.workspace.git import git
 from conftest import Run
 from test_session import Session
 

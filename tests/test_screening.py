@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 
 from autoresearch.config import Config, Objective
+from autoresearch.judging.screening import screen
 from autoresearch.ledger.history import Session
-from autoresearch.session.screening import screen
 
 
 def reason(value: float, wall: float, cpu: float, *, metric: str = "time_s", unit: str = "s") -> str:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from autoresearch.git import git
 from autoresearch.ledger.store import records
 from autoresearch.project import Project
+from autoresearch.workspace.git import git
 from conftest import Run
 
 Answer = tuple[int, dict[str, Any]]

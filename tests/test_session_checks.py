@@ -8,8 +8,8 @@ import pytest
 
 from autoresearch.config import load_config
 from autoresearch.errors import BadInput
-from autoresearch.evaluator import hidden_checks, survey
 from autoresearch.project import Project
+from autoresearch.workspace.evaluator import hidden_checks, survey
 from conftest import Run, commit_all
 from test_session import Session
 

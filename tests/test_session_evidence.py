@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from autoresearch.git import git
+from autoresearch.judging.outcome import problem_of
 from autoresearch.project import Project
-from autoresearch.session.outcome import problem_of
-from autoresearch.workspace import export
+from autoresearch.workspace.candidate import export
+from autoresearch.workspace.git import git
 from conftest import Run
 from test_session import Session
 

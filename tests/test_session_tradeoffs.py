@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch.git import git
 from autoresearch.project import Project
+from autoresearch.workspace.git import git
 from conftest import Run
 from test_session import Session
 

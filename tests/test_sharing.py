@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoresearch.config import load_config
-from autoresearch.git import git
 from autoresearch.project import Project
 from autoresearch.search import ideas_file
 from autoresearch.search.holding import agent, claim_note, has_ended, holder
 from autoresearch.search.ideas import Idea
 from autoresearch.session.access import load
+from autoresearch.workspace.git import git
 from conftest import REPO, Run
 from test_session import Session
 

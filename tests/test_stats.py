@@ -11,7 +11,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch import ranktests
+from autoresearch.judging import ranktests
 from autoresearch.verdict import stats
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False)

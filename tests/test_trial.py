@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch.session.outcome import read_outcome
+from autoresearch.judging.outcome import read_outcome
 from autoresearch.verdict.eprocess import draw_order
 from autoresearch.verdict.rule import Rule
 from autoresearch.verdict.sequential import judge

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from autoresearch.config import parse_config
-from autoresearch.session.outcome import read_outcome
-from autoresearch.session.tradeoffs import weigh
+from autoresearch.judging.outcome import read_outcome
+from autoresearch.judging.weighing import weigh
 from autoresearch.trial import counting
 from autoresearch.verdict.rule import FIXED_LAYOUT_MARGIN_PCT, Rule
 from autoresearch.verdict.verdict import Verdict

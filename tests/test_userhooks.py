@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from autoresearch.git import git
 from autoresearch.project import Project
 from autoresearch.session import scripts
+from autoresearch.workspace.git import git
 from conftest import REPO, Run
 from test_session import Session
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch.recorded import judge_samples
+from autoresearch.judging.recorded import judge_samples
 from autoresearch.verdict.eprocess import draw_order
 from autoresearch.verdict.rule import Rule
 from autoresearch.verdict.sequential import TIMED_OUT, SequentialTest

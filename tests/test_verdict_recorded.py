@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch.errors import BadInput
-from autoresearch.recorded import arrange, judge_samples
-from autoresearch.samplefile import read_samples
+from autoresearch.judging.recorded import arrange, judge_samples
+from autoresearch.judging.samplefile import read_samples
 from autoresearch.verdict.eprocess import draw_order
 
 
@@ -264,7 +264,7 @@ def test_any_two_lists_give_a_verdict(base: list[float], candidate: list[float])
 
 def test_needs_no_numpy() -> None:
     helpers = str(Path(__file__).resolve().parents[1] / "helpers")
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import autoresearch.recorded; "
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import autoresearch.judging.recorded; "
     code += "print('numpy' in sys.modules, 'msgspec' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, helpers], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

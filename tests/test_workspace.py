@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch import workspace
 from autoresearch.errors import BadInput, IntegrityFault
-from autoresearch.git import git, resolve
 from autoresearch.project import Project
+from autoresearch.workspace import copies, objects
+from autoresearch.workspace.branch import advance, commit_winner, create_branch
+from autoresearch.workspace.candidate import Conflict, _sha256, export, onto, snapshot
+from autoresearch.workspace.git import git, resolve
 
 
 def head(project: Project) -> str:
@@ -26,7 +28,7 @@ def files_of(project: Project, tree: str) -> set[str]:
 
 def opened(project: Project, name: str = "e1") -> Path:
     project.state.mkdir(exist_ok=True)
-    return workspace.open_worktree(project, name, head(project))
+    return copies.open_worktree(project, name, head(project))
 
 
 def test_snapshot_sees_edits_however_the_agent_left_them(project: Project) -> None:
@@ -41,7 +43,7 @@ def test_snapshot_sees_edits_however_the_agent_left_them(project: Project) -> No
     (where / "ignored.pyc").write_text("left alone")
     (where / "src" / "__pycache__").mkdir()
     (where / "src" / "__pycache__" / "work.pyc").write_text("generated")
-    found = workspace.snapshot(project, "e1", head(project), {})
+    found = snapshot(project, "e1", head(project), {})
     assert {(c.path, c.kind) for c in found.changes} == {
         ("src/work.py", "M"), ("src/new file é.py", "A"), ("src/fixed.py", "D"), ("ignored.pyc", "A"),
     }  # fmt: skip
@@ -52,18 +54,18 @@ def test_snapshot_leaves_the_worktrees_own_index_alone(project: Project) -> None
     where = opened(project)
     (where / "src" / "work.py").write_text("def steps(): return 1\n")
     before = git(where, "status", "--porcelain")
-    workspace.snapshot(project, "e1", head(project), {})
+    snapshot(project, "e1", head(project), {})
     assert git(where, "status", "--porcelain") == before
 
 
 def test_equal_changes_have_equal_hashes_and_no_change_has_none(project: Project) -> None:
     opened(project, "e1")
     opened(project, "e2")
-    nothing = workspace.snapshot(project, "e1", head(project), {})
+    nothing = snapshot(project, "e1", head(project), {})
     assert nothing.changes == ()
     for name in ("e1", "e2"):
         (project.worktree(name) / "src" / "work.py").write_text("def steps(): return 1\n")
-    one, two = (workspace.snapshot(project, name, head(project), {}) for name in ("e1", "e2"))
+    one, two = (snapshot(project, name, head(project), {}) for name in ("e1", "e2"))
     assert one.diff_sha256 == two.diff_sha256 != nothing.diff_sha256
 
 
@@ -71,7 +73,7 @@ def test_an_edit_of_equal_size_in_the_same_second_is_seen(project: Project) -> N
     where = opened(project)
     for value in ("2000", "3000", "4000", "5000"):
         (where / "src" / "work.py").write_text((where / "src" / "work.py").read_text().replace("1000", value))
-        found = workspace.snapshot(project, "e1", head(project), {})
+        found = snapshot(project, "e1", head(project), {})
         assert [c.path for c in found.changes] == ["src/work.py"], value
         subprocess.run(["git", "checkout", "-q", "src/work.py"], cwd=where, check=True)
 
@@ -80,23 +82,21 @@ def test_overlaid_files_count_only_when_edited(project: Project) -> None:
     where = opened(project)
     content = (project.root / "autoresearch.sh").read_bytes()
     (where / "autoresearch.sh").write_bytes(content)
-    placed = {"autoresearch.sh": workspace._sha256(where / "autoresearch.sh") or ""}
-    assert workspace.snapshot(project, "e1", head(project), placed).changes == ()
+    placed = {"autoresearch.sh": _sha256(where / "autoresearch.sh") or ""}
+    assert snapshot(project, "e1", head(project), placed).changes == ()
     (where / "autoresearch.sh").write_text("echo METRIC steps=1\n")
-    assert [c.path for c in workspace.snapshot(project, "e1", head(project), placed).changes] == [
-        "autoresearch.sh"
-    ]
+    assert [c.path for c in snapshot(project, "e1", head(project), placed).changes] == ["autoresearch.sh"]
 
 
 def test_a_change_moves_onto_a_newer_tip(project: Project) -> None:
     where = opened(project)
     (where / "src" / "work.py").write_text((where / "src" / "work.py").read_text().replace("1000", "900"))
-    candidate = workspace.snapshot(project, "e1", head(project), {})
+    candidate = snapshot(project, "e1", head(project), {})
     other = opened(project, "e2")
     (other / "src" / "added.py").write_text("Y = 2\n")
-    winner = workspace.snapshot(project, "e2", head(project), {})
-    tip = workspace.commit_winner(project, winner.tree, head(project), "winner")
-    tree = workspace.onto(project, candidate, tip)
+    winner = snapshot(project, "e2", head(project), {})
+    tip = commit_winner(project, winner.tree, head(project), "winner")
+    tree = onto(project, candidate, tip)
     assert "src/added.py" in files_of(project, tree)
     assert "return 900" in git(project.root, "show", f"{tree}:src/work.py")
 
@@ -105,17 +105,17 @@ def test_a_change_that_does_not_fit_the_tip_is_a_conflict(project: Project) -> N
     for name, value in (("e1", "900"), ("e2", "800")):
         where = opened(project, name)
         (where / "src" / "work.py").write_text((where / "src" / "work.py").read_text().replace("1000", value))
-    winner = workspace.snapshot(project, "e2", head(project), {})
-    tip = workspace.commit_winner(project, winner.tree, head(project), "winner")
-    with pytest.raises(workspace.Conflict):
-        workspace.onto(project, workspace.snapshot(project, "e1", head(project), {}), tip)
+    winner = snapshot(project, "e2", head(project), {})
+    tip = commit_winner(project, winner.tree, head(project), "winner")
+    with pytest.raises(Conflict):
+        onto(project, snapshot(project, "e1", head(project), {}), tip)
 
 
 def test_export_ignores_export_attributes(project: Project, tmp_path: Path) -> None:
     (project.root / ".gitattributes").write_text("src/fixed.py export-ignore\nsrc/work.py export-subst\n")
     subprocess.run(["git", "add", ".gitattributes"], cwd=project.root, check=True)
     tree = git(project.root, "write-tree")
-    workspace.export(project, tree, tmp_path / "out dir")
+    export(project, tree, tmp_path / "out dir")
     assert (tmp_path / "out dir" / "src" / "fixed.py").read_text() == "LIMIT = 1\n"
 
 
@@ -129,13 +129,13 @@ def test_the_users_tree_index_and_head_are_never_touched(project: Project) -> No
         head(project),
         git(project.root, "stash", "list"),
     )
-    workspace.create_branch(project, "autoresearch/t", head(project))
+    create_branch(project, "autoresearch/t", head(project))
     where = opened(project)
     (where / "src" / "work.py").write_text("def steps(): return 1\n")
-    found = workspace.snapshot(project, "e1", head(project), {})
-    commit = workspace.commit_winner(project, found.tree, head(project), "winner")
-    workspace.advance(project, "autoresearch/t", commit, head(project))
-    workspace.close_worktree(project, "e1")
+    found = snapshot(project, "e1", head(project), {})
+    commit = commit_winner(project, found.tree, head(project), "winner")
+    advance(project, "autoresearch/t", commit, head(project))
+    copies.close_worktree(project, "e1")
     after = [
         line
         for line in git(project.root, "status", "--porcelain=v2").splitlines()
@@ -148,13 +148,13 @@ def test_the_users_tree_index_and_head_are_never_touched(project: Project) -> No
 def test_a_checked_out_session_branch_is_not_moved(project: Project) -> None:
     subprocess.run(["git", "switch", "-qc", "autoresearch/t"], cwd=project.root, check=True)
     with pytest.raises(IntegrityFault, match="checked out"):
-        workspace.advance(project, "autoresearch/t", head(project), head(project))
+        advance(project, "autoresearch/t", head(project), head(project))
 
 
 def test_a_branch_moved_by_somebody_else_is_not_overwritten(project: Project) -> None:
-    workspace.create_branch(project, "autoresearch/t", head(project))
+    create_branch(project, "autoresearch/t", head(project))
     with pytest.raises(IntegrityFault, match="somebody else"):
-        workspace.advance(project, "autoresearch/t", head(project), "1" * 40)
+        advance(project, "autoresearch/t", head(project), "1" * 40)
 
 
 def test_git_hooks_do_not_run(project: Project, tmp_path: Path) -> None:
@@ -166,27 +166,27 @@ def test_git_hooks_do_not_run(project: Project, tmp_path: Path) -> None:
         hook.chmod(0o755)
     where = opened(project)
     (where / "src" / "work.py").write_text("def steps(): return 1\n")
-    found = workspace.snapshot(project, "e1", head(project), {})
-    workspace.commit_winner(project, found.tree, head(project), "winner")
+    found = snapshot(project, "e1", head(project), {})
+    commit_winner(project, found.tree, head(project), "winner")
     assert not mark.exists()
 
 
 def test_works_without_a_git_identity(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMAIL", "")
     opened(project)
-    found = workspace.snapshot(project, "e1", head(project), {})
+    found = snapshot(project, "e1", head(project), {})
     assert git(project.root, "show", "-s", "--format=%cn", found.commit) == "autoresearch"
 
 
 def test_a_subdirectory_of_a_repository_is_a_project_too(tmp_path: Path, project: Project) -> None:
     inner = Project(project.root / "src")
-    assert workspace.prefix(project) == ""
-    assert workspace.prefix(inner) == "src/"
+    assert objects.prefix(project) == ""
+    assert objects.prefix(inner) == "src/"
 
 
 def test_outside_a_repository_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="git work tree"):
-        workspace.prefix(Project(tmp_path))
+        objects.prefix(Project(tmp_path))
 
 
 def test_a_foreign_git_environment_does_not_mislead(project: Project, tmp_path: Path) -> None:

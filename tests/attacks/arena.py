@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autoresearch.git import git
 from autoresearch.ledger.store import read
 from autoresearch.project import Project
+from autoresearch.workspace.git import git
 
 HERE = Path(__file__).resolve().parent
 HELPERS = HERE.parents[1] / "helpers"

@@ -1,4 +1,4 @@
-"""Cheats by what the candidate's diff holds. The rules of `autoresearch.evaluator.violations` stop them."""
+"""Cheats by what the candidate's diff holds. The rules of `autoresearch.workspace.scope.violations` stop them."""
 
 from __future__ import annotations
 

@@ -15,16 +15,17 @@ from autoresearch import metrics, safetext
 from autoresearch.config import parse_config
 from autoresearch.engines import output
 from autoresearch.errors import BadInput
-from autoresearch.evaluator import Manifest, violations
 from autoresearch.hooks import Guarded, calls_us, shorten, written
-from autoresearch.ledger.foreign import Table, sniff
+from autoresearch.judging.samplefile import read_samples
 from autoresearch.ledger.records import Reader
 from autoresearch.ledger.store import read_odd
+from autoresearch.peers.foreign import Table, sniff
 from autoresearch.report.escape import markdown
-from autoresearch.samplefile import read_samples
 from autoresearch.search.ideas_document import Document
 from autoresearch.task import parse_task
-from autoresearch.workspace import Change
+from autoresearch.workspace.evaluator import Manifest
+from autoresearch.workspace.objects import Change
+from autoresearch.workspace.scope import violations
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ import click
 from autoresearch.cli._fit import fit
 from autoresearch.cli._output import emit, is_terminal, say
 from autoresearch.errors import BadInput, Exit
-from autoresearch.git import git, resolve, toplevel
 from autoresearch.project import EVALUATOR_FILES, SESSION_FILES, Project
 from autoresearch.resources import shipped
 from autoresearch.safetext import one_line
@@ -24,6 +23,7 @@ from autoresearch.session.lint import Mistake, lint
 from autoresearch.session.planning import Option, Plan, Wishes, draft, options
 from autoresearch.session.survey import Survey, survey
 from autoresearch.session.toolchain import READ_AT_MOST
+from autoresearch.workspace.git import git, resolve, toplevel
 
 
 def wizard(

@@ -99,7 +99,7 @@ def command(
 
 
 def _samples(path: Path, as_json: bool) -> int:
-    from autoresearch.recorded import judge_samples
+    from autoresearch.judging.recorded import judge_samples
 
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
@@ -154,15 +154,15 @@ def _commands(options: dict[str, Any], as_json: bool) -> int:
 
 def _experiments(experiments: tuple[str, ...], timeout: float | None, as_json: bool) -> int:
     """Submit what is not submitted yet for the present files, wait, and tell."""
+    from autoresearch.budget.purse import Purse
+    from autoresearch.budget.rules import refuse_if_stopped
     from autoresearch.cli._submitting import describe, submit_each, worst
     from autoresearch.cli._waiting import wait_for
     from autoresearch.engines.choose import engine_of
     from autoresearch.session import open_session
-    from autoresearch.session.budget import Purse
     from autoresearch.session.decision import preview
     from autoresearch.session.dispatch import submit_ab
     from autoresearch.session.integrity import verify_evaluator
-    from autoresearch.session.limits import refuse_if_stopped
 
     with open_session() as session:
         frozen = verify_evaluator(session)

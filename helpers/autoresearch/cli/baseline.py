@@ -37,16 +37,16 @@ def command(
     Example:
       autoresearch baseline --timeout 25
     """
-    from autoresearch import workspace
     from autoresearch.cli._waiting import wait_for
     from autoresearch.engines.choose import engine_of
     from autoresearch.session import open_session
     from autoresearch.session.baseline import finish, start
+    from autoresearch.workspace import copies
 
     if max_iterations is not None:
         _bound(max_iterations)
     with open_session() as session:
-        dirty = workspace.dirty_files(session.project)
+        dirty = copies.dirty_files(session.project)
         if dirty and not as_json:
             shown = ", ".join(one_line(p, 60) for p in dirty[:3])
             say(f"note: {len(dirty)} files have uncommitted changes, which are not measured: {shown}")

@@ -86,12 +86,12 @@ def _drop(name: str, reason: str, as_json: bool) -> None:
 
 
 def _audit(runs: int, ablate: int, timeout: float | None, as_json: bool) -> int:
+    from autoresearch.budget.rules import stop_view
     from autoresearch.cli._waiting import wait_for
     from autoresearch.cli.decide import render
     from autoresearch.engines.choose import engine_of
     from autoresearch.session import open_session
     from autoresearch.session.audit import again, step
-    from autoresearch.session.limits import stop_view
 
     follow_up = again(runs, ablate)
     while True:

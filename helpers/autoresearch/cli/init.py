@@ -18,7 +18,7 @@ from autoresearch.project import Project
 from autoresearch.resources import shipped
 
 if TYPE_CHECKING:
-    from autoresearch.session.adopt import Begun
+    from autoresearch.peers.adopt import Begun
     from autoresearch.session.kinds import Kind
 
 # (template, file in the project, executable)
@@ -254,7 +254,7 @@ def render(root: Path) -> list[str]:
 def refuse_a_second(root: Path, *, force: bool, continued: bool = False) -> None:
     """Raise `BadInput` where a session is here already."""
     if Project(root).ledger.exists() and not force and not continued:
-        from autoresearch.session.adopt import refuse_foreign
+        from autoresearch.peers.adopt import refuse_foreign
 
         refuse_foreign(root)
         raise BadInput("a ledger is here already", fix="Go on with it", next="autoresearch status")
@@ -290,7 +290,7 @@ def _follow(after: str, name: str | None, goal: str | None, most: int | None, *,
 
 
 def _begun(root: Path) -> Begun:
-    from autoresearch.session.adopt import find
+    from autoresearch.peers.adopt import find
 
     found = find(root)
     if found is None:
@@ -318,7 +318,7 @@ def _values(begun: Begun | None, given: dict[str, Any]) -> dict[str, Any]:
 
 def _take_history(begun: Begun) -> dict[str, Any]:
     """Make the other loop's log our history; what to tell about it."""
-    from autoresearch.session.adopt import take_history
+    from autoresearch.peers.adopt import take_history
 
     copied = take_history(begun)
     told = f"{begun.runs} runs of {begun.kind}" + (
@@ -333,7 +333,7 @@ def _default_name(root: Path, *, continued: bool) -> str:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", root.name).strip("-._")[:60] or "session"
     if not continued:
         return name
-    from autoresearch.git import resolve
+    from autoresearch.workspace.git import resolve
 
     names = [name, *(f"{name}-{number}" for number in range(2, 100))]
     return next((n for n in names if resolve(root, f"refs/heads/autoresearch/{n}") is None), name)

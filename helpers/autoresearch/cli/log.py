@@ -16,7 +16,7 @@ from autoresearch.safetext import one_line
 
 if TYPE_CHECKING:
     from autoresearch.ledger.records import Run
-    from autoresearch.ledger.summary import Summary
+    from autoresearch.peers.summary import Summary
 
 SHOWN = 20
 JSON_LIMIT = 1990
@@ -55,8 +55,8 @@ def command(
       autoresearch log --import results.tsv --direction higher --export jsonl --output autoresearch.jsonl
       autoresearch log --export tsv
     """
-    from autoresearch.ledger.foreign import locate
-    from autoresearch.ledger.summary import summarise
+    from autoresearch.peers.foreign import locate
+    from autoresearch.peers.summary import summarise
 
     if (output or force) and not form:
         raise BadInput("--output and --force belong to --export", fix="Add --export tsv or --export jsonl")
@@ -167,8 +167,8 @@ def _value(value: float | None) -> str:
 
 
 def _runs(path: Path, summary: Summary, direction: str | None, limit: int | None) -> str:
-    from autoresearch.ledger.foreign import entries
     from autoresearch.ledger.records import Run
+    from autoresearch.peers.foreign import entries
 
     rows: deque[Run] = deque((e for e in entries(path, direction) if isinstance(e, Run)), maxlen=limit)
     if not rows:
@@ -223,8 +223,8 @@ def _export(
     direction: str | None,
     as_json: bool,
 ) -> None:
-    from autoresearch.ledger.export import write_jsonl, write_tsv
-    from autoresearch.ledger.foreign import entries
+    from autoresearch.peers.export import write_jsonl, write_tsv
+    from autoresearch.peers.foreign import entries
 
     target = Path(output) if output else None
     if target and target.exists() and not force:

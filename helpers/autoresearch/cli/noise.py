@@ -17,7 +17,7 @@ from autoresearch.errors import BadInput, Exit
 from autoresearch.safetext import one_line, tail
 
 if TYPE_CHECKING:
-    from autoresearch.noise import NoiseReport
+    from autoresearch.judging.noise import NoiseReport
 
 DEFAULT_COMMAND = "bash autoresearch.sh"
 # Progress is told only when someone has begun to wonder.
@@ -74,7 +74,7 @@ def command(ctx: click.Context, /, as_json: bool, **options: Any) -> None:
       autoresearch noise --samples 1.02,1.01,1.03,1.01,1.02,1.02
       autoresearch noise --run 'python bench.py' --metric time_s --runs 20
     """
-    from autoresearch.noise import assess
+    from autoresearch.judging.noise import assess
     from autoresearch.verdict.rule import Rule
 
     source = _source(options)
@@ -164,8 +164,8 @@ def numbers(text: str, where: str) -> list[float]:
 
 def from_ledger(path: str, direction: str | None) -> Source:
     """The base readings of a log's last segment; of foreign logs, which have none, the metrics of its runs."""
-    from autoresearch.ledger.foreign import entries, locate
     from autoresearch.ledger.records import Config, Run, number
+    from autoresearch.peers.foreign import entries, locate
 
     told: str | None = direction
     runs: list[Run] = []

@@ -27,12 +27,12 @@ def command(ctx: click.Context, experiments: tuple[str, ...], as_json: bool) -> 
     Example:
       autoresearch run e1 e2 e3
     """
+    from autoresearch.budget.purse import Purse
+    from autoresearch.budget.rules import refuse_if_stopped
     from autoresearch.cli._submitting import describe, submit_each, worst
     from autoresearch.session import open_session
-    from autoresearch.session.budget import Purse
     from autoresearch.session.dispatch import submit_screening
     from autoresearch.session.integrity import verify_evaluator
-    from autoresearch.session.limits import refuse_if_stopped
 
     with open_session() as session:
         frozen = verify_evaluator(session)

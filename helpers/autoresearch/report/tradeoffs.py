@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from autoresearch.judging.pareto import front
 from autoresearch.ledger.records import number
-from autoresearch.pareto import front
 from autoresearch.report.escape import markdown
 from autoresearch.report.view import Experiment, Segment, percent
 from autoresearch.report.words import plural

@@ -20,7 +20,7 @@ def find_root(start: Path | None = None) -> Path:
     root = session_root(here)
     if root is not None and (root / CONFIG_NAME).exists():
         return root
-    from autoresearch.session.adopt import refuse_foreign
+    from autoresearch.peers.adopt import refuse_foreign
 
     refuse_foreign(root or here)
     if root is not None:

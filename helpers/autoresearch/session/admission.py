@@ -4,42 +4,40 @@ from __future__ import annotations
 
 from typing import Any
 
-from autoresearch import evaluator, workspace
 from autoresearch.engines.choose import engine_of
 from autoresearch.errors import IntegrityFault, NotYet
-from autoresearch.git import git
 from autoresearch.ledger.history import MOST_REWORKS, Experiment, Session
 from autoresearch.safetext import one_line
 from autoresearch.session.integrity import tip_of
 from autoresearch.session.stages import stage_of
+from autoresearch.workspace import evaluator, objects
+from autoresearch.workspace.candidate import Candidate, common_base, snapshot
+from autoresearch.workspace.git import git
+from autoresearch.workspace.scope import violations
 
 
-def describe_candidate(
-    session: Session, experiment: Experiment, frozen: evaluator.Manifest
-) -> workspace.Candidate:
+def describe_candidate(session: Session, experiment: Experiment, frozen: evaluator.Manifest) -> Candidate:
     """Read the experiment's worktree as git objects."""
-    prefix = workspace.prefix(session.project)
+    prefix = objects.prefix(session.project)
     placed = evaluator.overlay_digests(frozen, prefix)
-    return workspace.snapshot(session.project, experiment.id, experiment.parent, placed)
+    return snapshot(session.project, experiment.id, experiment.parent, placed)
 
 
-def refusals(session: Session, candidate: workspace.Candidate, frozen: evaluator.Manifest) -> list[str]:
+def refusals(session: Session, candidate: Candidate, frozen: evaluator.Manifest) -> list[str]:
     """Why the candidate may not be measured; empty when it may.
 
     All that it would add to the best commit is judged, not only what was edited in its worktree: its parent may
     be a commit that nobody has judged.
     """
     root = session.project.root
-    base = workspace.common_base(session.project, candidate, tip_of(session))
-    changes = workspace.changes_between(root, base, candidate.tree)
+    base = common_base(session.project, candidate, tip_of(session))
+    changes = objects.changes_between(root, base, candidate.tree)
     links = {c.path: git(root, "cat-file", "blob", c.blob) for c in changes if c.new_mode == "120000"}
-    prefix = workspace.prefix(session.project)
-    return evaluator.violations(changes, session.config, frozen, prefix, links)
+    prefix = objects.prefix(session.project)
+    return violations(changes, session.config, frozen, prefix, links)
 
 
-def running_or_done(
-    session: Session, experiment: Experiment, candidate: workspace.Candidate, kind: str
-) -> str | None:
+def running_or_done(session: Session, experiment: Experiment, candidate: Candidate, kind: str) -> str | None:
     """The newest job, if it answers what is asked: the same files, for an A/B also the same best commit.
 
     A job of other files that still runs is ended: nobody waits for its answer.
@@ -59,7 +57,7 @@ def running_or_done(
     return job if same and (not state.final or (kind == "test" and state.state == "done")) else None
 
 
-def admit(session: Session, experiment: Experiment, frozen: evaluator.Manifest) -> workspace.Candidate:
+def admit(session: Session, experiment: Experiment, frozen: evaluator.Manifest) -> Candidate:
     """The candidate, if its diff is in scope; `IntegrityFault` names what is not."""
     candidate = describe_candidate(session, experiment, frozen)
     broken = refusals(session, candidate, frozen)
@@ -74,13 +72,13 @@ def admit(session: Session, experiment: Experiment, frozen: evaluator.Manifest) 
     return candidate
 
 
-def mode_fields(candidate: workspace.Candidate) -> dict[str, list[str]]:
+def mode_fields(candidate: Candidate) -> dict[str, list[str]]:
     """The changed file modes for a ledger line; no field where there is none."""
-    modes = [one_line(text, 200) for text in workspace.mode_changes(candidate.changes)]
+    modes = [one_line(text, 200) for text in objects.mode_changes(candidate.changes)]
     return {"modes": modes[:20]} if modes else {}
 
 
-def ids(candidate: workspace.Candidate) -> dict[str, Any]:
+def ids(candidate: Candidate) -> dict[str, Any]:
     return {
         "candidate": candidate.commit, "tree": candidate.tree, "diff_sha256": candidate.diff_sha256,
         "lines_added": candidate.lines_added, "lines_removed": candidate.lines_removed,

@@ -14,28 +14,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from autoresearch import evaluator, workspace
+from autoresearch.budget.purse import refuse_if_used_up, spend_fields
 from autoresearch.engines import JobState
 from autoresearch.engines.choose import engine_of
 from autoresearch.errors import BadInput, EnvironmentMissing, IntegrityFault, NotYet
 from autoresearch.files import scratch
-from autoresearch.git import git
+from autoresearch.judging import claims
+from autoresearch.judging.honesty import doubt
+from autoresearch.judging.outcome import Outcome, read_outcome
+from autoresearch.judging.units import counted, layout_margin_pct
+from autoresearch.judging.weighing import judge_limits, saved_by, told
 from autoresearch.ledger.history import Record, Session, count_audit, now_ms
 from autoresearch.ledger.in_flight import Ask, Measurement, Work, in_flight, save, work_path
 from autoresearch.safetext import one_line
-from autoresearch.session import claims
-from autoresearch.session.budget import refuse_if_used_up, spend_fields
 from autoresearch.session.dispatch import hand_over
-from autoresearch.session.honesty import doubt
 from autoresearch.session.integrity import tip_of, verify_evaluator
-from autoresearch.session.outcome import Outcome, read_outcome
 from autoresearch.session.reverting import without
-from autoresearch.session.tradeoffs import judge_limits, saved_by, told
 from autoresearch.session.trial_spec import trial_spec
-from autoresearch.session.units import counted, layout_margin_pct
 from autoresearch.verdict.rule import Rule
 from autoresearch.verdict.sequential import TIMED_OUT, SequentialTest
 from autoresearch.verdict.verdict import Verdict
+from autoresearch.workspace import evaluator, objects
+from autoresearch.workspace.candidate import Conflict, export
+from autoresearch.workspace.git import git
 
 AGAIN = "autoresearch finalize --audit --timeout 25"
 HELDOUT = "autoresearch.heldout.sh"
@@ -189,12 +190,12 @@ def _submit(
         metric = {**spec["metric"], "values_per_run": None}
         spec |= {"benchmark": f"bash {HELDOUT}", "checks": None, "metric": metric}
     evaluator.check_pin(project, frozen)
-    pin, prefix = evaluator.pin_dir(project, frozen), workspace.prefix(project)
+    pin, prefix = evaluator.pin_dir(project, frozen), objects.prefix(project)
     with scratch(project.state, "bundle-") as where:
         places = {}
         for side, tree in (("a", part.base), ("b", part.candidate)):
             places[side] = where / side
-            workspace.export(project, tree, places[side])
+            export(project, tree, places[side])
             evaluator.overlay(pin, frozen, places[side], prefix)
             if heldout:
                 _place_heldout(project.root / HELDOUT, places[side] / prefix / HELDOUT)
@@ -266,7 +267,7 @@ def _plan(session: Session, work: Work) -> None:
             part = Measurement(f"audit-{keep['experiment']}", "", work.ask.tip, secrets.randbits(32))
             try:
                 part.base = without(session, keep, work.ask.tip)
-            except workspace.Conflict as exc:
+            except Conflict as exc:
                 part.conflict = one_line(str(exc), 200)
             if part.base == base_tree:
                 # Nothing else is kept: the total has measured just this.

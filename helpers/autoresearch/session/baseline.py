@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from autoresearch import evaluator, workspace
+from autoresearch.budget.purse import refuse_if_used_up, spend_fields
 from autoresearch.engines.choose import engine_of
 from autoresearch.errors import BadInput, EnvironmentMissing
 from autoresearch.files import write_atomic
-from autoresearch.git import in_progress, resolve
+from autoresearch.judging.outcome import Outcome, read_outcome
+from autoresearch.judging.weighing import second_metrics
 from autoresearch.ledger.history import Record, Session, count_run, now_ms, open_segment
 from autoresearch.ledger.in_flight import Pending, pending, pending_path
 from autoresearch.safetext import one_line, tail
-from autoresearch.session.budget import refuse_if_used_up, spend_fields
 from autoresearch.session.dispatch import submit_noise
 from autoresearch.session.integrity import tip_of
-from autoresearch.session.outcome import Outcome, read_outcome
 from autoresearch.session.stages import was_killed
-from autoresearch.session.tradeoffs import second_metrics
 from autoresearch.verdict.rule import Rule
+from autoresearch.workspace import evaluator
+from autoresearch.workspace.branch import check_branch, create_branch
+from autoresearch.workspace.git import in_progress, resolve
 
 
 def start(session: Session, *, new_segment: bool = False) -> Pending:
@@ -64,12 +65,12 @@ def _refuse_in_between(session: Session) -> None:
             fix=f"End it ({busy[1]}), then repeat",
             next="autoresearch baseline --timeout 25",
         )
-    workspace.check_branch(session.project, branch)
+    check_branch(session.project, branch)
 
 
 def finish(session: Session, now: Pending) -> Record:
     """Read the finished noise job, write the header and run line of the baseline; returns the run line."""
-    from autoresearch.noise import assess
+    from autoresearch.judging.noise import assess
 
     if pending(session) != now and session.baseline is not None:
         return session.baseline  # another process that waited for the same job has written it down
@@ -117,7 +118,7 @@ def finish(session: Session, now: Pending) -> Record:
         max_runs=Rule.preset(test.preset, max_runs=test.max_runs).max_runs,
     )  # fmt: skip
     if session.header is None and resolve(session.project.root, f"refs/heads/{session.branch}") is None:
-        workspace.create_branch(session.project, session.branch, now.commit)
+        create_branch(session.project, session.branch, now.commit)
     header = _header(session, manifest, now.commit)
     # The header of a command that was killed before its run line: one is enough.
     half_done = session.header if session.baseline is None else None

@@ -6,20 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from autoresearch import workspace
+from autoresearch.budget.purse import spend_fields
 from autoresearch.errors import BadInput, EnvironmentMissing, Exit, IntegrityFault, NotYet
 from autoresearch.files import write_atomic
+from autoresearch.judging.outcome import Outcome, read_outcome
+from autoresearch.judging.screening import screen
+from autoresearch.judging.weighing import weigh
 from autoresearch.ledger.history import MOST_REWORKS, Experiment, Session, count_run, now_ms
 from autoresearch.safetext import one_line
 from autoresearch.session import idea_marks, review
 from autoresearch.session.admission import describe_candidate, mode_fields, refusals
-from autoresearch.session.budget import spend_fields
 from autoresearch.session.integrity import tip_of, verify_evaluator
-from autoresearch.session.outcome import Outcome, read_outcome
-from autoresearch.session.screening import screen
 from autoresearch.session.stages import Stage, stage_of
-from autoresearch.session.tradeoffs import weigh
 from autoresearch.session.trial_spec import rule_of
+from autoresearch.workspace import copies, objects
+from autoresearch.workspace.branch import advance, commit_winner, require_free
+from autoresearch.workspace.candidate import Candidate, common_base, onto
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def preview(session: Session, experiment: Experiment) -> dict[str, Any]:
 
 
 def _facts(
-    session: Session, experiment: Experiment, candidate: workspace.Candidate, text: str, literature: str
+    session: Session, experiment: Experiment, candidate: Candidate, text: str, literature: str
 ) -> dict[str, Any]:
     """The fields that do not depend on the measurement, the peers' first and in their order."""
     source = one_line(literature or str(experiment.opened.get("source") or ""), 300)
@@ -164,7 +166,7 @@ def is_reference(source: str) -> bool:
 
 
 def _outcome(
-    session: Session, experiment: Experiment, stage: Stage, candidate: workspace.Candidate, tip: str
+    session: Session, experiment: Experiment, stage: Stage, candidate: Candidate, tip: str
 ) -> Outcome:
     """The outcome of the newest job, if it measured what is to be decided; otherwise `NotYet`."""
     name = experiment.id
@@ -234,24 +236,24 @@ def _measured(stage: Stage, outcome: Outcome) -> dict[str, Any]:
 
 
 def _keep(
-    session: Session, experiment: Experiment, candidate: workspace.Candidate, record: dict[str, Any], tip: str
+    session: Session, experiment: Experiment, candidate: Candidate, record: dict[str, Any], tip: str
 ) -> Decision:
-    tree = workspace.onto(session.project, candidate, tip)
+    tree = onto(session.project, candidate, tip)
     _only_named(session, candidate, tip, tree)
-    commit = workspace.commit_winner(session.project, tree, tip, commit_message(session, record))
+    commit = commit_winner(session.project, tree, tip, commit_message(session, record))
     # Before the ledger line, so that the same command works once the user has mended it.
-    workspace.require_free(session.project, session.branch)
+    require_free(session.project, session.branch)
     record |= {"status": "keep", "commit": commit[:7], "commit_full": commit, "parent": tip}
     session.append(record)
-    workspace.advance(session.project, session.branch, commit, tip)
+    advance(session.project, session.branch, commit, tip)
     return _close(session, experiment, record, Exit.DONE)
 
 
-def _only_named(session: Session, candidate: workspace.Candidate, tip: str, tree: str) -> None:
+def _only_named(session: Session, candidate: Candidate, tip: str, tree: str) -> None:
     """Refuse to commit a file that the judged diff does not name."""
-    root, base = session.project.root, workspace.common_base(session.project, candidate, tip)
-    named = {change.path for change in workspace.changes_between(root, base, candidate.tree)}
-    stray = [c.path for c in workspace.changes_between(root, tip, tree) if c.path not in named]
+    root, base = session.project.root, common_base(session.project, candidate, tip)
+    named = {change.path for change in objects.changes_between(root, base, candidate.tree)}
+    stray = [c.path for c in objects.changes_between(root, tip, tree) if c.path not in named]
     if stray:
         raise IntegrityFault(
             f"the commit of {candidate.experiment} would change {one_line(stray[0], 120)}, not named in its diff",
@@ -263,13 +265,13 @@ def _only_named(session: Session, candidate: workspace.Candidate, tip: str, tree
 def _finish(
     session: Session,
     experiment: Experiment,
-    candidate: workspace.Candidate,
+    candidate: Candidate,
     record: dict[str, Any],
     code: Exit,
 ) -> Decision:
     """Write a line that is no keep; the diff stays in git's experiment ref and as a patch."""
     patch = session.project.patches / f"{experiment.id}.patch"
-    write_atomic(patch, workspace.diff(session.project.root, candidate.parent, candidate.tree))
+    write_atomic(patch, objects.diff(session.project.root, candidate.parent, candidate.tree))
     record["patch"] = str(patch.relative_to(session.project.root))
     session.append(record)
     return _close(session, experiment, record, code)
@@ -277,7 +279,7 @@ def _finish(
 
 def _close(session: Session, experiment: Experiment, record: dict[str, Any], code: Exit) -> Decision:
     count_run(session, record)
-    workspace.close_worktree(session.project, experiment.id)
+    copies.close_worktree(session.project, experiment.id)
     idea_marks.follow(session, record)
     return Decision(record, code, "autoresearch status")
 

@@ -10,20 +10,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autoresearch import evaluator, workspace
+from autoresearch.budget.error_budget import alpha_of, keeps_this_epoch
 from autoresearch.engines import containment
 from autoresearch.engines.choose import engine_of
 from autoresearch.errors import NotYet
 from autoresearch.files import scratch
+from autoresearch.judging.weighing import split, trial_settings
 from autoresearch.ledger.history import Experiment, Session, now_ms
 from autoresearch.project import Project
 from autoresearch.resources import shipped
 from autoresearch.safetext import one_line
 from autoresearch.session.admission import admit, admit_rework, ids, running_or_done
-from autoresearch.session.error_budget import alpha_of, keeps_this_epoch
 from autoresearch.session.integrity import tip_of
-from autoresearch.session.tradeoffs import split, trial_settings
 from autoresearch.session.trial_spec import differential, limit, trial_spec
+from autoresearch.workspace import evaluator, objects
+from autoresearch.workspace.candidate import Conflict, export, onto
 
 if TYPE_CHECKING:
     from autoresearch.task import Task
@@ -65,8 +66,8 @@ def submit_ab(
     allow(experiment.id)
     tip = tip_of(session)
     try:
-        tree = workspace.onto(session.project, candidate, tip)
-    except workspace.Conflict as exc:
+        tree = onto(session.project, candidate, tip)
+    except Conflict as exc:
         raise NotYet(
             f"{experiment.id} does not apply to the best commit {tip[:12]}: {one_line(str(exc), 200)}",
             fix="Open a new experiment from the best commit and redo the edit there, then give this one up",
@@ -130,12 +131,12 @@ def _placed(
 ) -> Iterator[dict[str, Path]]:
     """The trees as directories with the pinned evaluator over them, gone afterwards."""
     evaluator.check_pin(project, frozen)
-    pin, prefix = evaluator.pin_dir(project, frozen), workspace.prefix(project)
+    pin, prefix = evaluator.pin_dir(project, frozen), objects.prefix(project)
     with scratch(project.state, "bundle-") as where:
         places = {}
         for side, tree in trees.items():
             places[side] = where / side
-            workspace.export(project, tree, places[side])
+            export(project, tree, places[side])
             evaluator.overlay(pin, frozen, places[side], prefix)
         yield places
 

@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from autoresearch import evaluator, workspace
 from autoresearch.config import Config
 from autoresearch.engines import containment
 from autoresearch.errors import AutoresearchError, EnvironmentMissing, IntegrityFault
-from autoresearch.git import GitError, git, identity, resolve, toplevel, version
 from autoresearch.project import Project
 from autoresearch.safetext import one_line
 from autoresearch.session.finding import Finding
 from autoresearch.session.rehearsal import rehearse
+from autoresearch.workspace import copies, evaluator
+from autoresearch.workspace.git import GitError, git, identity, resolve, toplevel, version
 
 # Bytes of a frozen file that is still looked through for mistakes.
 _LINTED = 200_000
@@ -102,7 +102,7 @@ def _repository(project: Project, config: Config) -> Iterator[Finding]:
         yield Finding("fail", "repository", "there is no commit yet", "git add -A && git commit -m start")
         return
     yield Finding("ok", "repository", f"at {head[:12]}")
-    dirty = workspace.dirty_files(project)
+    dirty = copies.dirty_files(project)
     if dirty:
         shown = ", ".join(one_line(p, 60) for p in dirty[:3])
         yield Finding(

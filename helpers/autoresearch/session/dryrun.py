@@ -14,15 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from autoresearch import workspace
+from autoresearch.judging.noise import NoiseReport, assess
 from autoresearch.metrics import parse
-from autoresearch.noise import NoiseReport, assess
 from autoresearch.project import Project
 from autoresearch.safetext import clean, one_line, tail
 from autoresearch.session.lint import Mistake, lint_unit
 from autoresearch.session.planning import AIM_SECONDS, Plan
 from autoresearch.trial import environment, signing
 from autoresearch.trial.procs import run
+from autoresearch.workspace import objects
+from autoresearch.workspace.candidate import export
 
 RUNS = 8
 State = Literal["ok", "failed", "late", "not run"]
@@ -105,8 +106,8 @@ class Copy:
 
     def _export(self) -> None:
         tree = Path(tempfile.mkdtemp(dir=self.place.name)) / "work"
-        workspace.export(self.project, self.commit, tree)
-        self.here = tree / workspace.prefix(self.project)
+        export(self.project, self.commit, tree)
+        self.here = tree / objects.prefix(self.project)
         self.done_once.clear()
 
     def _write(self, plan: Plan) -> None:

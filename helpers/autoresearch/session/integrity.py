@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from autoresearch import evaluator
 from autoresearch.errors import IntegrityFault
-from autoresearch.git import GitError, git, resolve
 from autoresearch.ledger.history import Record, Session
+from autoresearch.workspace import evaluator
+from autoresearch.workspace.git import GitError, git, resolve
 
 
 def tip_of(session: Session) -> str:

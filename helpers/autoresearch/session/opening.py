@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autoresearch import evaluator, workspace
+from autoresearch.budget.rules import refuse_if_full, refuse_if_stopped
 from autoresearch.errors import BadInput
-from autoresearch.git import resolve
 from autoresearch.ledger.history import Experiment, Session, now_ms
 from autoresearch.safetext import one_line
 from autoresearch.search.holding import agent
 from autoresearch.session import idea_marks
 from autoresearch.session.integrity import tip_of, verify_evaluator
-from autoresearch.session.limits import refuse_if_full, refuse_if_stopped
 from autoresearch.session.naming import check_experiment, free_number
+from autoresearch.workspace import copies, evaluator, objects
+from autoresearch.workspace.candidate import EXPERIMENT_REFS
+from autoresearch.workspace.git import resolve
 
 if TYPE_CHECKING:
     from autoresearch.search.ideas import Idea
@@ -45,12 +46,12 @@ def open_experiment(
     commit = _parent_commit(session, parent)
     taken = _take(session, idea, name, who)
     try:
-        where = workspace.open_worktree(session.project, name, commit)
+        where = copies.open_worktree(session.project, name, commit)
     except BaseException:
         _give_back(session, taken)
         raise
     try:
-        prefix = workspace.prefix(session.project)
+        prefix = objects.prefix(session.project)
         pin = evaluator.pin_dir(session.project, frozen)
         evaluator.overlay(pin, frozen, session.project.worktree(name), prefix)
         record: dict[str, Any] = {
@@ -67,7 +68,7 @@ def open_experiment(
         session.append(record)
     except BaseException:
         # Without its ledger line the experiment does not exist, so its copy must not either.
-        workspace.close_worktree(session.project, name)
+        copies.close_worktree(session.project, name)
         _give_back(session, taken)
         raise
     idea_marks.opened(session)
@@ -79,7 +80,7 @@ def _parent_commit(session: Session, parent: str | None) -> str:
     if parent is None:
         return tip_of(session)
     if parent in session.experiments:
-        parent = f"{workspace.EXPERIMENT_REFS}/{parent}"
+        parent = f"{EXPERIMENT_REFS}/{parent}"
     commit = resolve(session.project.root, parent)
     if commit is None:
         raise BadInput(

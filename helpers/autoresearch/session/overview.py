@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from autoresearch.budget.error_budget import error_budget
+from autoresearch.budget.purse import enforce, spend_of
+from autoresearch.budget.rules import best_value, stop_view
+from autoresearch.budget.spend import Spend, cost_json, cost_text
 from autoresearch.errors import Exit
+from autoresearch.judging.claims import naive
 from autoresearch.ledger.history import Record, Session
 from autoresearch.ledger.in_flight import pending
 from autoresearch.safetext import one_line
 from autoresearch.search.holding import agent
-from autoresearch.session.budget import enforce, spend_of
-from autoresearch.session.claims import naive
-from autoresearch.session.error_budget import error_budget
 from autoresearch.session.integrity import tip_of
-from autoresearch.session.limits import best_value, stop_view
-from autoresearch.session.spend import Spend, cost_json, cost_text
 from autoresearch.session.stages import POLL, Stage, next_step, undecided
 
 MOST = 6  # experiments listed; the rest is counted

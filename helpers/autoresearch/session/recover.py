@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autoresearch import notices, salvage, workspace
+from autoresearch import notices
 from autoresearch.engines.notes import NOTES, read_notes
 from autoresearch.errors import IntegrityFault
 from autoresearch.files import sweep
-from autoresearch.git import GitError, git, resolve
 from autoresearch.ledger import in_flight
 from autoresearch.ledger.history import Session
 from autoresearch.session import idea_marks
 from autoresearch.session.integrity import verify_keeps
+from autoresearch.workspace import objects, orphans
+from autoresearch.workspace.branch import advance
+from autoresearch.workspace.git import GitError, git, resolve
 
 
 def finish_half_done(session: Session) -> None:
@@ -55,10 +57,10 @@ def follow_ledger(session: Session) -> None:
         )
     verify_keeps(session)
     if tip is None:
-        workspace.move_ref(session.project, f"refs/heads/{branch}", truth)
+        objects.move_ref(session.project, f"refs/heads/{branch}", truth)
         notices.say(f"restored branch {branch}, which was missing, at {truth[:12]}")
     elif _is_ancestor(session, tip, truth):
-        workspace.advance(session.project, branch, truth, tip)
+        advance(session.project, branch, truth, tip)
         notices.say(f"moved branch {branch} to {truth[:12]}, which a killed command had recorded")
     else:
         raise IntegrityFault(
@@ -127,7 +129,7 @@ def close_stale_worktrees(session: Session) -> None:
         if experiment is not None and (experiment.result or {}).get("status") == "keep":
             verify_keeps(session)  # before its copy goes on the word of that line
         word = "a killed command had decided it" if experiment else "a killed command had not recorded it"
-        kept = salvage.put_aside(project, name, _evaluator_paths(session))
+        kept = orphans.put_aside(project, name, _evaluator_paths(session))
         if kept is None:
             notices.say(f"closed the copy of {name}: {word}")
         else:
@@ -137,7 +139,7 @@ def close_stale_worktrees(session: Session) -> None:
 
 def _evaluator_paths(session: Session) -> set[str]:
     files = (session.header or {}).get("evaluator") or {}
-    inside = workspace.prefix(session.project)
+    inside = objects.prefix(session.project)
     return {inside + name for name in files}
 
 

@@ -7,10 +7,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from autoresearch import evaluator, workspace
 from autoresearch.config import Config
 from autoresearch.engines import containment
-from autoresearch.git import GitError, resolve
 from autoresearch.metrics import parse
 from autoresearch.project import Project
 from autoresearch.safetext import one_line, tail
@@ -18,6 +16,9 @@ from autoresearch.session.finding import Finding
 from autoresearch.trial import signing
 from autoresearch.trial.failed import Failed
 from autoresearch.trial.pristine import Pristine
+from autoresearch.workspace import evaluator, objects
+from autoresearch.workspace.candidate import export
+from autoresearch.workspace.git import GitError, resolve
 
 
 def rehearse(project: Project, config: Config, end: float) -> Iterator[Finding]:
@@ -28,11 +29,11 @@ def rehearse(project: Project, config: Config, end: float) -> Iterator[Finding]:
     with containment.bench(project, config) as bench:
         tree = Path(bench.stage.work)
         try:
-            workspace.export(project, head, tree)
+            export(project, head, tree)
         except GitError as exc:
             yield Finding("fail", "checkout", one_line(str(exc), 200))
             return
-        prefix = workspace.prefix(project)
+        prefix = objects.prefix(project)
         evaluator.overlay(project.root, manifest, tree, prefix)
         stages = (
             [("setup", f"bash {evaluator.DEPS}", limits.setup)] if evaluator.DEPS in manifest.files else []

@@ -13,10 +13,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from autoresearch import evaluator, salvage, workspace
 from autoresearch.errors import AutoresearchError
 from autoresearch.files import locked, remove, sweep
-from autoresearch.git import git, resolve
 from autoresearch.ledger import in_flight
 from autoresearch.ledger.history import Session
 from autoresearch.project import Project
@@ -28,6 +26,9 @@ from autoresearch.session.recover import (
     follow_ledger,
     forget_measured_baseline,
 )
+from autoresearch.workspace import copies, evaluator, objects, orphans
+from autoresearch.workspace.candidate import EXPERIMENT_REFS
+from autoresearch.workspace.git import git, resolve
 
 # A lock file of git's without its process is left for so long (seconds): git itself holds one for milliseconds.
 OLD = 60.0
@@ -222,10 +223,7 @@ def _worktrees(session: Session) -> Iterator[Trouble]:
             )  # fmt: skip
     for experiment in session.experiments.values():
         if experiment.result is None and experiment.id not in names:
-            at = (
-                resolve(session.project.root, f"{workspace.EXPERIMENT_REFS}/{experiment.id}")
-                or experiment.parent
-            )
+            at = resolve(session.project.root, f"{EXPERIMENT_REFS}/{experiment.id}") or experiment.parent
             yield Trouble(
                 "worktrees", f"{experiment.id} is undecided, but its copy is gone",
                 partial(_reopen, session, experiment.id, at, experiment.parent),
@@ -234,20 +232,20 @@ def _worktrees(session: Session) -> Iterator[Trouble]:
 
 def _forget_gone(session: Session) -> None:
     # Looked up anew: a copy that was gone may have been opened again since, under the same name.
-    _remove(salvage.forgotten_worktrees(session.project))
+    _remove(orphans.forgotten_worktrees(session.project))
 
 
 def _reopen(session: Session, name: str, files: str, parent: str) -> None:
     """The copy as its last candidate had it, with the evaluator's files over it as `new` puts them there."""
-    salvage.reopen(session.project, name, files, parent)
+    orphans.reopen(session.project, name, files, parent)
     header = session.started()
     frozen = evaluator.Manifest(dict(header["evaluator"]), dict(header["settings"]))
-    pin, inside = evaluator.pin_dir(session.project, frozen), workspace.prefix(session.project)
+    pin, inside = evaluator.pin_dir(session.project, frozen), objects.prefix(session.project)
     evaluator.overlay(pin, frozen, session.project.worktree(name), inside)
 
 
 def _remembered(session: Session) -> Iterator[Trouble]:
-    gone = salvage.forgotten_worktrees(session.project)
+    gone = orphans.forgotten_worktrees(session.project)
     if gone:
         yield Trouble(
             "git",
@@ -259,13 +257,13 @@ def _remembered(session: Session) -> Iterator[Trouble]:
 def _refs(session: Session) -> Iterator[Trouble]:
     """Candidates of experiments that no ledger knows: kept as patches, then let go."""
     root, project = session.project.root, session.project
-    listed = git(root, "for-each-ref", "--format=%(refname)", workspace.EXPERIMENT_REFS).split("\n")
+    listed = git(root, "for-each-ref", "--format=%(refname)", EXPERIMENT_REFS).split("\n")
     for ref in filter(None, listed):
         name = ref.rpartition("/")[2]
         if name not in session.experiments:
             yield Trouble(
                 "refs", f"{one_line(ref, 80)} belongs to no experiment of the ledger",
-                partial(salvage.let_go, project, name),
+                partial(orphans.let_go, project, name),
             )  # fmt: skip
 
 
@@ -278,7 +276,7 @@ def _locks(session: Session) -> Iterator[Trouble]:
         common / "refs" / "heads" / f"{session.branch}.lock",
         *(common / "refs" / "autoresearch").rglob("*.lock"),
     ]
-    for admin in workspace.admin_directories(session.project, session.project.worktrees):
+    for admin in copies.admin_directories(session.project, session.project.worktrees):
         ours += sorted(admin.glob("*.lock"))
     for path in ours:
         if _is_old(path):

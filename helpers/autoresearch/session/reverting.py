@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from autoresearch import workspace
 from autoresearch.errors import BadInput, NotYet
-from autoresearch.git import git
 from autoresearch.ledger.history import Record, Session, count_revert, now_ms
 from autoresearch.safetext import one_line
 from autoresearch.session.integrity import tip_of
+from autoresearch.workspace.branch import advance, commit_winner, require_free
+from autoresearch.workspace.candidate import Candidate, Conflict, onto
+from autoresearch.workspace.git import git
 
 
 def without(session: Session, keep: Mapping[str, Any], tip: str) -> str:
-    """The tree of `tip` without one kept change; `workspace.Conflict` where later changes build on it.
+    """The tree of `tip` without one kept change; `Conflict` where later changes build on it.
 
     The change's inverse is a commit on top of it that restores its parent's files; put onto the tip like any
     candidate, it takes back just what that change brought.
@@ -22,9 +23,9 @@ def without(session: Session, keep: Mapping[str, Any], tip: str) -> str:
     project, commit, parent = session.project, str(keep["commit_full"]), str(keep["parent"])
     tree = git(project.root, "rev-parse", "--verify", f"{parent}^{{tree}}")
     name = str(keep["experiment"])
-    inverse = workspace.commit_winner(project, tree, commit, f"autoresearch inverse of {name}")
-    back = workspace.Candidate(name, commit, inverse, tree, (), "", 0, 0)
-    return workspace.onto(project, back, tip)
+    inverse = commit_winner(project, tree, commit, f"autoresearch inverse of {name}")
+    back = Candidate(name, commit, inverse, tree, (), "", 0, 0)
+    return onto(project, back, tip)
 
 
 def drop(session: Session, name: str, reason: str = "") -> Record:
@@ -34,7 +35,7 @@ def drop(session: Session, name: str, reason: str = "") -> Record:
     tip = tip_of(session)
     try:
         tree = without(session, keep, tip)
-    except workspace.Conflict as exc:
+    except Conflict as exc:
         raise NotYet(
             f"{name} cannot be removed alone: {one_line(str(exc), 200)}",
             fix="Later keeps build on it. Drop those first, the newest first",
@@ -45,9 +46,9 @@ def drop(session: Session, name: str, reason: str = "") -> Record:
         f"Revert {one_line(str(keep.get('description') or name), 60)}\n\nWhy: {why}\n\n"
         f"Autoresearch-Reverts: {name} {keep['commit_full']}\n"
     )
-    commit = workspace.commit_winner(session.project, tree, tip, message)
+    commit = commit_winner(session.project, tree, tip, message)
     # Before the ledger line, so that the same command works once the user has mended it.
-    workspace.require_free(session.project, session.branch)
+    require_free(session.project, session.branch)
     record: Record = {
         "type": "revert",
         "experiment": name,
@@ -60,7 +61,7 @@ def drop(session: Session, name: str, reason: str = "") -> Record:
     }
     session.append(record)
     count_revert(session, record)
-    workspace.advance(session.project, session.branch, commit, tip)
+    advance(session.project, session.branch, commit, tip)
     return record
 
 

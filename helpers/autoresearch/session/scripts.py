@@ -54,7 +54,7 @@ def switched_off(project: Project) -> list[Path]:
 
 def payload(session: Session, stage: Stage, entry: Record | None = None) -> Record:
     """What the hook reads: pi-autoresearch's fields. `entry` is the run line that `after` is told of."""
-    from autoresearch.session.limits import best_value
+    from autoresearch.budget.rules import best_value
 
     objective = session.config.objective
     baseline = session.baseline or {}

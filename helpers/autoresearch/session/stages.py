@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autoresearch.engines import JobResult
+from autoresearch.judging.outcome import problem_of
+from autoresearch.judging.screening import screen
 from autoresearch.ledger.history import MOST_REWORKS, Experiment, Record, Session
-from autoresearch.session.outcome import problem_of
-from autoresearch.session.screening import screen
 
 POLL = "--timeout 25"
 TRIES = 3

@@ -14,8 +14,8 @@ import msgspec
 
 from autoresearch.config import CONFIG_NAME, parse_config
 from autoresearch.errors import BadInput, NotYet
-from autoresearch.git import resolve
 from autoresearch.ledger.history import Session
+from autoresearch.workspace.git import resolve
 
 
 def next_name(session: Session) -> str:

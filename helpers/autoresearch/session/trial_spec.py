@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autoresearch import evaluator, workspace
+from autoresearch.judging.units import counted, layout_margin_pct
+from autoresearch.judging.weighing import second_metrics
 from autoresearch.ledger.history import Session
-from autoresearch.session.tradeoffs import second_metrics
-from autoresearch.session.units import counted, layout_margin_pct
 from autoresearch.verdict.rule import Rule
+from autoresearch.workspace import evaluator, objects
 
 
 def rule_of(session: Session, test: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> Rule:
@@ -60,8 +60,8 @@ def trial_spec(
         },
         "layout": config.test.layout,
         "contain": {name: getattr(config.contain, name) for name in config.contain.__struct_fields__},
-        "subdir": workspace.prefix(session.project),
-        "evaluator": evaluator.overlay_digests(frozen, workspace.prefix(session.project)),
+        "subdir": objects.prefix(session.project),
+        "evaluator": evaluator.overlay_digests(frozen, objects.prefix(session.project)),
     }  # fmt: skip
 
 

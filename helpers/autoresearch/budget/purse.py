@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from autoresearch.errors import BadInput, Stopped
-from autoresearch.ledger.history import Record, Session
-from autoresearch.session.spend import (
+from autoresearch.budget.spend import (
     Forecast,
     PerExperiment,
     Spend,
@@ -16,6 +14,8 @@ from autoresearch.session.spend import (
     per_experiment,
     used_up,
 )
+from autoresearch.errors import BadInput, Stopped
+from autoresearch.ledger.history import Record, Session
 
 # Runs of the audit that a session ends with; audit.RUNS, without what importing it takes.
 AUDIT_RUNS = 40

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from autoresearch.budget.purse import enforce, require_price, spend_of
+from autoresearch.budget.spend import Spend, near
+from autoresearch.budget.stop import StopView, look, rate
 from autoresearch.errors import NotYet, Stopped
 from autoresearch.ledger.history import Session, now_ms
-from autoresearch.session.budget import enforce, require_price, spend_of
-from autoresearch.session.spend import Spend, near
-from autoresearch.session.stop import StopView, look, rate
 
 
 def stop_view(session: Session, spend: Spend | None = None) -> StopView:

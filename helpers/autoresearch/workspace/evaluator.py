@@ -1,35 +1,25 @@
-"""The frozen evaluator: what is pinned, whether it is still so, and which changes a candidate may make."""
+"""The frozen evaluator: what is pinned, and whether it is still so."""
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import os
-import posixpath
 import shutil
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autoresearch import byname
 from autoresearch.config import Config
 from autoresearch.errors import BadInput, IntegrityFault
 from autoresearch.files import sync_directory, sync_file
-from autoresearch.git import git
-from autoresearch.project import EVALUATOR_FILES, SESSION_DIRS, SESSION_FILES, Project
-from autoresearch.workspace import Change
+from autoresearch.project import EVALUATOR_FILES, Project
+from autoresearch.workspace.git import git
 
 BENCHMARK, CHECKS, DEPS, DIFF = EVALUATOR_FILES
-# Never part of a candidate: they change what git checks out, or what other repositories bring in.
-_GIT_CONTROL = (".gitmodules", ".gitattributes")
 # What a directory of hidden checks is entered by.
 HIDDEN_ENTRY = "checks.sh"
 _CACHES = {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".DS_Store"}
-# In a tree made by hand: git add refuses them, and globs would take them for names.
-_UNSAFE = {"", ".", "..", ".git"}
-_LINK, _SUBMODULE = "120000", "160000"
 
 
 @dataclass(frozen=True)
@@ -223,52 +213,6 @@ def overlay(source: Path, manifest: Manifest, tree: Path, prefix: str) -> None:
 def overlay_digests(frozen: Manifest, prefix: str) -> dict[str, str]:
     """What `overlay` places: {path from the tree's top: sha256}."""
     return {prefix + name: digest for name, digest in frozen.files.items()}
-
-
-def violations(
-    changes: Iterable[Change], config: Config, frozen: Manifest, prefix: str, links: Mapping[str, str]
-) -> list[str]:
-    """Why a diff may not be measured, one sentence a path; empty when it is in scope.
-
-    `links` maps changed symbolic links to their targets. Globs are gitignore patterns (pathspec); they do not let in
-    what works by its name alone (`byname`).
-    """
-    from pathspec import GitIgnoreSpec
-
-    scope = GitIgnoreSpec.from_lines(config.scope)
-    off_limits = GitIgnoreSpec.from_lines(config.off_limits)
-    protected = {*frozen.files, *EVALUATOR_FILES}
-    found = []
-    for change in changes:
-        path = change.path
-        inside = path[len(prefix) :] if path.startswith(prefix) else None
-        if _UNSAFE.intersection(path.split("/")):
-            found.append(f"{path} is no path that git would check out")
-        elif inside is not None and inside in protected:
-            found.append(f"{path} belongs to the evaluator")
-        elif inside is not None and (inside in SESSION_FILES or inside.split("/")[0] in SESSION_DIRS):
-            found.append(f"{path} belongs to the session")
-        elif posixpath.basename(path) in _GIT_CONTROL:
-            found.append(f"{path} changes what git checks out")
-        elif _SUBMODULE in (change.old_mode, change.new_mode):
-            found.append(f"{path} is a submodule")
-        elif inside is None or not scope.match_file(inside):
-            found.append(f"{path} is outside scope")
-        elif off_limits.match_file(inside):
-            found.append(f"{path} is off limits")
-        elif special := byname.objection(inside, config.scope):
-            found.append(f"{path} {special}: only a line of scope that names this file lets it change")
-        elif change.new_mode == _LINK and _escapes(path, links.get(path, "")):
-            found.append(f"{path} is a link that leaves the tree")
-    return found
-
-
-def _escapes(link: str, target: str) -> bool:
-    """Whether a link may lead out of the tree. A step up after a name may start from where another link leads."""
-    steps = [step for step in target.split("/") if step not in ("", ".")]
-    climb = len(list(itertools.takewhile("..".__eq__, steps)))
-    depth = len(posixpath.dirname(link).split("/")) if posixpath.dirname(link) else 0
-    return not steps or target.startswith("/") or ".." in steps[climb:] or climb > depth
 
 
 def _sha256(path: Path) -> str:

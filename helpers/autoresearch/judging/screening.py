@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from autoresearch.judging.outcome import Outcome, read_outcome
+from autoresearch.judging.units import is_speed
 from autoresearch.ledger.history import Session
-from autoresearch.session.outcome import Outcome, read_outcome
-from autoresearch.session.units import is_speed
 from autoresearch.verdict.verdict import Verdict
 
 SPREADS = 6.0

@@ -6,9 +6,9 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
 
-from autoresearch.ledger.foreign import KARPATHY
 from autoresearch.ledger.records import FAILED, STATUSES, Config, Run, is_better, number
 from autoresearch.ledger.store import to_text
+from autoresearch.peers.foreign import KARPATHY
 
 
 class PeerConfidence:

@@ -7,19 +7,17 @@ import os
 from pathlib import Path
 
 from autoresearch.files import ensure_directory, remove, write_atomic
-from autoresearch.git import EXACT, git, resolve, toplevel
 from autoresearch.project import Project
-from autoresearch.workspace import (
-    EXPERIMENT_REFS,
+from autoresearch.workspace.candidate import EXPERIMENT_REFS
+from autoresearch.workspace.copies import (
     admin_directories,
-    changes_between,
     close_worktree,
-    diff,
     forget_worktree,
     open_worktree,
     place_of,
-    private_index,
 )
+from autoresearch.workspace.git import EXACT, git, resolve, toplevel
+from autoresearch.workspace.objects import changes_between, diff, private_index
 
 
 def forgotten_worktrees(project: Project) -> list[Path]:

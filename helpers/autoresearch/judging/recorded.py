@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from autoresearch import ranktests
-from autoresearch.samplefile import Samples, read_samples
+from autoresearch.judging import ranktests
+from autoresearch.judging.samplefile import Samples, read_samples
 from autoresearch.verdict import stats
 from autoresearch.verdict.eprocess import ORDERS, PAIRS
 from autoresearch.verdict.sequential import TIMED_OUT, SequentialTest

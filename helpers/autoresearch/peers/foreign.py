@@ -10,10 +10,10 @@ from typing import Any
 from autoresearch.errors import BadInput
 from autoresearch.ledger.records import Config, Reader, Run
 from autoresearch.ledger.store import blocks, open_ledger, read
-from autoresearch.ledger.table import KARPATHY as KARPATHY
-from autoresearch.ledger.table import Problem as Problem
-from autoresearch.ledger.table import Table as Table
-from autoresearch.ledger.table import sniff_table
+from autoresearch.peers.table import KARPATHY as KARPATHY
+from autoresearch.peers.table import Problem as Problem
+from autoresearch.peers.table import Table as Table
+from autoresearch.peers.table import sniff_table
 
 # Where a log stands in a directory; the first that exists wins, so `.auto/` before the older layout.
 PLACES = (

@@ -11,9 +11,9 @@ from msgspec import DecodeError, Meta, Struct
 from msgspec.json import Decoder
 
 from autoresearch.errors import BadInput
-from autoresearch.ledger.foreign import Problem, Table, sniff
 from autoresearch.ledger.records import FAILED, RUN_TYPES, STATUSES, UNKNOWN, Config, Reader, Run, is_better
 from autoresearch.ledger.store import blocks, open_ledger, read_odd
+from autoresearch.peers.foreign import Problem, Table, sniff
 
 # Problems beyond this many are counted, not kept.
 SKIPPED_LIMIT = 100

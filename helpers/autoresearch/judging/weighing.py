@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from autoresearch.config import Config, Objective, Rescue
-from autoresearch.constraints import Finding, Limit, gain_pct, hold, prove, required_pct
-from autoresearch.session.honesty import doubt
-from autoresearch.session.outcome import Outcome
-from autoresearch.session.units import is_speed
+from autoresearch.judging.constraints import Finding, Limit, gain_pct, hold, prove, required_pct
+from autoresearch.judging.honesty import doubt
+from autoresearch.judging.outcome import Outcome
+from autoresearch.judging.units import is_speed
 from autoresearch.verdict.rule import Rule, is_count
 from autoresearch.verdict.verdict import Verdict
 

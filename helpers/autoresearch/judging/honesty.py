@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from autoresearch.config import Objective
-from autoresearch.session.outcome import Outcome, Timed
-from autoresearch.session.units import seconds_per_unit
+from autoresearch.judging.outcome import Outcome, Timed
+from autoresearch.judging.units import seconds_per_unit
 from autoresearch.verdict import stats
 
 # The whole run must save at least this share of what the metric says was saved; the rest is left to noise.

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch.errors import AutoresearchError, BadInput
-from autoresearch.ledger.foreign import KARPATHY, kind_of, locate
 from autoresearch.ledger.store import physical_lines
+from autoresearch.peers.foreign import KARPATHY, kind_of, locate
 from autoresearch.project import AUTO, AUTO_FILES, Project
 from autoresearch.safetext import one_line
 
@@ -105,9 +105,9 @@ def take_history(begun: Begun) -> int:
     if begun.log is None or begun.log == ledger or ledger.exists():
         return 0
     from autoresearch.files import write_atomic
-    from autoresearch.ledger.export import peer_records
-    from autoresearch.ledger.foreign import entries
     from autoresearch.ledger.store import encode
+    from autoresearch.peers.export import peer_records
+    from autoresearch.peers.foreign import entries
 
     records = list(
         peer_records(entries(begun.log, begun.direction), begun.metric or "metric", begun.direction)
@@ -124,7 +124,7 @@ def _is_ours(log: Path) -> bool:
 def _facts(log: Path | None) -> dict[str, Any]:
     if log is None:
         return {}
-    from autoresearch.ledger.summary import summarise
+    from autoresearch.peers.summary import summarise
 
     found = summarise(log)
     if not found.recognised:

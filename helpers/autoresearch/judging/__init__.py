@@ -1,0 +1,1 @@
+"""From a trial's records, or recorded samples, to a decision. Pure."""

@@ -1,0 +1,1 @@
+"""Other loops' logs and sessions, both ways."""
