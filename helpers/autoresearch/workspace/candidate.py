@@ -1,4 +1,4 @@
-"""What an experiment's copy holds, read as git objects, and put on another commit. The user's work tree is never written to.
+"""What an experiment's copy holds, read as git objects, and put on another commit. The user's files are left alone.
 
 A candidate is read from its worktree through a private index, so nothing that the agent staged, committed or
 ignored there matters: only the difference between its files and its parent commit.
