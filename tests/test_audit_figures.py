@@ -187,7 +187,7 @@ def test_a_keep_without_a_percentage_is_no_claim_and_breaks_no_status() -> None:
     from autoresearch.config import parse_config
     from autoresearch.ledger.history import Session
     from autoresearch.project import Project
-    from autoresearch.session.overview import _text, claimed_gain
+    from autoresearch.report.overview import _text, claimed_gain
 
     config = parse_config("{name: t, objective: {metric: m}, scope: [s]}")
     session = Session(Project(Path()), config, kept=[{"run": 2, "verdict": {"effect_pct": None}}])

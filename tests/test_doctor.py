@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from autoresearch.config import Config, Objective
-from autoresearch.session.rehearsal import cores_of
+from autoresearch.prepare.rehearsal import cores_of
 from conftest import commit_all
 from test_session import Session
 from test_session import session as session

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch.hooks import IDLE_BLOCKS, Guarded, Loop, send_back, shell_targets, shorten, written
+from autoresearch.cli._guard import IDLE_BLOCKS, Guarded, Loop, send_back, shell_targets, shorten, written
 from autoresearch.project import Project
 from conftest import REPO, Run
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from autoresearch.cli import main
 from autoresearch.errors import BadInput
 from autoresearch.safetext import clean
-from autoresearch.search import ideas_file
-from autoresearch.search.ideas import (
+from autoresearch.search.ideas import file
+from autoresearch.search.ideas.idea import (
     VERDICTS,
     Duplicate,
     Idea,
@@ -125,9 +125,9 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_missing_file_has_no_ideas(path: Path) -> None:
-    assert ideas_file.load(path) == []
+    assert file.load(path) == []
     with pytest.raises(BadInput, match="no idea i1"):
-        ideas_file.mark(path, "i1", "keep")
+        file.mark(path, "i1", "keep")
     assert not path.exists()
 
 
@@ -148,9 +148,9 @@ def test_what_is_added_is_what_is_read(
     source: str,
 ) -> None:
     path = tmp_path_factory.mktemp("ideas") / "autoresearch.ideas.md"
-    ideas_file.add(path, Idea("", "zzzz"), force=True)
-    ideas_file.add(path, Idea("", text, gain, confidence, cost, source, "io"), force=True)
-    read = ideas_file.get(path, "i2")
+    file.add(path, Idea("", "zzzz"), force=True)
+    file.add(path, Idea("", text, gain, confidence, cost, source, "io"), force=True)
+    read = file.get(path, "i2")
     assert read == Idea("i2", text, gain, confidence, cost, source, "io", line=read.line)
 
 
@@ -160,7 +160,7 @@ def test_mode_bom_bytes_and_links_survive(path: Path) -> None:
     real.write_bytes(raw)
     real.chmod(0o640)
     path.symlink_to(real.name)
-    ideas_file.mark(path, "i1", "running", note="e1")
+    file.mark(path, "i1", "running", note="e1")
     assert path.is_symlink()
     assert real.read_bytes() == raw.replace(b"- idea", b"- [i1; running: e1] idea")
     assert real.stat().st_mode & 0o777 == 0o640
@@ -168,33 +168,33 @@ def test_mode_bom_bytes_and_links_survive(path: Path) -> None:
 
 
 def test_an_id_is_never_given_twice(path: Path) -> None:
-    ideas_file.add(path, Idea("", "first thing"))
-    ideas_file.add(path, Idea("", "another matter"))
+    file.add(path, Idea("", "first thing"))
+    file.add(path, Idea("", "another matter"))
     path.write_text(path.read_text().replace("another matter", "x").split("| i2")[0])
-    added = ideas_file.add(path, Idea("", "a third way"))
+    added = file.add(path, Idea("", "a third way"))
     assert isinstance(added, Idea)
     assert added.id == "i3"
 
 
 def test_reading_does_not_write(path: Path) -> None:
     path.write_text("- one\n")
-    assert ideas_file.load(path)[0].id == "i1"
+    assert file.load(path)[0].id == "i1"
     assert path.read_text() == "- one\n"
-    ideas_file.number(path)
+    file.number(path)
     assert path.read_text() == "- [i1] one\n"
     stamp = path.stat().st_mtime_ns, path.stat().st_ino
-    ideas_file.number(path)
+    file.number(path)
     assert (path.stat().st_mtime_ns, path.stat().st_ino) == stamp
 
 
 def test_mark_refuses_unknown_words(path: Path) -> None:
-    ideas_file.add(path, Idea("", "x"))
+    file.add(path, Idea("", "x"))
     with pytest.raises(BadInput, match="no status"):
-        ideas_file.mark(path, "i1", "kept")
+        file.mark(path, "i1", "kept")
 
 
 def test_a_failed_write_leaves_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ideas_file.add(path, Idea("", "x"))
+    file.add(path, Idea("", "x"))
     before = path.read_bytes()
 
     def full(*_: object) -> None:
@@ -202,7 +202,7 @@ def test_a_failed_write_leaves_the_file(path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(Exception, match="No space left"):
-        ideas_file.mark(path, "i1", "keep")
+        file.mark(path, "i1", "keep")
     assert path.read_bytes() == before
     assert not list(path.parent.glob(".*.tmp"))
 
@@ -212,11 +212,11 @@ PROCESSES, EACH = 8, 5
 
 def _add_many(path: str, worker: int) -> None:
     for number in range(EACH):
-        ideas_file.add(Path(path), Idea("", f"worker {worker} idea {number}"), force=True)
+        file.add(Path(path), Idea("", f"worker {worker} idea {number}"), force=True)
 
 
 def _claim_many(path: str, worker: int) -> None:
-    while ideas_file.claim(Path(path), 1, f"w{worker}"):
+    while file.claim(Path(path), 1, f"w{worker}"):
         pass
 
 
@@ -233,13 +233,13 @@ def _together(target: Any, path: Path) -> None:
 def test_eight_processes_at_once(path: Path) -> None:
     path.write_text("Prose.\n\n- by hand\n")
     _together(_add_many, path)
-    ideas = ideas_file.load(path)
+    ideas = file.load(path)
     assert len(ideas) == PROCESSES * EACH + 1
     assert {idea.id for idea in ideas} == {f"i{number}" for number in range(1, PROCESSES * EACH + 2)}
     assert len({idea.text for idea in ideas}) == len(ideas)
     assert path.read_text().startswith("Prose.\n\n- [i1] by hand\n")
     _together(_claim_many, path)
-    assert all(idea.status == "claimed" and idea.note.startswith("w") for idea in ideas_file.load(path))
+    assert all(idea.status == "claimed" and idea.note.startswith("w") for idea in file.load(path))
 
 
 # The command
@@ -362,7 +362,7 @@ def test_people_read_no_escape_sequences(project: Path, capsys: pytest.CaptureFi
 
 
 def test_add_tells_a_person_of_a_duplicate(path: Path) -> None:
-    ideas_file.add(path, Idea("", "Cache the parsed header"))
-    twin = ideas_file.add(path, Idea("", "Cache the parsed headers"))
+    file.add(path, Idea("", "Cache the parsed header"))
+    twin = file.add(path, Idea("", "Cache the parsed headers"))
     assert isinstance(twin, Duplicate)
     assert twin.idea.id == "i1"

@@ -13,8 +13,8 @@ import pytest
 
 from autoresearch.errors import BadInput
 from autoresearch.metrics import parse
-from autoresearch.session.kinds import kinds, load_kind, with_settings
-from autoresearch.session.lint import is_driver, lint
+from autoresearch.prepare.kinds import kinds, load_kind, with_settings
+from autoresearch.prepare.lint import is_driver, lint
 from autoresearch.trial import signing
 from conftest import REPO, Run, commit_all
 

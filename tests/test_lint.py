@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch.session.lint import lint, lint_unit
-from autoresearch.session.lint_rules import RULES
+from autoresearch.prepare.lint import lint, lint_unit
+from autoresearch.prepare.lint_rules import RULES
 
 ROOT = Path(__file__).resolve().parents[1]
 GOOD = """#!/usr/bin/env bash

@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from arxiv_server import DATA, PDF, FakeArxiv
 from autoresearch.cli import main
 from autoresearch.errors import BadInput, EnvironmentMissing
-from autoresearch.search import ideas_file
-from autoresearch.search.arxiv_client import Arxiv, base_url
-from autoresearch.search.ideas import Idea
-from autoresearch.search.papers import Paper, note, parse_id
+from autoresearch.search.ideas import file
+from autoresearch.search.ideas.idea import Idea
+from autoresearch.search.papers.client import Arxiv, base_url
+from autoresearch.search.papers.paper import Paper, note, parse_id
 
 
 @pytest.fixture
@@ -372,11 +372,11 @@ def test_get_writes_pdf_and_note(
 
 def test_get_links_an_idea(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = project / "autoresearch.ideas.md"
-    ideas_file.add(path, Idea("", "Compile to an assembly language", source="profile"))
+    file.add(path, Idea("", "Compile to an assembly language", source="profile"))
     code, data, _ = run(capsys, "get", "quant-ph/0201082v1", "--idea", "i1", "--no-pdf")
     assert code == 0
     assert data["next"] == "autoresearch ideas next"
-    assert ideas_file.get(path, "i1").source == "profile, arxiv:quant-ph/0201082v1"
+    assert file.get(path, "i1").source == "profile, arxiv:quant-ph/0201082v1"
     assert not (project / "papers" / "quant-ph_0201082v1.pdf").exists()
     code, _, err = run(capsys, "get", "2202.12139", "--idea", "i7")
     assert code == 2

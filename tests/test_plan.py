@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from autoresearch.errors import BadInput
-from autoresearch.session.lint import lint
-from autoresearch.session.planning import Wishes, draft, options
-from autoresearch.session.survey import Survey, look
+from autoresearch.prepare.lint import lint
+from autoresearch.prepare.planning import Wishes, draft, options
+from autoresearch.prepare.survey import Survey, look
 from conftest import REPO, Run, commit_all
 
 RECORDED = Path(__file__).parent / "data" / "projects"

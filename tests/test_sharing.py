@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from autoresearch.config import load_config
 from autoresearch.project import Project
-from autoresearch.search import ideas_file
-from autoresearch.search.holding import agent, claim_note, has_ended, holder
-from autoresearch.search.ideas import Idea
+from autoresearch.search.ideas import file
+from autoresearch.search.ideas.holders import agent, claim_note, has_ended, holder
+from autoresearch.search.ideas.idea import Idea
 from autoresearch.session.access import load
 from autoresearch.workspace.git import git
 from conftest import REPO, Run
@@ -63,7 +63,7 @@ def session(project: Project, autoresearch: Run) -> Session:
 def add_ideas(session: Session, count: int) -> None:
     words = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india")
     for word in words[:count]:
-        ideas_file.add(session.project.ideas, Idea("", f"{word} {word[::-1]} {word * 3}"))
+        file.add(session.project.ideas, Idea("", f"{word} {word[::-1]} {word * 3}"))
 
 
 def start(session: Session, *words: str) -> subprocess.Popen[str]:
@@ -98,7 +98,7 @@ def test_eight_agents_share_a_session(session: Session) -> None:
     lines = [r for r in session.lines() if r.get("type") == "experiment"]
     assert {r["agent"] for r in lines} == set(names)
     assert len({r["idea"] for r in lines}) == 8
-    held = {idea.id: idea.note for idea in ideas_file.load(session.project.ideas) if idea.status == "running"}
+    held = {idea.id: idea.note for idea in file.load(session.project.ideas) if idea.status == "running"}
     assert held == {r["idea"]: r["experiment"] for r in lines}
     # Each is told its own next step; eight at once decide, one line each, in a ledger that stays whole.
     ends = answers([start(session, "decide", r["experiment"], "--abandon") for r in lines])
@@ -123,14 +123,14 @@ def test_an_idea_that_another_agent_holds_is_refused(session: Session) -> None:
     assert session("ideas", "next", "--claim", "cleo", "--minutes", "0")[1]["ideas"][0]["id"] == "i2"
     text = session.project.ideas.read_text()
     stamp = datetime.now(timezone.utc) - timedelta(minutes=1)
-    found = next(i for i in ideas_file.load(session.project.ideas) if i.id == "i2")
+    found = next(i for i in file.load(session.project.ideas) if i.id == "i2")
     session.project.ideas.write_text(text.replace(found.note, f"cleo, until {stamp:%Y-%m-%dT%H:%M}Z"))
     assert session("ideas", "next", "--claim", "bob")[1]["ideas"][0]["id"] == "i2"
     assert session("new", "--idea", "i2", "--as", "bob")[1]["experiment"] == "e2"
     # What fails to open gives the idea back as it was.
     assert session("ideas", "next", "--claim", "bob")[1]["ideas"][0]["id"] == "i3"
     assert session("new", "e2", "--idea", "i3", "--as", "bob")[0] == 2
-    assert next(i for i in ideas_file.load(session.project.ideas) if i.id == "i3").status == "claimed"
+    assert next(i for i in file.load(session.project.ideas) if i.id == "i3").status == "claimed"
     # next of one agent leaves the other's experiments alone.
     assert session("status", "--as", "ann")[1]["next"] == "autoresearch run e1"
     assert session("status", "--as", "bob")[1]["next"] == "autoresearch run e2"

@@ -190,9 +190,9 @@ def preload() -> None:
     """Import what commands import lazily, so that a forked one starts at once (and draws no chart)."""
     for name in cli.COMMANDS:
         importlib.import_module(f"autoresearch.cli.{name}")
-    for name in ("session.audit", "session.recover", "session.reverting", "session.overview", "session.baseline",
-                 "engines.local", "engines.bundle", "evaluator", "report.render", "report.documents", "noise",
-                 "ledger.store", "search.ideas_file", "trial.runner"):  # fmt: skip
+    for name in ("session.audit", "session.recover", "session.reverting", "report.overview", "session.baseline",
+                 "engines.local", "engines.bundle", "workspace.evaluator", "report.render", "report.documents", "judging.noise",
+                 "ledger.store", "search.ideas.file", "trial.runner"):  # fmt: skip
         importlib.import_module(f"autoresearch.{name}")
     importlib.import_module("msgspec.json")
     importlib.import_module("pathspec")

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from autoresearch import metrics, safetext
+from autoresearch.cli._guard import Guarded, calls_us, shorten, written
 from autoresearch.config import parse_config
 from autoresearch.engines import output
 from autoresearch.errors import BadInput
-from autoresearch.hooks import Guarded, calls_us, shorten, written
 from autoresearch.judging.samplefile import read_samples
 from autoresearch.ledger.records import Reader
 from autoresearch.ledger.store import read_odd
 from autoresearch.peers.foreign import Table, sniff
 from autoresearch.report.escape import markdown
-from autoresearch.search.ideas_document import Document
+from autoresearch.search.ideas.document import Document
 from autoresearch.task import parse_task
 from autoresearch.workspace.evaluator import Manifest
 from autoresearch.workspace.objects import Change

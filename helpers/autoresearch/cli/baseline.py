@@ -67,7 +67,7 @@ def command(
         ctx.exit(int(Exit.NO))
     with open_session() as session:
         record = finish(session, job)
-        from autoresearch.cli.decide import render
+        from autoresearch.cli._documents import render
 
         note = render(session.project)
         objective = session.config.objective

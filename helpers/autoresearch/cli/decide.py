@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from autoresearch.cli._documents import render
 from autoresearch.cli._fit import fit
 from autoresearch.cli._output import emit, hooked, json_option, modes_line
 from autoresearch.errors import Exit
@@ -55,8 +56,8 @@ def command(
       autoresearch decide e1 --description "index the rules by their first byte" \\
         --risk "rules with an empty pattern" --checked "the unit tests, and 10,000 random lines against the base"
     """
+    from autoresearch.report.overview import last_ten, overview
     from autoresearch.session.decision import decide
-    from autoresearch.session.overview import last_ten, overview
     from autoresearch.session.review import read_review
     from autoresearch.session.scripts import fire, payload
 
@@ -92,18 +93,6 @@ def command(
     lines = [human(record), modes_line(record), note, data.get("summary", ""), said, f"next: {follow}"]
     emit(fit(hooked(data, said), "modes"), "\n".join(filter(None, lines)), as_json=as_json)
     ctx.exit(int(decision.code))
-
-
-def render(project: Any) -> str:
-    """Render the documents; a chart that cannot be drawn must not undo a decision that stands in the ledger."""
-    from autoresearch.errors import EnvironmentMissing
-    from autoresearch.report import render_all
-
-    try:
-        render_all(project)
-    except (OSError, EnvironmentMissing) as exc:
-        return f"documents not rendered: {one_line(str(exc), 200)} (repeat with: autoresearch report)"
-    return ""
 
 
 def summary(record: dict[str, Any]) -> dict[str, Any]:

@@ -46,9 +46,9 @@ def command(ctx: click.Context, no_run: bool, timeout: float | None, repair: boo
     """
     from autoresearch.config import load_config
     from autoresearch.files import ensure_directory
+    from autoresearch.prepare.doctor import examine, following
     from autoresearch.project import Project
     from autoresearch.session import find_root
-    from autoresearch.session.doctor import examine, following
 
     root = find_root()
     project = Project(root)

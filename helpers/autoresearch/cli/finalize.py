@@ -60,10 +60,10 @@ def command(
 
 
 def _drop(name: str, reason: str, as_json: bool) -> None:
-    from autoresearch.cli.decide import render
+    from autoresearch.cli._documents import render
+    from autoresearch.report.overview import claimed_gain
     from autoresearch.session import open_session
     from autoresearch.session.audit import AGAIN
-    from autoresearch.session.overview import claimed_gain
     from autoresearch.session.reverting import drop
 
     with open_session() as session:
@@ -87,8 +87,8 @@ def _drop(name: str, reason: str, as_json: bool) -> None:
 
 def _audit(runs: int, ablate: int, timeout: float | None, as_json: bool) -> int:
     from autoresearch.budget.rules import stop_view
+    from autoresearch.cli._documents import render
     from autoresearch.cli._waiting import wait_for
-    from autoresearch.cli.decide import render
     from autoresearch.engines.choose import engine_of
     from autoresearch.session import open_session
     from autoresearch.session.audit import again, step

@@ -71,7 +71,7 @@ def _session_root(event: Event) -> Path | None:
 
 
 def _before_tool(event: Event, root: Path) -> Answer | None:
-    from autoresearch.hooks import calls_us, refusal, written
+    from autoresearch.cli._guard import calls_us, refusal, written
 
     arguments = event.get("tool_input")
     tool = str(event.get("tool_name"))
@@ -116,7 +116,7 @@ def _baseline_exists(root: Path) -> bool:
 
 
 def _guarded(root: Path) -> Any:
-    from autoresearch.hooks import Guarded
+    from autoresearch.cli._guard import Guarded
     from autoresearch.project import EVALUATOR_FILES, Project
 
     # The newest pin has the names of all evaluator files; reading a long ledger for them would take too long.
@@ -131,8 +131,8 @@ def _guarded(root: Path) -> Any:
 
 
 def _start(event: Event, root: Path) -> Answer | None:
+    from autoresearch.report.overview import overview
     from autoresearch.session.access import load
-    from autoresearch.session.overview import overview
 
     agent = str(event.get("session_id") or "")
     # An agent whose context was compacted goes on with what it did.
@@ -146,9 +146,9 @@ def _start(event: Event, root: Path) -> Answer | None:
 
 
 def _stop(event: Event, root: Path) -> Answer | None:
-    from autoresearch.hooks import send_back
+    from autoresearch.cli._guard import send_back
+    from autoresearch.report.overview import overview
     from autoresearch.session.access import load
-    from autoresearch.session.overview import overview
 
     if _off("AUTORESEARCH_LOOP") or not _baseline_exists(root):
         return None
@@ -173,7 +173,7 @@ def _stop(event: Event, root: Path) -> Answer | None:
 
 
 def _after_tool(event: Event, root: Path) -> Answer | None:
-    from autoresearch.hooks import shorten
+    from autoresearch.cli._guard import shorten
 
     if event.get("tool_name") != "Bash":
         return None
@@ -204,7 +204,7 @@ def _specific(event: Event, **fields: Any) -> Answer:
 
 
 def _read(root: Path) -> Any:
-    from autoresearch.hooks import Loop
+    from autoresearch.cli._guard import Loop
 
     try:
         return Loop.read(json.loads((root / ".autoresearch" / "hook.json").read_text(encoding="utf-8")))

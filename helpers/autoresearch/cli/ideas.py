@@ -15,9 +15,9 @@ from autoresearch.errors import BadInput
 from autoresearch.project import Project
 from autoresearch.resources import shipped
 from autoresearch.safetext import one_line
-from autoresearch.search import ideas_file
-from autoresearch.search.holding import MINUTES, agent
-from autoresearch.search.ideas import (
+from autoresearch.search.ideas import file
+from autoresearch.search.ideas.holders import MINUTES, agent
+from autoresearch.search.ideas.idea import (
     CLASSES,
     OPEN,
     STATUSES,
@@ -93,7 +93,7 @@ def add(
       autoresearch ideas add "Sort once, outside the loop" --gain 8 --confidence 0.7 --source profile
     """
     new = Idea("", text, gain, confidence, cost, source, kind)
-    added = ideas_file.add(_project().ideas, new, force=force, empty=_template())
+    added = file.add(_project().ideas, new, force=force, empty=_template())
     if isinstance(added, Duplicate):
         twin = added.idea
         data = {
@@ -127,7 +127,7 @@ def rank_(plain: bool, as_json: bool) -> None:
     Example:
       autoresearch ideas rank
     """
-    ranked = rank(ideas_file.load(_project().ideas), history=not plain)
+    ranked = rank(file.load(_project().ideas), history=not plain)
     data = {
         "open": len(ranked),
         "ideas": [_ranked(item) for item in ranked],
@@ -163,9 +163,9 @@ def next_(count: int, claim: str | None, minutes: float, plain: bool, as_json: b
     if claim is not None:
         if not claim.strip():
             raise BadInput("--claim takes the name of who works on it")
-        best = ideas_file.claim(project.ideas, count, claim, minutes=minutes, history=not plain)
+        best = file.claim(project.ideas, count, claim, minutes=minutes, history=not plain)
     else:
-        best = rank(ideas_file.number(project.ideas), history=not plain)[:count]
+        best = rank(file.number(project.ideas), history=not plain)[:count]
     if not best:
         todo = 'autoresearch ideas add "WHAT AND WHERE" --gain PERCENT --confidence SHARE --source profile'
         say = "no open idea: profile the best commit (references/profiling.md), then read (autoresearch papers search)"
@@ -210,7 +210,7 @@ def done(idea: str, measured: float | None, verdict: str | None, note: str, as_j
     Example:
       autoresearch ideas done i3 --measured 4.2 --verdict keep
     """
-    closed = ideas_file.mark(_project().ideas, idea, verdict or "done", measured, note)
+    closed = file.mark(_project().ideas, idea, verdict or "done", measured, note)
     word = outcome(closed)
     data = {
         **_brief(closed),
@@ -236,7 +236,7 @@ def drop(idea: str, why: str, as_json: bool) -> None:
     Example:
       autoresearch ideas drop i4 --why "changes the output"
     """
-    dropped = ideas_file.mark(_project().ideas, idea, "dropped", note=why)
+    dropped = file.mark(_project().ideas, idea, "dropped", note=why)
     emit({**_brief(dropped), "next": "autoresearch ideas next"}, _line(dropped), as_json=as_json)
 
 
@@ -250,7 +250,7 @@ def reopen(idea: str, as_json: bool) -> None:
     Example:
       autoresearch ideas reopen i4
     """
-    back = ideas_file.mark(_project().ideas, idea, OPEN)
+    back = file.mark(_project().ideas, idea, OPEN)
     emit({**_brief(back), "next": "autoresearch ideas next"}, _line(back), as_json=as_json)
 
 
@@ -264,7 +264,7 @@ def list_(status: str | None, as_json: bool) -> None:
     Example:
       autoresearch ideas list --status open
     """
-    everything = ideas_file.load(_project().ideas)
+    everything = file.load(_project().ideas)
     shown = [idea for idea in everything if status in (None, idea.status)]
     counts = {word: sum(i.status == word for i in everything) for word in STATUSES}
     worth = calibration(everything)

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from autoresearch.cli._documents import render_document
 from autoresearch.cli._output import emit, json_option
 from autoresearch.config import CONFIG_NAME, parse_config, with_max_experiments
 from autoresearch.errors import BadInput
-from autoresearch.files import ensure_directory, sweep, write_atomic
-from autoresearch.project import Project
-from autoresearch.resources import shipped
+from autoresearch.files import write_atomic
+from autoresearch.prepare.scaffold import default_name, make_way, refuse_a_second, write_session
 
 if TYPE_CHECKING:
     from autoresearch.peers.adopt import Begun
-    from autoresearch.session.kinds import Kind
-
-# (template, file in the project, executable)
-_FILES = (
-    ("templates/autoresearch.sh", "autoresearch.sh", True),
-    ("templates/autoresearch.checks.sh", "autoresearch.checks.sh", True),
-    ("experiment.yaml", "experiment.yaml", False),
-)
+    from autoresearch.prepare.kinds import Kind
 
 
 @click.command(
@@ -121,7 +111,7 @@ def command(
             "init needs to know which files may change", fix="Add --scope 'src/**', once for each glob",
             next="autoresearch init --plan",
         )  # fmt: skip
-    values["name"] = name or _default_name(root, continued=continued)
+    values["name"] = name or default_name(root, continued=continued)
     most = max_iterations or (begun.max_experiments if begun else None)
     scripts = dict(begun.scripts) if begun else {} if template is None else template.files
     settings = {} if template is None else template.settings
@@ -129,7 +119,7 @@ def command(
         root, values, scripts, settings=settings, most=most, force=force, continued=continued
     )
     history = _take_history(begun) if begun else {}
-    written += render(root)
+    written += render_document(root)
     lines = [f"wrote {', '.join(written) or 'nothing: all is here'}"]
     if left:
         lines.append(f"left as they are: {', '.join(left)}")
@@ -158,7 +148,7 @@ def _plan(
     root: Path, name: str | None, most: int | None, given: dict[str, Any], *, force: bool, as_json: bool
 ) -> None:
     from autoresearch.cli._plan import wizard
-    from autoresearch.session.planning import Wishes
+    from autoresearch.prepare.planning import Wishes
 
     refuse_a_second(root, force=force)
     metric, unit, direction, benchmark, checks = (
@@ -167,7 +157,7 @@ def _plan(
     build = None if given["build"] is None else str(given["build"])
     scope, off_limits, evaluator = (tuple(given[key]) for key in ("scope", "off_limits", "evaluator"))
     wishes = Wishes(metric, unit, direction, benchmark, checks, build, scope, off_limits, evaluator)
-    settings = {"name": name or _default_name(root, continued=False), "goal": given["goal"] or ""}
+    settings = {"name": name or default_name(root, continued=False), "goal": given["goal"] or ""}
     limit = 0.0 if given["no_run"] else given["timeout"] or 25.0
     wizard(
         root,
@@ -183,7 +173,7 @@ def _plan(
 
 
 def _load_kind(name: str) -> Kind:
-    from autoresearch.session.kinds import load_kind
+    from autoresearch.prepare.kinds import load_kind
 
     return load_kind(name)
 
@@ -196,7 +186,7 @@ def _filled(template: Kind, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _list_kinds(*, as_json: bool) -> None:
-    from autoresearch.session.kinds import kinds, load_kind
+    from autoresearch.prepare.kinds import kinds, load_kind
 
     found = [load_kind(name) for name in kinds()]
     rows = {kind.name: f"{kind.what} ({kind.playbook})" for kind in found}
@@ -204,78 +194,16 @@ def _list_kinds(*, as_json: bool) -> None:
     emit({"kinds": rows, "next": "autoresearch init --template KIND"}, human, as_json=as_json)
 
 
-def write_session(
-    root: Path,
-    values: dict[str, Any],
-    drafts: dict[str, str],
-    *,
-    settings: dict[str, Any] | None = None,
-    most: int | None = None,
-    force: bool = False,
-    continued: bool = False,
-) -> tuple[list[str], list[str]]:
-    """Write the config and, where they are missing, the scripts; returns what was written and what was left.
-
-    `drafts` are texts for files in the project, in place of the empty templates.
-    """
-    filled = _render_config(**values)
-    if settings:
-        from autoresearch.session.kinds import with_settings
-
-        filled = with_settings(filled, settings)
-    if most is not None:
-        filled = with_max_experiments(filled, most)
-    parse_config(filled)
-    written = []
-    _make_way(root, filled, force=force, continued=continued)
-    ensure_directory(root / ".autoresearch")
-    sweep(root / ".autoresearch")
-    wanted = {target: (shipped(template).read_bytes(), run) for template, target, run in _FILES}
-    wanted |= {target: (text.encode(), target.endswith(".sh")) for target, text in drafts.items()}
-    for target, (content, executable) in wanted.items():
-        path = root / target
-        if not os.path.lexists(path):
-            write_atomic(path, content, mode=0o755 if executable else 0o644)
-            written.append(target)
-    # Last: where it is, the session is there; the same command again finishes what a killed one left out.
-    if write_atomic(root / CONFIG_NAME, filled.encode()):
-        written.insert(0, CONFIG_NAME)
-    return written, [target for target in wanted if target not in written]
-
-
-def render(root: Path) -> list[str]:
-    """Write the session's document; its name, if it is new."""
-    from autoresearch.report import render_all
-
-    document = Project(root).document
-    return [path.name for path in render_all(Project(root), chart=False) if path == document]
-
-
-def refuse_a_second(root: Path, *, force: bool, continued: bool = False) -> None:
-    """Raise `BadInput` where a session is here already."""
-    if Project(root).ledger.exists() and not force and not continued:
-        from autoresearch.peers.adopt import refuse_foreign
-
-        refuse_foreign(root)
-        raise BadInput("a ledger is here already", fix="Go on with it", next="autoresearch status")
-    if (root / CONFIG_NAME).exists() and not force:
-        raise BadInput(
-            f"{CONFIG_NAME} is here already",
-            fix="Edit it, or replace it with --force (the old one is kept)",
-            next="autoresearch status",
-        )
-
-
 def _follow(after: str, name: str | None, goal: str | None, most: int | None, *, as_json: bool) -> None:
     """Turn autoresearch.yaml into that of the session's successor; the old one is kept as a backup."""
+    from autoresearch.prepare.successor import follow
     from autoresearch.session import open_session
-    from autoresearch.session.successor import follow
 
     with open_session() as session:
         text = follow(session, after, name, goal)
         if most is not None:
             text = with_max_experiments(text, most)
-        _make_way(session.project.root, text, force=True, continued=False)
+        make_way(session.project.root, text, force=True, continued=False)
         write_atomic(session.project.root / CONFIG_NAME, text.encode())
         unproven = bool(session.kept) and session.unaudited > 0
     made = parse_config(text).name
@@ -326,36 +254,3 @@ def _take_history(begun: Begun) -> dict[str, Any]:
     )
     warning = {} if begun.direction else {"note": "its log does not say which way is better: check direction"}
     return {"history": told, **warning}
-
-
-def _default_name(root: Path, *, continued: bool) -> str:
-    """The directory's name; a number follows where another loop has a branch of that name."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", root.name).strip("-._")[:60] or "session"
-    if not continued:
-        return name
-    from autoresearch.workspace.git import resolve
-
-    names = [name, *(f"{name}-{number}" for number in range(2, 100))]
-    return next((n for n in names if resolve(root, f"refs/heads/autoresearch/{n}") is None), name)
-
-
-def _render_config(**values: object) -> str:
-    """Fill the template's @PLACEHOLDERS@ with JSON values: JSON is YAML, so any text is quoted rightly."""
-    text = shipped("templates/autoresearch.yaml").read_text(encoding="utf-8")
-    # One pass, so that a value which looks like a placeholder stays a value.
-    return re.sub(
-        r"@([A-Z_]+)@", lambda found: json.dumps(values[found[1].lower()], ensure_ascii=False), text
-    )
-
-
-def _make_way(root: Path, text: str, *, force: bool, continued: bool) -> None:
-    """Refuse where a session is, or with `force` keep its config as a backup. The same config is no refusal."""
-    path = root / CONFIG_NAME
-    if path.exists() and path.read_bytes() == text.encode() and not Project(root).ledger.exists():
-        return
-    refuse_a_second(root, force=force, continued=continued)
-    if path.exists():
-        number = 1
-        while (backup := path.with_name(f"{CONFIG_NAME}.bak-{number}")).exists():
-            number += 1
-        path.rename(backup)

@@ -15,8 +15,8 @@ from autoresearch.errors import AutoresearchError, BadInput, EnvironmentMissing
 from autoresearch.files import ensure_directory, write_atomic
 from autoresearch.project import Project
 from autoresearch.safetext import one_line
-from autoresearch.search.arxiv_client import BASE_VARIABLE, DELAY, Arxiv
-from autoresearch.search.papers import Paper, PaperId, by_line, note, parse_id
+from autoresearch.search.papers.client import BASE_VARIABLE, DELAY, Arxiv
+from autoresearch.search.papers.paper import Paper, PaperId, by_line, note, parse_id
 
 DELAY_VARIABLE = "AUTORESEARCH_ARXIV_DELAY"
 _TIMEOUT = click.option(
@@ -96,13 +96,13 @@ def get(
     wanted = parse_id(paper)
     project = _project()
     if idea is not None:
-        from autoresearch.search import ideas_file
+        from autoresearch.search.ideas import file
 
-        ideas_file.get(project.ideas, idea)
+        file.get(project.ideas, idea)
     client = _client(project, timeout, as_json)
     known, note_path, pdf_path, problem = _fetch(client, project, wanted, pdf=not no_pdf, refresh=refresh)
     if idea is not None:
-        ideas_file.link(project.ideas, idea, wanted.source)
+        file.link(project.ideas, idea, wanted.source)
     if problem is not None:
         raise problem
     start = "autoresearch ideas next"

@@ -26,8 +26,8 @@ def command(ctx: click.Context, who: str, as_json: bool) -> None:
     Example:
       autoresearch status --json
     """
+    from autoresearch.report.overview import overview
     from autoresearch.session import open_session
-    from autoresearch.session.overview import overview
     from autoresearch.session.scripts import collect
 
     with open_session() as session:

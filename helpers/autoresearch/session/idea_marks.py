@@ -16,7 +16,7 @@ def follow(session: Session, record: Record) -> None:
     idea = record.get("idea")
     if not idea:
         return
-    from autoresearch.search.ideas_file import mark
+    from autoresearch.search.ideas.file import mark
 
     name = str(record["experiment"])
     effect = (record.get("verdict") or {}).get("effect_pct")
@@ -31,7 +31,7 @@ def follow(session: Session, record: Record) -> None:
 
 def opening(session: Session, idea: str, name: str) -> None:
     """Remember how an idea stands before it is taken for the experiment `name`, so that a killed `new` is undone."""
-    from autoresearch.search.ideas_file import get
+    from autoresearch.search.ideas.file import get
 
     found = get(session.project.ideas, idea)
     before = {"experiment": name, "idea": idea, "status": found.status, "note": found.note}
@@ -65,7 +65,7 @@ def _undo_opening(session: Session) -> None:
         opened(session)  # edited: nothing can be learned from it
         return
     if name not in session.experiments and _is_running(session, idea, name):
-        from autoresearch.search.ideas_file import mark
+        from autoresearch.search.ideas.file import mark
 
         mark(session.project.ideas, idea, status, note=note)
         notices.say(f"gave idea {idea} back: a killed command had taken it for {name}")
@@ -73,7 +73,7 @@ def _undo_opening(session: Session) -> None:
 
 
 def _is_running(session: Session, idea: str, name: str) -> bool:
-    from autoresearch.search.ideas_file import get
+    from autoresearch.search.ideas.file import get
 
     try:
         found = get(session.project.ideas, idea)

@@ -9,7 +9,7 @@ from autoresearch.budget.rules import refuse_if_full, refuse_if_stopped
 from autoresearch.errors import BadInput
 from autoresearch.ledger.history import Experiment, Session, now_ms
 from autoresearch.safetext import one_line
-from autoresearch.search.holding import agent
+from autoresearch.search.ideas.holders import agent
 from autoresearch.session import idea_marks
 from autoresearch.session.integrity import tip_of, verify_evaluator
 from autoresearch.session.naming import check_experiment, free_number
@@ -18,7 +18,7 @@ from autoresearch.workspace.candidate import EXPERIMENT_REFS
 from autoresearch.workspace.git import resolve
 
 if TYPE_CHECKING:
-    from autoresearch.search.ideas import Idea
+    from autoresearch.search.ideas.idea import Idea
 
 
 def open_experiment(
@@ -93,7 +93,7 @@ def _take(session: Session, idea: str | None, name: str, who: str) -> Idea | Non
     """Mark the idea as running in `name`; the idea as it was, or None without one."""
     if not idea:
         return None
-    from autoresearch.search.ideas_file import take
+    from autoresearch.search.ideas.file import take
 
     running = {e.id for e in session.experiments.values() if e.result is None}
     idea_marks.opening(session, idea, name)
@@ -102,7 +102,7 @@ def _take(session: Session, idea: str | None, name: str, who: str) -> Idea | Non
 
 def _give_back(session: Session, taken: Idea | None) -> None:
     if taken is not None:
-        from autoresearch.search.ideas_file import mark
+        from autoresearch.search.ideas.file import mark
 
         mark(session.project.ideas, taken.id, taken.status, note=taken.note)
         idea_marks.opened(session)

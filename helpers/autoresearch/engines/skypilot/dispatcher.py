@@ -22,7 +22,7 @@ from autoresearch.engines.skypilot import model as m
 from autoresearch.engines.skypilot.client import FIXES, Bridge, BridgeError, find_interpreter
 from autoresearch.engines.skypilot.diagnose import enabled, enabled_clouds, not_enabled
 from autoresearch.engines.skypilot.fleet import Fleet
-from autoresearch.engines.skypilot.store import LANDED, Store, billed_hours
+from autoresearch.engines.skypilot.memory import LANDED, Store, billed_hours
 from autoresearch.engines.skypilot.trials import Trials
 from autoresearch.engines.skypilot.vms import Vms
 from autoresearch.errors import EnvironmentMissing

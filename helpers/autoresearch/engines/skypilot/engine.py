@@ -27,9 +27,9 @@ from autoresearch.engines.jobdir import (
     write_private,
 )
 from autoresearch.engines.skypilot import model as m
+from autoresearch.engines.skypilot.memory import ENDED, LANDED, Store, billed_hours
 from autoresearch.engines.skypilot.qualify import Yardstick
 from autoresearch.engines.skypilot.starter import DispatcherLock, start, vm_prefix
-from autoresearch.engines.skypilot.store import ENDED, LANDED, Store, billed_hours
 from autoresearch.engines.skypilot.taskconfig import is_ours, launch_config, run_config, spec_hash
 from autoresearch.engines.supervisor import write_json
 from autoresearch.errors import BadInput, EnvironmentMissing, NotYet

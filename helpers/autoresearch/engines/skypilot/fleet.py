@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from autoresearch.engines.skypilot import model as m
-from autoresearch.engines.skypilot.yard import Yard
+from autoresearch.engines.skypilot.fleet_vms import Yard
 
 
 class Fleet(Yard):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from autoresearch.engines.skypilot import model as m
 from autoresearch.engines.skypilot.client import SERVER_PAUSE, Bridge, environment_problem
-from autoresearch.engines.skypilot.store import Store
+from autoresearch.engines.skypilot.memory import Store
 from autoresearch.errors import EnvironmentMissing
 
 PATIENCE = 900.0  # seconds for all teardowns; they run side by side

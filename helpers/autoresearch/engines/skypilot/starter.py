@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from autoresearch.engines.skypilot.store import Store
+from autoresearch.engines.skypilot.memory import Store
 
 _PACKAGE_PARENT = Path(__file__).resolve().parents[3]
 

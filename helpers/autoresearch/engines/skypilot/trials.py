@@ -10,7 +10,7 @@ from autoresearch.engines import output
 from autoresearch.engines.jobdir import read_log
 from autoresearch.engines.skypilot import model as m
 from autoresearch.engines.skypilot import qualify, receipt
-from autoresearch.engines.skypilot.store import ENDED
+from autoresearch.engines.skypilot.memory import ENDED
 from autoresearch.engines.supervisor import write_json
 from autoresearch.safetext import one_line
 

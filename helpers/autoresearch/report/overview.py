@@ -14,7 +14,7 @@ from autoresearch.judging.claims import naive
 from autoresearch.ledger.history import Record, Session
 from autoresearch.ledger.in_flight import pending
 from autoresearch.safetext import one_line
-from autoresearch.search.holding import agent
+from autoresearch.search.ideas.holders import agent
 from autoresearch.session.integrity import tip_of
 from autoresearch.session.stages import POLL, Stage, next_step, undecided
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from autoresearch.errors import BadInput
-from autoresearch.session.survey import Survey
+from autoresearch.prepare.survey import Survey
 
 # A run should last this long at least, or the clock and the start-up of processes drown what is measured.
 AIM_SECONDS = 0.5

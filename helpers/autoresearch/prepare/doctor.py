@@ -14,10 +14,10 @@ from pathlib import Path
 from autoresearch.config import Config
 from autoresearch.engines import containment
 from autoresearch.errors import AutoresearchError, EnvironmentMissing, IntegrityFault
+from autoresearch.prepare.finding import Finding
+from autoresearch.prepare.rehearsal import rehearse
 from autoresearch.project import Project
 from autoresearch.safetext import one_line
-from autoresearch.session.finding import Finding
-from autoresearch.session.rehearsal import rehearse
 from autoresearch.workspace import copies, evaluator
 from autoresearch.workspace.git import GitError, git, identity, resolve, toplevel, version
 
@@ -197,9 +197,9 @@ def _ignored(project: Project, frozen: list[str]) -> Iterator[Finding]:
 
 def _lint(project: Project, config: Config, frozen: list[str]) -> Iterator[Finding]:
     """The usual mistakes of the scripts and of the drivers that are frozen with them."""
-    from autoresearch.session.lint import is_driver, lint
-    from autoresearch.session.lint_rules import Kind
-    from autoresearch.session.toolchain import npm_scripts
+    from autoresearch.prepare.lint import is_driver, lint
+    from autoresearch.prepare.lint_rules import Kind
+    from autoresearch.prepare.toolchain import npm_scripts
 
     kinds: dict[str, Kind] = {evaluator.BENCHMARK: "benchmark", evaluator.CHECKS: "checks"}
     texts = {

@@ -16,8 +16,9 @@ from autoresearch.errors import BadInput, EnvironmentMissing
 from autoresearch.files import locked, sweep, write_atomic
 from autoresearch.project import AUTO
 from autoresearch.safetext import clean, one_line
-from autoresearch.search.holding import MINUTES, claim_note, has_ended, require_free
-from autoresearch.search.ideas import (
+from autoresearch.search.ideas.document import TABLE, Document
+from autoresearch.search.ideas.holders import MINUTES, claim_note, has_ended, require_free
+from autoresearch.search.ideas.idea import (
     OPEN,
     STATUSES,
     Duplicate,
@@ -27,7 +28,6 @@ from autoresearch.search.ideas import (
     rank,
     with_source,
 )
-from autoresearch.search.ideas_document import TABLE, Document
 
 _BOM = "\ufeff"
 _EMPTY = f"# Autoresearch ideas\n\n{TABLE}"

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from autoresearch.session.lint_rules import RULES, TIMED, Kind
+from autoresearch.prepare.lint_rules import RULES, TIMED, Kind
 
 DRIVER_SUFFIXES = (
     ".py",

@@ -10,9 +10,9 @@ from pathlib import Path
 from autoresearch.config import Config
 from autoresearch.engines import containment
 from autoresearch.metrics import parse
+from autoresearch.prepare.finding import Finding
 from autoresearch.project import Project
 from autoresearch.safetext import one_line, tail
-from autoresearch.session.finding import Finding
 from autoresearch.trial import signing
 from autoresearch.trial.failed import Failed
 from autoresearch.trial.pristine import Pristine
@@ -142,7 +142,7 @@ def _cross_check(config: Config, values: list[float], seconds: float) -> Iterato
         "benchmark",
         f"{name} = {first:.6g}, {second:.6g} {unit} ({gap:.1f} % apart), {seconds:.1f} s a run",
     )
-    from autoresearch.session.lint import SECONDS_PER, lint_unit
+    from autoresearch.prepare.lint import SECONDS_PER, lint_unit
 
     mistake = lint_unit(name, unit, second, seconds)
     if mistake is not None:

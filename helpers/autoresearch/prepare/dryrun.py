@@ -16,10 +16,10 @@ from typing import Literal
 
 from autoresearch.judging.noise import NoiseReport, assess
 from autoresearch.metrics import parse
+from autoresearch.prepare.lint import Mistake, lint_unit
+from autoresearch.prepare.planning import AIM_SECONDS, Plan
 from autoresearch.project import Project
 from autoresearch.safetext import clean, one_line, tail
-from autoresearch.session.lint import Mistake, lint_unit
-from autoresearch.session.planning import AIM_SECONDS, Plan
 from autoresearch.trial import environment, signing
 from autoresearch.trial.procs import run
 from autoresearch.workspace import objects

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from autoresearch.session import toolchain
-from autoresearch.session.toolchain import READ_AT_MOST, scripts_of
+from autoresearch.prepare import toolchain
+from autoresearch.prepare.toolchain import READ_AT_MOST, scripts_of
 
 LANGUAGES = {
     ".py": "Python", ".pyx": "Cython", ".c": "C", ".h": "C", ".cc": "C++", ".cpp": "C++", ".cxx": "C++",

@@ -1,0 +1,1 @@
+"""The ranked queue of ideas, as a file that a human can edit."""
