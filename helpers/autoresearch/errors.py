@@ -1,4 +1,7 @@
-"""Exit codes and the errors that carry them. Every message is a sentence: what, where, how to mend it."""
+"""Exit codes, the errors that carry them, and the commands that come next.
+
+Every message is a sentence: what, where, how to mend it.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,26 @@ class Exit(IntEnum):
     ENVIRONMENT = 3
     STOPPED = 4
     INTEGRITY = 5
+
+
+# Agents' shells return after 10 to 120 seconds: a command that waits comes back before, and is repeated.
+POLL = "--timeout 25"
+POLL_BASELINE = f"autoresearch baseline {POLL}"
+POLL_WAIT = f"autoresearch wait {POLL}"
+# The audit that a session ends with: runs, and how many keeps it measures one by one.
+AUDIT_RUNS, AUDIT_ABLATE = 40, 3
+
+
+def poll_ab(*experiments: str) -> str:
+    """The command that runs, or goes on with, their A/Bs."""
+    return f"autoresearch ab {' '.join(experiments)} {POLL}"
+
+
+def poll_audit(runs: int = AUDIT_RUNS, ablate: int = AUDIT_ABLATE) -> str:
+    """The command that runs, or goes on with, such an audit."""
+    asked = f" --runs {runs}" if runs != AUDIT_RUNS else ""
+    asked += f" --ablate {ablate}" if ablate != AUDIT_ABLATE else ""
+    return f"autoresearch finalize --audit {POLL}{asked}"
 
 
 class AutoresearchError(Exception):

@@ -14,11 +14,8 @@ from autoresearch.budget.spend import (
     per_experiment,
     used_up,
 )
-from autoresearch.errors import BadInput, Stopped
+from autoresearch.errors import AUDIT_RUNS, BadInput, Stopped
 from autoresearch.ledger.history import Record, Session
-
-# Runs of the audit that a session ends with; audit.RUNS, without what importing it takes.
-AUDIT_RUNS = 40
 
 
 def spend_of(session: Session) -> Spend:

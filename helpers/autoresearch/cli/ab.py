@@ -11,7 +11,7 @@ import click
 
 from autoresearch.cli._fit import fit
 from autoresearch.cli._output import emit, is_terminal, json_option, modes_line, say
-from autoresearch.errors import BadInput, Exit
+from autoresearch.errors import BadInput, Exit, poll_ab
 from autoresearch.safetext import one_line
 
 
@@ -187,7 +187,7 @@ def _experiments(experiments: tuple[str, ...], timeout: float | None, as_json: b
             if name not in running:
                 verdicts[name] = preview(session, session.experiment(name))
     if running:
-        follow = f"autoresearch ab {' '.join(experiments)} --timeout 25"
+        follow = poll_ab(*experiments)
     elif verdicts:
         follow = f"autoresearch decide {next(iter(verdicts))}"
     else:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import click
 
 from autoresearch.cli._output import emit, json_option, say
-from autoresearch.errors import Exit
+from autoresearch.errors import POLL_BASELINE, Exit
 from autoresearch.safetext import one_line
-
-AGAIN = "autoresearch baseline --timeout 25"
 
 
 @click.command(
@@ -61,9 +59,9 @@ def command(
             "state": state.state,
             "detail": detail,
             "dirty": len(dirty),
-            "next": AGAIN,
+            "next": POLL_BASELINE,
         }
-        emit(data, f"baseline: {detail}\nnext: {AGAIN}", as_json=as_json)
+        emit(data, f"baseline: {detail}\nnext: {POLL_BASELINE}", as_json=as_json)
         ctx.exit(int(Exit.NO))
     with open_session() as session:
         record = finish(session, job)

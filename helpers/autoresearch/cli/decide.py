@@ -123,12 +123,13 @@ def summary(record: dict[str, Any]) -> dict[str, Any]:
 
 def human(record: dict[str, Any]) -> str:
     """One line for a person: status first."""
+    from autoresearch.verdict.verdict import effect_text
+
     verdict = record.get("verdict") or {}
     words = [record["status"].upper(), record["experiment"]]
     if verdict.get("effect_pct") is not None:
-        words.append(f"{verdict['effect_pct']:+.1f} %")
-        if verdict.get("ci_low_pct") is not None and verdict.get("ci_high_pct") is not None:
-            words.append(f"[{verdict['ci_low_pct']:+.1f}, {verdict['ci_high_pct']:+.1f}]")
+        ends = verdict.get("ci_low_pct"), verdict.get("ci_high_pct")
+        words.append(effect_text(verdict["effect_pct"], *ends))
         words.append(f"{verdict.get('runs_used')} runs")
     reason = record.get("error") or verdict.get("reason_text") or record.get("checks") or ""
     tail = f" — {one_line(str(reason), 300)}" if reason else ""

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from autoresearch.cli._output import emit, json_option
-from autoresearch.errors import BadInput, Exit
+from autoresearch.errors import AUDIT_ABLATE, AUDIT_RUNS, BadInput, Exit, poll_audit
 from autoresearch.safetext import one_line
 
 MOST = 5  # keeps listed in an answer; the ledger has all
@@ -23,10 +23,14 @@ MOST = 5  # keeps listed in an answer; the ledger has all
 @click.option("--drop", metavar="EXP", help="Take a kept change back: a revert commit on the session branch.")
 @click.option("--reason", default="", help="With --drop: why, in one line. Default: what the audit found.")
 @click.option(
-    "--runs", type=click.IntRange(12, 400), default=40, show_default=True, help="Runs, a multiple of four."
+    "--runs",
+    type=click.IntRange(12, 400),
+    default=AUDIT_RUNS,
+    show_default=True,
+    help="Runs, a multiple of four.",
 )
 @click.option(
-    "--ablate", type=click.IntRange(0, 50), default=3, show_default=True,
+    "--ablate", type=click.IntRange(0, 50), default=AUDIT_ABLATE, show_default=True,
     help="Where the claims do not hold: measure the best commit without each of the N weakest keeps.",
 )  # fmt: skip
 @click.option(
@@ -63,7 +67,6 @@ def _drop(name: str, reason: str, as_json: bool) -> None:
     from autoresearch.cli._documents import render
     from autoresearch.report.overview import claimed_gain
     from autoresearch.session import open_session
-    from autoresearch.session.audit import AGAIN
     from autoresearch.session.reverting import drop
 
     with open_session() as session:
@@ -75,7 +78,7 @@ def _drop(name: str, reason: str, as_json: bool) -> None:
             "reason": record["reason"],
             "keeps": session.keeps,
             "claimed_gain_pct": claimed_gain(session),
-            "next": AGAIN if session.kept else "autoresearch status",
+            "next": poll_audit() if session.kept else "autoresearch status",
         }
     if note:
         data["note"] = note
@@ -91,9 +94,9 @@ def _audit(runs: int, ablate: int, timeout: float | None, as_json: bool) -> int:
     from autoresearch.cli._waiting import wait_for
     from autoresearch.engines.choose import engine_of
     from autoresearch.session import open_session
-    from autoresearch.session.audit import again, step
+    from autoresearch.session.audit import step
 
-    follow_up = again(runs, ablate)
+    follow_up = poll_audit(runs, ablate)
     while True:
         with open_session() as session:
             now = step(session, runs=runs, ablate=ablate)
@@ -195,6 +198,6 @@ def human(record: Mapping[str, Any]) -> list[str]:
 
 def interval(figures: Mapping[str, Any]) -> str:
     """Such as `+4.9 % [+1.6, +8.3]`."""
-    text = f"{figures['effect_pct']:+.1f} %"
-    low, high = figures["ci_low_pct"], figures["ci_high_pct"]
-    return text if low is None or high is None else f"{text} [{low:+.1f}, {high:+.1f}]"
+    from autoresearch.verdict.verdict import effect_text
+
+    return effect_text(figures["effect_pct"], figures["ci_low_pct"], figures["ci_high_pct"])

@@ -10,7 +10,7 @@ import click
 from autoresearch.cli._documents import render_document
 from autoresearch.cli._output import emit, json_option
 from autoresearch.config import CONFIG_NAME, parse_config, with_max_experiments
-from autoresearch.errors import BadInput
+from autoresearch.errors import POLL_BASELINE, BadInput
 from autoresearch.files import write_atomic
 from autoresearch.prepare.scaffold import default_name, make_way, refuse_a_second, write_session
 
@@ -207,14 +207,13 @@ def _follow(after: str, name: str | None, goal: str | None, most: int | None, *,
         write_atomic(session.project.root / CONFIG_NAME, text.encode())
         unproven = bool(session.kept) and session.unaudited > 0
     made = parse_config(text).name
-    follow_up = "autoresearch baseline --timeout 25"
-    data = {"session": made, "after": after, "branch": f"autoresearch/{made}", "next": follow_up}
+    data = {"session": made, "after": after, "branch": f"autoresearch/{made}", "next": POLL_BASELINE}
     lines = [f"{made} follows {after}; its ideas and lessons are kept"]
     if unproven:
         note = f"what {after} claims was not verified by finalize --audit"
         data["note"] = note
         lines.append(note)
-    emit(data, "\n".join([*lines, f"next: {follow_up}"]), as_json=as_json)
+    emit(data, "\n".join([*lines, f"next: {POLL_BASELINE}"]), as_json=as_json)
 
 
 def _begun(root: Path) -> Begun:

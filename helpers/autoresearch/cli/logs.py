@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from autoresearch.cli._output import emit, json_option
+from autoresearch.errors import POLL_BASELINE
 from autoresearch.safetext import one_line, tail
 
 
@@ -35,7 +36,7 @@ def command(experiment: str, lines: int, as_json: bool) -> None:
     if experiment == "baseline":
         waiting = pending(session)
         job = waiting.job if waiting else str((session.baseline or {}).get("job") or "")
-        detail, follow = "", "autoresearch baseline --timeout 25"
+        detail, follow = "", POLL_BASELINE
     else:
         found = session.experiment(experiment)
         job = str(found.jobs[-1]["job"]) if found.jobs else ""

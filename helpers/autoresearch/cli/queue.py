@@ -6,6 +6,7 @@ import click
 
 from autoresearch.cli._fit import fit
 from autoresearch.cli._output import emit, json_option, table
+from autoresearch.errors import POLL_BASELINE, POLL_WAIT, poll_audit
 from autoresearch.safetext import one_line
 
 
@@ -45,7 +46,7 @@ def _next(running: list[str]) -> str:
     if not running:
         return "autoresearch status"
     if all(name == "baseline" for name in running):
-        return "autoresearch baseline --timeout 25"
+        return POLL_BASELINE
     if all(name.startswith("audit") for name in running):
-        return "autoresearch finalize --audit --timeout 25"
-    return "autoresearch wait --timeout 25"
+        return poll_audit()
+    return POLL_WAIT

@@ -6,9 +6,8 @@ import click
 
 from autoresearch.cli._fit import fit
 from autoresearch.cli._output import emit, json_option, say
+from autoresearch.errors import POLL_WAIT
 from autoresearch.safetext import one_line
-
-FOLLOW = "autoresearch wait --timeout 25"
 
 
 @click.command(
@@ -44,7 +43,7 @@ def command(ctx: click.Context, experiments: tuple[str, ...], as_json: bool) -> 
             quiet=as_json,
         )
         ahead = purse.forecast(len(submitted))
-    follow = FOLLOW if submitted else next(iter(refused.values())).next or "autoresearch status"
+    follow = POLL_WAIT if submitted else next(iter(refused.values())).next or "autoresearch status"
     for name, exc in refused.items():
         say(f"autoresearch: {name}: {one_line(exc.sentence(), 500)}")
     data = {

@@ -6,10 +6,8 @@ import click
 
 from autoresearch.cli._fit import fit
 from autoresearch.cli._output import emit, json_option, table
-from autoresearch.errors import Exit
+from autoresearch.errors import POLL_WAIT, Exit
 from autoresearch.safetext import one_line
-
-AGAIN = "autoresearch wait --timeout 25"
 
 
 @click.command(epilog="Exit codes: 0 nothing runs any more, 1 something still runs (repeat the command).")
@@ -40,7 +38,7 @@ def command(
     states = wait_for(engine_of(session), jobs, timeout, quiet=as_json, any_one=any_one) if jobs else {}
     running = [name for name, state in states.items() if not state.final]
     stages = undecided(load(session.project.root))
-    follow = AGAIN if running and not any_one else next_step(stages) or "autoresearch status"
+    follow = POLL_WAIT if running and not any_one else next_step(stages) or "autoresearch status"
     shown = {name: stages[name] for name in names if name in stages}
     data = {
         "done": not running,

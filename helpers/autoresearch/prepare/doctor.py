@@ -13,7 +13,7 @@ from pathlib import Path
 
 from autoresearch.config import Config
 from autoresearch.engines import containment
-from autoresearch.errors import AutoresearchError, EnvironmentMissing, IntegrityFault
+from autoresearch.errors import POLL, POLL_BASELINE, AutoresearchError, EnvironmentMissing, IntegrityFault
 from autoresearch.prepare.finding import Finding
 from autoresearch.prepare.rehearsal import rehearse
 from autoresearch.project import Project
@@ -156,9 +156,9 @@ def _evaluator(project: Project, config: Config) -> Iterator[Finding]:
 def following(project: Project, findings: Iterable[Finding]) -> str:
     """The next command for who is ready: the baseline, a new segment, or what the session was at."""
     if not project.ledger.exists():
-        return "autoresearch baseline --timeout 25"
+        return POLL_BASELINE
     if any(finding.what == FROZEN for finding in findings):
-        return "autoresearch baseline --new-segment --timeout 25"
+        return f"autoresearch baseline --new-segment {POLL}"
     return "autoresearch status"
 
 

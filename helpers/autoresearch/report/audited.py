@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from autoresearch.ledger.records import number
 from autoresearch.report.fields import Record, effect_of, mapping_of, percent, text_of
+from autoresearch.verdict.verdict import interval_text
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,7 @@ class Audit:
         """Such as `+4.9 % [+1.6, +8.3]`."""
         if self.effect is None:
             return "not measurable"
-        if self.low is None or self.high is None:
-            return percent(self.effect)
-        return f"{percent(self.effect)} [{self.low:+.1f}, {self.high:+.1f}]"
+        return percent(self.effect) + interval_text(self.low, self.high)
 
 
 @dataclass

@@ -17,6 +17,7 @@ from autoresearch.report.escape import plain
 from autoresearch.report.fields import percent
 from autoresearch.report.view import REVERTED, Experiment, Segment, View
 from autoresearch.report.words import plural, tally
+from autoresearch.verdict.verdict import interval_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -276,8 +277,8 @@ def _verified(segment: Segment) -> tuple[tuple[str, int, dict[str, Any]], ...]:
         return ((word, -26, small),)
     strong = {"color": GREEN if audit.verified else RED, "fontsize": 8, "fontweight": "bold"}
     lines = [(f"verified {percent(audit.effect)}".replace("-", "−"), -26, strong)]
-    if audit.low is not None and audit.high is not None:
-        lines.append((f"[{audit.low:+.1f}, {audit.high:+.1f}]".replace("-", "−"), -37, small))
+    if ends := interval_text(audit.low, audit.high).strip():
+        lines.append((ends.replace("-", "−"), -37, small))
     if audit.later:
         lines.append(("before the last keeps", -26 - 11 * len(lines), small))
     return tuple(lines)

@@ -9,17 +9,17 @@ from autoresearch.budget.error_budget import error_budget
 from autoresearch.budget.purse import enforce, spend_of
 from autoresearch.budget.rules import best_value, stop_view
 from autoresearch.budget.spend import Spend, cost_json, cost_text
-from autoresearch.errors import Exit
+from autoresearch.errors import POLL_BASELINE, Exit, poll_audit
 from autoresearch.judging.claims import naive
 from autoresearch.ledger.history import Record, Session
 from autoresearch.ledger.in_flight import pending
 from autoresearch.safetext import one_line
 from autoresearch.search.ideas.holders import agent
 from autoresearch.session.integrity import tip_of
-from autoresearch.session.stages import POLL, Stage, next_step, undecided
+from autoresearch.session.stages import Stage, next_step, undecided
+from autoresearch.verdict.verdict import effect_text
 
 MOST = 6  # experiments listed; the rest is counted
-AUDIT = f"autoresearch finalize --audit {POLL}"
 AUDIT_EVERY = 10  # keeps; by then the sum of claims has drifted visibly from the truth
 
 
@@ -42,7 +42,7 @@ def overview(session: Session, who: str = "") -> Overview:
     stop = stop_view(session, spend)
     broke = enforce(session, spend)
     audit_first = bool(session.kept) and session.unaudited > 0 and not broke
-    at_end = AUDIT if audit_first else "autoresearch report"
+    at_end = poll_audit() if audit_first else "autoresearch report"
     follow = next_step(_own(session, stages, who)) or (at_end if stop.stop else "autoresearch ideas next")
     noise = session.baseline.get("noise") or {}
     gone = {str(record["experiment"]) for record in session.reverted}
@@ -94,7 +94,7 @@ def _own(session: Session, stages: dict[str, Stage], who: str) -> dict[str, Stag
 
 def _before(session: Session) -> Overview:
     waiting = pending(session)
-    follow = f"autoresearch baseline {POLL}" if waiting else "autoresearch doctor"
+    follow = POLL_BASELINE if waiting else "autoresearch doctor"
     state = "the baseline is being measured" if waiting else "no baseline yet"
     data: dict[str, Any] = {"session": session.config.name, "state": state, "next": follow}
     text = f"{session.config.name}: {state}"
@@ -130,9 +130,9 @@ def _audit_advice(session: Session, *, stopped: bool) -> str:
     if not session.kept or not session.unaudited:
         return ""
     if stopped:
-        return f"What is kept is not re-verified: {AUDIT}"
+        return f"What is kept is not re-verified: {poll_audit()}"
     if session.unaudited >= AUDIT_EVERY:
-        return f"{session.unaudited} keeps or drops since the last audit: {AUDIT}"
+        return f"{session.unaudited} keeps or drops since the last audit: {poll_audit()}"
     return ""
 
 
@@ -186,7 +186,7 @@ def _verified_line(found: Record | None) -> list[str]:
         return []
     if found["effect_pct"] is None:
         return ["verified  no: the audited commit did not measure"]
-    ends = "" if found["ci_pct"] is None else " [{:+.1f}, {:+.1f}]".format(*found["ci_pct"])
     word = "" if found["verified"] else ", short of the claims"
     age = "; older than the best commit" if found["older"] else ""
-    return [f"verified  {found['effect_pct']:+.1f} %{ends} against the baseline{word}{age}"]
+    gain = effect_text(found["effect_pct"], *(found["ci_pct"] or ()))
+    return [f"verified  {gain} against the baseline{word}{age}"]

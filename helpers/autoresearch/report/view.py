@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from autoresearch.ledger.records import STATUSES, UNKNOWN, Config, Reader, Run, number
 from autoresearch.report.audited import After, Audit
 from autoresearch.report.fields import Record, effect_of, mapping_of, percent, text_of
+from autoresearch.verdict.verdict import effect_text, interval_text
 
 __all__ = ("REVERTED", "Experiment", "Record", "Segment", "View", "build", "percent")
 
@@ -107,10 +108,8 @@ class Experiment:
             return "" if self.position is None or self.number == 0 else f"{percent(self.position)} claimed"
         if self.effect_low is None and self.effect_high is None:
             exact = self.verdict.get("reason") in _EXACT
-            return f"{self.effect:+.1f} %" + ("" if exact else " [needs more blocks]")
-        low = "…" if self.effect_low is None else f"{self.effect_low:+.1f}"
-        high = "…" if self.effect_high is None else f"{self.effect_high:+.1f}"
-        return f"{self.effect:+.1f} % [{low}, {high}]"
+            return effect_text(self.effect) + ("" if exact else " [needs more blocks]")
+        return effect_text(self.effect) + interval_text(self.effect_low, self.effect_high, unknown="…")
 
 
 @dataclass(frozen=True)

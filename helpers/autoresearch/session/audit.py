@@ -17,7 +17,15 @@ from typing import Any
 from autoresearch.budget.purse import refuse_if_used_up, spend_fields
 from autoresearch.engines import JobState
 from autoresearch.engines.choose import engine_of
-from autoresearch.errors import BadInput, EnvironmentMissing, IntegrityFault, NotYet
+from autoresearch.errors import (
+    AUDIT_ABLATE,
+    AUDIT_RUNS,
+    BadInput,
+    EnvironmentMissing,
+    IntegrityFault,
+    NotYet,
+    poll_audit,
+)
 from autoresearch.files import scratch
 from autoresearch.judging import claims
 from autoresearch.judging.honesty import doubt
@@ -38,9 +46,7 @@ from autoresearch.workspace import evaluator, objects
 from autoresearch.workspace.candidate import Conflict, export
 from autoresearch.workspace.git import git
 
-AGAIN = "autoresearch finalize --audit --timeout 25"
 HELDOUT = "autoresearch.heldout.sh"
-RUNS, ABLATE = 40, 3
 # One end of the 95 % interval: "proven" and "the interval lies above 0" are the same statement.
 ALPHA = 1.0 / 40.0
 TOTAL = "audit"
@@ -95,7 +101,7 @@ class Reading:
         )
 
 
-def step(session: Session, *, runs: int = RUNS, ablate: int = ABLATE) -> Step:
+def step(session: Session, *, runs: int = AUDIT_RUNS, ablate: int = AUDIT_ABLATE) -> Step:
     """Submit what is missing, or conclude what has ended; call it again until it has a record.
 
     An audit of the same commits, evaluator and length that stands in the ledger is returned, not measured again.
@@ -154,18 +160,9 @@ def _drive(session: Session, frozen: evaluator.Manifest, work: Work) -> dict[str
         raise EnvironmentMissing(
             f"the job of {lost[0].name} was killed, or could not write its result",
             fix="Repeat the command: it is measured again (a full disk shows in autoresearch doctor)",
-            next=again(work.ask.runs, work.ablate),
+            next=poll_audit(work.ask.runs, work.ablate),
         )
     return {name: job for name, job in jobs.items() if not states[job].final}
-
-
-def again(runs: int, ablate: int) -> str:
-    """The command that goes on with such an audit."""
-    return (
-        AGAIN
-        + (f" --runs {runs}" if runs != RUNS else "")
-        + (f" --ablate {ablate}" if ablate != ABLATE else "")
-    )
 
 
 def _is_lost(session: Session, state: JobState) -> bool:

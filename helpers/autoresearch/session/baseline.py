@@ -7,7 +7,7 @@ from typing import Any
 
 from autoresearch.budget.purse import refuse_if_used_up, spend_fields
 from autoresearch.engines.choose import engine_of
-from autoresearch.errors import BadInput, EnvironmentMissing
+from autoresearch.errors import POLL_BASELINE, BadInput, EnvironmentMissing
 from autoresearch.files import write_atomic
 from autoresearch.judging.outcome import Outcome, read_outcome
 from autoresearch.judging.weighing import second_metrics
@@ -63,7 +63,7 @@ def _refuse_in_between(session: Session) -> None:
         raise BadInput(
             f"{busy[0]} is in progress, so the last commit is no start for a session",
             fix=f"End it ({busy[1]}), then repeat",
-            next="autoresearch baseline --timeout 25",
+            next=POLL_BASELINE,
         )
     check_branch(session.project, branch)
 
@@ -84,7 +84,7 @@ def finish(session: Session, now: Pending) -> Record:
         pending_path(session).unlink(missing_ok=True)
         raise EnvironmentMissing(
             f"the baseline's job was {'cancelled' if state.state == 'cancelled' else 'killed'}: {state.detail}",
-            fix="Repeat the command: it is measured again", next="autoresearch baseline --timeout 25",
+            fix="Repeat the command: it is measured again", next=POLL_BASELINE,
         )  # fmt: skip
     if outcome.status != "done" or outcome.invalid or len(values) < 4:
         pending_path(session).unlink(missing_ok=True)
@@ -100,18 +100,14 @@ def finish(session: Session, now: Pending) -> Record:
         raise BadInput(
             f"autoresearch.sh prints no METRIC {missing[0]}, which constraints or rescue in autoresearch.yaml name",
             fix="Print it in every run, or take it out of autoresearch.yaml",
-            next="autoresearch baseline --timeout 25",
+            next=POLL_BASELINE,
         )
     manifest = evaluator.survey(session.project, session.config)
     if manifest.digest != now.digest:
-        raise BadInput(
-            "the evaluator changed while its baseline ran", next="autoresearch baseline --timeout 25"
-        )
+        raise BadInput("the evaluator changed while its baseline ran", next=POLL_BASELINE)
     if state.state != "done":
         pending_path(session).unlink(missing_ok=True)
-        raise EnvironmentMissing(
-            f"the baseline's job ended as {state.state}", next="autoresearch baseline --timeout 25"
-        )
+        raise EnvironmentMissing(f"the baseline's job ended as {state.state}", next=POLL_BASELINE)
     test = session.config.test
     report = assess(
         values, direction=objective.direction, min_effect_pct=objective.min_effect_pct,

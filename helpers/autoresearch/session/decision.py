@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from autoresearch.budget.purse import spend_fields
-from autoresearch.errors import BadInput, EnvironmentMissing, Exit, IntegrityFault, NotYet
+from autoresearch.errors import POLL_WAIT, BadInput, EnvironmentMissing, Exit, IntegrityFault, NotYet
 from autoresearch.files import write_atomic
 from autoresearch.judging.outcome import Outcome, read_outcome
 from autoresearch.judging.screening import screen
@@ -19,6 +19,7 @@ from autoresearch.session.admission import describe_candidate, mode_fields, refu
 from autoresearch.session.integrity import tip_of, verify_evaluator
 from autoresearch.session.stages import Stage, stage_of
 from autoresearch.session.trial_spec import rule_of
+from autoresearch.verdict.verdict import effect_text
 from autoresearch.workspace import copies, objects
 from autoresearch.workspace.branch import advance, commit_winner, require_free
 from autoresearch.workspace.candidate import Candidate, common_base, onto
@@ -171,7 +172,7 @@ def _outcome(
     """The outcome of the newest job, if it measured what is to be decided; otherwise `NotYet`."""
     name = experiment.id
     if stage.name == "running":
-        raise NotYet(f"{name} is still running ({stage.detail})", next="autoresearch wait --timeout 25")
+        raise NotYet(f"{name} is still running ({stage.detail})", next=POLL_WAIT)
     if stage.record is None or stage.name in ("open", "lost"):
         raise NotYet(f"{name} has no finished job ({stage.detail})", next=f"autoresearch run {name}")
     if stage.record.get("diff_sha256") != candidate.diff_sha256:
@@ -288,10 +289,8 @@ def commit_message(session: Session, record: dict[str, Any]) -> str:
     """Subject, the measured effect, the reason, and trailers that `git log` and tools can read."""
     verdict = record["verdict"]
     metric = session.config.objective
-    low, high = verdict.get("ci_low_pct"), verdict.get("ci_high_pct")
-    interval = f" [{low:+.1f}, {high:+.1f}]" if low is not None and high is not None else ""
-    effect = verdict.get("effect_pct")
-    gain = f"{effect:+.1f} %{interval}" if effect is not None else "better"
+    effect, ends = verdict.get("effect_pct"), (verdict.get("ci_low_pct"), verdict.get("ci_high_pct"))
+    gain = "better" if effect is None else effect_text(effect, *ends)
     unit = f" {metric.unit}" if metric.unit else ""
     subject = one_line(record["description"], 68)
     rescued = verdict.get("reason") == "rescued"

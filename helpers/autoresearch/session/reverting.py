@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from autoresearch.errors import BadInput, NotYet
+from autoresearch.errors import BadInput, NotYet, poll_audit
 from autoresearch.ledger.history import Record, Session, count_revert, now_ms
 from autoresearch.safetext import one_line
 from autoresearch.session.integrity import tip_of
@@ -70,7 +70,7 @@ def _kept(session: Session, name: str) -> Record:
         if record.get("experiment") == name:
             return record
     if any(r.get("experiment") == name for r in session.reverted):
-        raise BadInput(f"{name} was dropped already", next="autoresearch finalize --audit --timeout 25")
+        raise BadInput(f"{name} was dropped already", next=poll_audit())
     session.experiment(name)
     raise BadInput(
         f"{name} is not a keep of this segment",

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autoresearch.engines import JobResult
+from autoresearch.errors import POLL_WAIT, poll_ab
 from autoresearch.judging.outcome import problem_of
 from autoresearch.judging.screening import screen
 from autoresearch.ledger.history import MOST_REWORKS, Experiment, Record, Session
 
-POLL = "--timeout 25"
 TRIES = 3
 
 
@@ -45,7 +45,7 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
     engine = engine_of(session)
     state = engine.poll([job])[job]
     if not state.final:
-        return Stage("running", state.phase or state.state, f"autoresearch wait {POLL}", job, record)
+        return Stage("running", state.phase or state.state, POLL_WAIT, job, record)
     again = f"autoresearch {'ab' if record.get('type') == 'test' else 'run'} {exp}"
     if state.state in ("lost", "cancelled"):
         how = "killed" if state.state == "lost" else "cancelled"
@@ -74,7 +74,7 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
         return Stage(
             "screened",
             "build, benchmark and checks passed",
-            f"autoresearch ab {exp} {POLL}",
+            poll_ab(exp),
             job,
             record,
             records,
@@ -83,7 +83,7 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
         return Stage(
             "stale",
             "the best commit moved since its A/B",
-            f"autoresearch ab {exp} {POLL}",
+            poll_ab(exp),
             job,
             record,
             records,

@@ -53,13 +53,24 @@ class Verdict:
         if self.p_value is not None:
             parts.append(f"p={self.p_value:.2g} (needed {self.alpha:.2g})")
         if self.effect_pct is not None:
-            parts.append(f"{self.effect_pct:+.1f} %")
-        if self.ci_low_pct is not None and self.ci_high_pct is not None:
-            parts.append(f"[{self.ci_low_pct:+.1f}, {self.ci_high_pct:+.1f}]")
+            parts.append(effect_text(self.effect_pct, self.ci_low_pct, self.ci_high_pct))
         parts.append(f"{self.runs_used} runs")
         if self.sigma_short_pct is not None and self.mde_pct is not None:
             parts[-1] += f", noise {self.sigma_short_pct:.1f} %, can see ≥ {self.mde_pct:.1f} %"
         return " ".join(parts) + f" — {self.reason_text}"
+
+
+def effect_text(effect: float, low: Optional[float] = None, high: Optional[float] = None) -> str:
+    """Such as `+4.9 % [+1.6, +8.3]`, all in percent; without the interval where one of its ends is not known."""
+    return f"{effect:+.1f} %{interval_text(low, high)}"
+
+
+def interval_text(low: Optional[float], high: Optional[float], unknown: str = "") -> str:
+    """With a leading space; an end that is not known reads `unknown`, and without that word there is no interval."""
+    if not unknown and (low is None or high is None):
+        return ""
+    ends = [unknown if end is None else f"{end:+.1f}" for end in (low, high)]
+    return f" [{', '.join(ends)}]"
 
 
 def _rounded(value: Any) -> Any:
