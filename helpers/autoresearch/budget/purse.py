@@ -14,27 +14,24 @@ from autoresearch.budget.spend import (
     per_experiment,
     used_up,
 )
+from autoresearch.engines.choose import engine_of
 from autoresearch.errors import AUDIT_RUNS, BadInput, Stopped
 from autoresearch.ledger.history import Record, Session
+from autoresearch.ledger.in_flight import jobs_in_flight, pending
+from autoresearch.verdict.rule import Rule
 
 
 def spend_of(session: Session) -> Spend:
     """What the session has cost up to now."""
-    from autoresearch.engines.choose import engine_of
-
     machines = engine_of(session).machines([*session.job_ids, *_in_flight(session)])
     return add_up(machines, session.spent, session.tokens, session.config.budget.price_per_hour)
 
 
 def _in_flight(session: Session) -> list[str]:
     """Jobs that the ledger does not know yet: of the baseline, and of an audit."""
-    from autoresearch.ledger.in_flight import pending
-
     found = pending(session)
     jobs = [] if found is None else [found.job]
     if (session.project.state / "audit.json").exists():
-        from autoresearch.ledger.in_flight import jobs_in_flight
-
         jobs += jobs_in_flight(session)
     return jobs
 
@@ -44,8 +41,6 @@ def spend_fields(session: Session, jobs: list[str], tokens: int | None = None) -
 
     `cost.machine_s` are the seconds of the jobs themselves; waiting and idle machines are in `spent` alone.
     """
-    from autoresearch.engines.choose import engine_of
-
     spend = spend_of(session)
     known = engine_of(session).poll(dict.fromkeys(jobs)) if jobs else {}
     seconds = sum(state.seconds for state in known.values())
@@ -90,8 +85,6 @@ class Purse:
     @cached_property
     def in_flight(self) -> set[str]:
         """Experiments with a job that runs or waits."""
-        from autoresearch.engines.choose import engine_of
-
         newest = {
             e.id: str(e.jobs[-1]["job"])
             for e in self._session.experiments.values()
@@ -104,8 +97,6 @@ class Purse:
         """What so many experiments will roughly take; None before anything was measured."""
         if self.each is None or not experiments:
             return None
-        from autoresearch.engines.choose import engine_of
-
         return forecast(experiments, self.each, self.spend, engine_of(self._session).width)
 
     def draw(self, name: str) -> None:
@@ -133,16 +124,12 @@ class Purse:
 
 def max_runs(session: Session) -> int:
     """Runs that an A/B takes at most."""
-    from autoresearch.verdict.rule import Rule
-
     test = session.config.test
     return int(Rule.preset(test.preset, max_runs=test.max_runs).max_runs)
 
 
 def enforce(session: Session, spend: Spend) -> str:
     """Tell the engine whether the money is used up, so that it gives its machines back; returns why, or ""."""
-    from autoresearch.engines.choose import engine_of
-
     reason = used_up(session.config.budget, spend)
     engine_of(session).halt(reason)
     return reason

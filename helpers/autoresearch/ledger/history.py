@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any
 
 from autoresearch.config import Config
 from autoresearch.errors import BadInput
+from autoresearch.ledger import store
 from autoresearch.ledger.records import number
 from autoresearch.project import Project
 
@@ -103,8 +105,6 @@ class Session:
         """An experiment by id; `BadInput` names the nearest one."""
         if name in self.experiments:
             return self.experiments[name]
-        import difflib
-
         near = difflib.get_close_matches(name, self.experiments, 1)
         hint = f"Did you mean {near[0]}?" if near else "Open it first"
         raise BadInput(f"no experiment {name!r}", fix=hint, next="autoresearch new EXP --hypothesis TEXT")
@@ -123,9 +123,7 @@ class Session:
 
     def append(self, record: Record) -> None:
         """Write one line to the ledger. Counting it is the caller's, who knows what the line is."""
-        from autoresearch.ledger.store import append
-
-        append(self.project.ledger, record)
+        store.append(self.project.ledger, record)
 
     def started(self) -> Record:
         """The header; `BadInput` when there is no baseline yet."""

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from msgspec import DecodeError
+from msgspec.json import Decoder
+
 from autoresearch.errors import BadInput, EnvironmentMissing
 from autoresearch.files import sync_directory
 from autoresearch.ledger.records import STATUSES, number
@@ -132,9 +135,6 @@ def read(path: Path | str) -> Iterator[Line]:
 
     Tolerant: byte-order marks, bad UTF-8, CR LF, blank lines, several objects on a line, NaN, a torn line.
     """
-    from msgspec import DecodeError
-    from msgspec.json import Decoder
-
     decode = Decoder(dict[str, Any]).decode
     for line_number, line in enumerate(physical_lines(path), 1):
         try:

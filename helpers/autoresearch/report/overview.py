@@ -13,6 +13,7 @@ from autoresearch.errors import POLL_BASELINE, Exit, poll_audit
 from autoresearch.judging.claims import naive
 from autoresearch.ledger.history import Record, Session
 from autoresearch.ledger.in_flight import pending
+from autoresearch.report.progress import tens
 from autoresearch.safetext import one_line
 from autoresearch.search.ideas.holders import agent
 from autoresearch.session.integrity import tip_of
@@ -78,8 +79,6 @@ def last_ten(session: Session) -> str | None:
     runs = sorted((r for r in results if r.get("segment") == segment), key=lambda r: int(r["run"]))
     if len(runs) < 10:
         return None
-    from autoresearch.report.progress import tens
-
     return tens(runs)[-1]
 
 

@@ -6,11 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autoresearch.config import load_config
 from autoresearch.errors import EnvironmentMissing
 from autoresearch.files import write_atomic
+from autoresearch.ledger.store import records
 from autoresearch.project import Project
 from autoresearch.report import documents
 from autoresearch.report.view import Record, View, build
+from autoresearch.resources import shipped
 
 
 @dataclass
@@ -55,15 +58,11 @@ def render(ledger: Path, output: Path, *, chart: bool | None = None, png: bool =
 def _records(ledger: Path, output: Path) -> Iterable[Record]:
     if not ledger.exists():
         return _announced(output)
-    from autoresearch.ledger.store import records
-
     return records(ledger)
 
 
 def _announced(root: Path) -> list[Record]:
     """The header that the baseline will write, as far as `autoresearch.yaml` knows it."""
-    from autoresearch.config import load_config
-
     config = load_config(root)
     objective = config.objective
     return [
@@ -80,6 +79,7 @@ def _announced(root: Path) -> list[Record]:
 
 
 def _chart(done: Rendered, project: Project, *, demanded: bool, png: bool) -> None:
+    # For start-up time: the documents need no chart.
     from autoresearch.report.chart import draw
 
     try:
@@ -94,8 +94,6 @@ def _chart(done: Rendered, project: Project, *, demanded: bool, png: bool) -> No
 
 
 def _documents(done: Rendered, project: Project) -> None:
-    from autoresearch.resources import shipped
-
     existing = _read(project.document)
     template = shipped("templates/autoresearch.md").read_text(encoding="utf-8") if existing is None else ""
     document, found = documents.session_document(existing, template, done.view)

@@ -11,6 +11,7 @@ from autoresearch.config import CONFIG_NAME, load_config
 from autoresearch.errors import BadInput
 from autoresearch.files import locked
 from autoresearch.ledger.history import Session, replay, turn_page
+from autoresearch.ledger.store import end_torn_line, records
 from autoresearch.project import Project, session_root
 
 
@@ -20,6 +21,7 @@ def find_root(start: Path | None = None) -> Path:
     root = session_root(here)
     if root is not None and (root / CONFIG_NAME).exists():
         return root
+    # For start-up time: only where there is no session.
     from autoresearch.peers.adopt import refuse_foreign
 
     refuse_foreign(root or here)
@@ -38,8 +40,6 @@ def load(root: Path) -> Session:
     config = load_config(root)
     if not project.ledger.exists():
         return replay(project, config, iter(()))
-    from autoresearch.ledger.store import records
-
     return turn_page(replay(project, config, records(project.ledger)))
 
 
@@ -49,12 +49,10 @@ def open_session(start: Path | None = None) -> Iterator[Session]:
     root = find_root(start)
     project = Project(root)
     with locked(project.lock):
-        if project.ledger.exists():
-            from autoresearch.ledger.store import end_torn_line
-
-            if end_torn_line(project.ledger):
-                notices.say(f"the last line of {project.ledger.name} was torn by a crash and is passed over")
+        if project.ledger.exists() and end_torn_line(project.ledger):
+            notices.say(f"the last line of {project.ledger.name} was torn by a crash and is passed over")
         session = load(root)
+        # For start-up time: who only loads a session needs none of what mends one.
         from autoresearch.session.recover import finish_half_done, take_notes
 
         finish_half_done(session)

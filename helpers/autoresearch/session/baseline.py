@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from statistics import median
 from typing import Any
 
 from autoresearch.budget.purse import refuse_if_used_up, spend_fields
 from autoresearch.engines.choose import engine_of
 from autoresearch.errors import POLL_BASELINE, BadInput, EnvironmentMissing
 from autoresearch.files import write_atomic
+from autoresearch.judging.noise import assess
 from autoresearch.judging.outcome import Outcome, read_outcome
 from autoresearch.judging.weighing import second_metrics
 from autoresearch.ledger.history import Record, Session, count_run, now_ms, open_segment
@@ -70,8 +72,6 @@ def _refuse_in_between(session: Session) -> None:
 
 def finish(session: Session, now: Pending) -> Record:
     """Read the finished noise job, write the header and run line of the baseline; returns the run line."""
-    from autoresearch.judging.noise import assess
-
     if pending(session) != now and session.baseline is not None:
         return session.baseline  # another process that waited for the same job has written it down
     engine = engine_of(session)
@@ -161,8 +161,6 @@ def _header(session: Session, manifest: evaluator.Manifest, commit: str) -> Reco
 
 
 def _run_line(session: Session, now: Pending, outcome: Outcome, noise: Record, header: Record) -> Record:
-    from statistics import median
-
     return {
         "run": session.last_run + 1,
         "commit": now.commit[:7],

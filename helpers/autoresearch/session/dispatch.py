@@ -8,10 +8,11 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autoresearch.budget.error_budget import alpha_of, keeps_this_epoch
 from autoresearch.engines import containment
+from autoresearch.engines.bundle import build_bundle
 from autoresearch.engines.choose import engine_of
 from autoresearch.errors import NotYet
 from autoresearch.files import scratch
@@ -23,11 +24,9 @@ from autoresearch.safetext import one_line
 from autoresearch.session.admission import admit, admit_rework, ids, running_or_done
 from autoresearch.session.integrity import tip_of
 from autoresearch.session.trial_spec import differential, limit, trial_spec
+from autoresearch.task import Task, load_task
 from autoresearch.workspace import evaluator, objects
 from autoresearch.workspace.candidate import Conflict, export, onto
-
-if TYPE_CHECKING:
-    from autoresearch.task import Task
 
 Allow = Callable[[str], None]
 
@@ -143,9 +142,6 @@ def _placed(
 
 def _place_yardstick(session: Session, frozen: evaluator.Manifest) -> None:
     """Give an engine with machines to be qualified the noise trial of the best commit; nothing else needs it."""
-    from autoresearch.engines.bundle import build_bundle
-    from autoresearch.task import load_task
-
     engine, tip = engine_of(session), tip_of(session)
     key = f"{tip}.{frozen.digest}"
     if not engine.wants_yardstick(key):
@@ -161,8 +157,6 @@ def _place_yardstick(session: Session, frozen: evaluator.Manifest) -> None:
 
 def _trial_task(task: Task) -> Task:
     """The project's task if it runs trials, else ours with the setup and the machines that the project's asks for."""
-    from autoresearch.task import load_task
-
     if "EXP_SHA256" in task.envs:
         return task
     return replace(load_task(shipped("experiment.yaml")), setup=task.setup, other=task.other)
@@ -170,9 +164,6 @@ def _trial_task(task: Task) -> Task:
 
 def hand_over(session: Session, project: Project, spec: dict[str, Any], places: Mapping[str, Path]) -> str:
     """Bundle the trial and submit it as the project's own experiment.yaml."""
-    from autoresearch.engines.bundle import build_bundle
-    from autoresearch.task import load_task
-
     task = load_task(project.task)
     if "EXP_SHA256" not in task.envs:
         if spec["mode"] == "single":

@@ -10,6 +10,8 @@ from autoresearch.errors import BadInput
 from autoresearch.files import write_atomic
 from autoresearch.ledger.history import Record, Session
 
+# The file of ideas is imported where it is read, for start-up time: every command comes by `make_up`, few find an idea.
+
 
 def follow(session: Session, record: Record) -> None:
     """Mark the idea of a run line with its verdict. An idea that a person has deleted stays deleted."""

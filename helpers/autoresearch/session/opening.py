@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autoresearch.budget.rules import refuse_if_full, refuse_if_stopped
 from autoresearch.errors import BadInput
 from autoresearch.ledger.history import Experiment, Session, now_ms
 from autoresearch.safetext import one_line
+from autoresearch.search.ideas.file import mark, take
 from autoresearch.search.ideas.holders import agent
+from autoresearch.search.ideas.idea import Idea
 from autoresearch.session import idea_marks
 from autoresearch.session.integrity import tip_of, verify_evaluator
 from autoresearch.session.naming import check_experiment, free_number
 from autoresearch.workspace import copies, evaluator, objects
 from autoresearch.workspace.candidate import EXPERIMENT_REFS
 from autoresearch.workspace.git import resolve
-
-if TYPE_CHECKING:
-    from autoresearch.search.ideas.idea import Idea
 
 
 def open_experiment(
@@ -93,8 +92,6 @@ def _take(session: Session, idea: str | None, name: str, who: str) -> Idea | Non
     """Mark the idea as running in `name`; the idea as it was, or None without one."""
     if not idea:
         return None
-    from autoresearch.search.ideas.file import take
-
     running = {e.id for e in session.experiments.values() if e.result is None}
     idea_marks.opening(session, idea, name)
     return take(session.project.ideas, idea, name, who=who, running=running)
@@ -102,7 +99,5 @@ def _take(session: Session, idea: str | None, name: str, who: str) -> Idea | Non
 
 def _give_back(session: Session, taken: Idea | None) -> None:
     if taken is not None:
-        from autoresearch.search.ideas.file import mark
-
         mark(session.project.ideas, taken.id, taken.status, note=taken.note)
         idea_marks.opened(session)

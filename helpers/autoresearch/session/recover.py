@@ -10,6 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from autoresearch import notices
+from autoresearch.engines import drop_unknown, has_unfinished
+from autoresearch.engines.choose import engine_of
+from autoresearch.engines.leftovers import clear
 from autoresearch.engines.notes import NOTES, read_notes
 from autoresearch.errors import IntegrityFault
 from autoresearch.files import sweep
@@ -34,8 +37,6 @@ def finish_half_done(session: Session) -> None:
 
 def _clear_away(state: Path) -> None:
     """What nobody misses: trees of jobs whose runner was killed, and unfinished files."""
-    from autoresearch.engines.leftovers import clear
-
     sweep(state)
     clear(state)
 
@@ -88,12 +89,8 @@ def forget_measured_baseline(session: Session) -> None:
 
 def drop_unrecorded_jobs(session: Session) -> None:
     """End jobs that no ledger line and no file of ours names: their command was killed before it wrote one."""
-    from autoresearch.engines import drop_unknown, has_unfinished
-
     known = session.named_jobs
     if has_unfinished(session.project.state, known):
-        from autoresearch.engines.choose import engine_of
-
         for name in drop_unknown(engine_of(session), known | _named_in_files(session.project.state)):
             notices.say(f"ended job {name}, which a killed command had not recorded yet")
 

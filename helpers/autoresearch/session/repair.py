@@ -13,10 +13,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from autoresearch.engines import has_unfinished
+from autoresearch.engines.leftovers import clear, kill_leftovers, leftover_processes, leftover_trees
 from autoresearch.errors import AutoresearchError
 from autoresearch.files import locked, remove, sweep
 from autoresearch.ledger import in_flight
 from autoresearch.ledger.history import Session
+from autoresearch.ledger.store import end_torn_line, read
 from autoresearch.project import Project
 from autoresearch.safetext import one_line
 from autoresearch.session.access import load
@@ -25,6 +28,7 @@ from autoresearch.session.recover import (
     drop_unrecorded_jobs,
     follow_ledger,
     forget_measured_baseline,
+    unrecorded_jobs,
 )
 from autoresearch.workspace import copies, evaluator, objects, orphans
 from autoresearch.workspace.candidate import EXPERIMENT_REFS
@@ -85,8 +89,6 @@ def _ledger(session: Session) -> Iterator[Trouble]:
     path = session.project.ledger
     if not path.exists():
         return
-    from autoresearch.ledger.store import end_torn_line, read
-
     damaged = [line for line in read(path) if line.problem is not None]
     if damaged:
         shown = ", ".join(str(line.number) for line in damaged[:5])
@@ -161,8 +163,6 @@ def _pinned(session: Session) -> Iterator[Trouble]:
 
 
 def _jobs(session: Session) -> Iterator[Trouble]:
-    from autoresearch.engines import has_unfinished
-
     now = in_flight.pending(session)
     if now is not None and session.baseline is not None and session.baseline.get("job") == now.job:
         yield Trouble(
@@ -172,8 +172,6 @@ def _jobs(session: Session) -> Iterator[Trouble]:
         )
     known = session.named_jobs | ({now.job} if now else set())
     if has_unfinished(session.project.state, known):
-        from autoresearch.session.recover import unrecorded_jobs
-
         names = unrecorded_jobs(session)
         if names:
             yield Trouble(
@@ -185,8 +183,6 @@ def _jobs(session: Session) -> Iterator[Trouble]:
 
 def _processes(session: Session) -> Iterator[Trouble]:
     """Processes of jobs that are over, lost, or whose directory was deleted under them."""
-    from autoresearch.engines.leftovers import clear, kill_leftovers, leftover_processes, leftover_trees
-
     found = leftover_processes(session.project.state)
     if found:
         yield Trouble(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,8 +25,6 @@ LEAST = 10
 
 def read_review(path: str) -> dict[str, str]:
     """The fields of a JSON object in a file, or on stdin for "-"; `BadInput` names what is wrong."""
-    import sys
-
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
         data = json.loads(text)

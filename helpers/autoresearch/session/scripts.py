@@ -20,9 +20,11 @@ import time
 from pathlib import Path
 from typing import IO, Literal
 
+from autoresearch.budget.rules import best_value
 from autoresearch.errors import AutoresearchError
 from autoresearch.files import ensure_directory, write_atomic
 from autoresearch.ledger.history import Record, Session
+from autoresearch.ledger.store import append
 from autoresearch.project import AUTO, Project
 from autoresearch.safetext import clean, one_line
 
@@ -54,8 +56,6 @@ def switched_off(project: Project) -> list[Path]:
 
 def payload(session: Session, stage: Stage, entry: Record | None = None) -> Record:
     """What the hook reads: pi-autoresearch's fields. `entry` is the run line that `after` is told of."""
-    from autoresearch.budget.rules import best_value
-
     objective = session.config.objective
     baseline = session.baseline or {}
     told = {
@@ -196,8 +196,6 @@ class _Drain:
 
 def _runner(root: Path, script: Path, name: str) -> None:
     """In a process of its own: run the hook, write down what it said, log it."""
-    from autoresearch.ledger.store import append
-
     project = Project(root)
     call = _place(project) / f"{name}.call"
     event = call.read_bytes()

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autoresearch.engines import JobResult
+from autoresearch.engines.choose import engine_of
 from autoresearch.errors import POLL_WAIT, poll_ab
 from autoresearch.judging.outcome import problem_of
 from autoresearch.judging.screening import screen
 from autoresearch.ledger.history import MOST_REWORKS, Experiment, Record, Session
+from autoresearch.session.integrity import tip_of
 
 TRIES = 3
 
@@ -34,9 +36,6 @@ class Stage:
 
 def stage_of(session: Session, experiment: Experiment) -> Stage:
     """The stage of one experiment; asks the engine about its newest job only."""
-    from autoresearch.engines.choose import engine_of
-    from autoresearch.session.integrity import tip_of
-
     exp = experiment.id
     if not experiment.jobs:
         return Stage("open", "nothing ran yet", f"autoresearch run {exp}")
