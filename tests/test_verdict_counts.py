@@ -7,8 +7,9 @@ import random
 import pytest
 
 from autoresearch.verdict.eprocess import draw_order
-from autoresearch.verdict.rule import Rule, is_count
+from autoresearch.verdict.rule import Rule
 from autoresearch.verdict.sequential import SequentialTest, judge
+from autoresearch.verdict.units import is_count
 from test_verdict import repeated
 
 

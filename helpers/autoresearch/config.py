@@ -11,6 +11,8 @@ import yaml
 from msgspec import Meta, field
 
 from autoresearch.errors import BadInput
+from autoresearch.metrics import show
+from autoresearch.verdict import units
 
 CONFIG_NAME = "autoresearch.yaml"
 
@@ -190,8 +192,19 @@ def parse_config(text: str, where: str = CONFIG_NAME) -> Config:
             f"{where}: scope is empty, so no change could ever be kept",
             fix='List the files that may change, such as scope: ["src/**"]',
         )
+    check_unit(config.objective.unit, where)
     _check_metrics(config, where)
     return config
+
+
+def check_unit(unit: str, where: str = CONFIG_NAME) -> None:
+    """Refuse what looks like a time and is in no table: the checks of a time would be off, and nobody would know."""
+    likely = units.meant(unit)
+    if likely is not None:
+        raise BadInput(
+            f"{where}: the unit {show(unit)} looks like a time, but no check of times knows it",
+            fix=f"Did you mean {likely}? In a session that has begun it needs autoresearch baseline --new-segment",
+        )
 
 
 def _check_metrics(config: Config, where: str) -> None:

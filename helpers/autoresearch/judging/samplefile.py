@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from autoresearch.errors import BadInput
-from autoresearch.verdict.rule import Rule, is_count
+from autoresearch.verdict.rule import Rule
 from autoresearch.verdict.sequential import TIMED_OUT
+from autoresearch.verdict.units import is_count
 
 EXAMPLE = '{"metric": "time_s", "direction": "lower", "baseline": [1.02, 1.01], "candidate": [0.97, 0.98]}'
 SIDES = {"a": "A", "base": "A", "baseline": "A", "b": "B", "candidate": "B"}

@@ -1,26 +1,20 @@
-"""What kind of quantity the metric is, by its unit or its name: a time, a rate, or a count that has no layout."""
+"""What kind of quantity an objective is, asked of the table of units."""
 
 from __future__ import annotations
 
 from autoresearch.config import Objective
-from autoresearch.verdict.rule import FIXED_LAYOUT_MARGIN_PCT, is_count
-
-SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9}
-_SUFFIXES = {"_s": 1.0, "_sec": 1.0, "_seconds": 1.0, "_ms": 1e-3, "_us": 1e-6, "_µs": 1e-6, "_ns": 1e-9}
+from autoresearch.verdict import units
+from autoresearch.verdict.rule import FIXED_LAYOUT_MARGIN_PCT
 
 
 def seconds_per_unit(objective: Objective) -> float | None:
-    """What one unit of the metric is in seconds, by its unit or its name; None when it is no time."""
-    if objective.direction != "lower":
-        return None
-    if objective.unit:
-        return SECONDS.get(objective.unit)
-    return next((scale for end, scale in _SUFFIXES.items() if objective.metric.endswith(end)), None)
+    """What one unit of the metric is in seconds, None when it is no time that is to fall."""
+    return units.seconds_in(objective.metric, objective.unit) if objective.direction == "lower" else None
 
 
 def is_speed(objective: Objective) -> bool:
     """Whether the metric is a time or a rate."""
-    return seconds_per_unit(objective) is not None or objective.unit.endswith("/s")
+    return seconds_per_unit(objective) is not None or units.is_rate(objective.metric, objective.unit)
 
 
 def layout_margin_pct(objective: Objective, layout: str) -> float:
@@ -30,4 +24,4 @@ def layout_margin_pct(objective: Objective, layout: str) -> float:
 
 def counted(objective: Objective) -> bool:
     """Whether the metric is a size or a count."""
-    return is_count(objective.metric, objective.unit)
+    return units.is_count(objective.metric, objective.unit)

@@ -12,7 +12,8 @@ from autoresearch.judging.constraints import Finding, Limit, gain_pct, hold, pro
 from autoresearch.judging.honesty import doubt
 from autoresearch.judging.outcome import Outcome
 from autoresearch.judging.units import is_speed
-from autoresearch.verdict.rule import Rule, is_count
+from autoresearch.verdict.rule import Rule
+from autoresearch.verdict.units import is_count
 from autoresearch.verdict.verdict import Verdict
 
 # Blocks of four that a second metric is judged by at least: E grows at most sixfold in one, and 20 are needed.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from autoresearch.prepare.lint_rules import RULES, TIMED, Kind
+from autoresearch.verdict.units import seconds_in
 
 DRIVER_SUFFIXES = (
     ".py",
@@ -88,12 +89,12 @@ def lint(
 
 
 def lint_unit(metric: str, unit: str, value: float, wall_seconds: float) -> Mistake | None:
-    """Holds a printed time against the clock on the wall; `unit` may be empty, then the name's ending says it.
+    """Holds a printed time against the clock on the wall; `unit` may be empty, then the name says it.
 
     >>> lint_unit("time_s", "s", 731.0, 0.8).rule
     'unit'
     """
-    scale = SECONDS_PER.get(unit) or SECONDS_PER.get(metric.rpartition("_")[2])
+    scale = seconds_in(metric, unit)
     if scale is None or wall_seconds <= 0 or value <= 0:
         return None
     says = value * scale
@@ -113,9 +114,6 @@ def lint_unit(metric: str, unit: str, value: float, wall_seconds: float) -> Mist
                 "Print the value in the unit that its name says",
             )  # fmt: skip
     return None
-
-
-SECONDS_PER = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
 def is_driver(path: str) -> bool:
@@ -208,8 +206,9 @@ def _units(lines: list[str]) -> Iterator[Mistake]:
         None,
     )  # fmt: skip
     for number, line in enumerate(lines, 1):
-        printed = re.search(r"(?:METRIC\s+|\bmetric\(?\s*[\"'])\w*?_(s|sec|seconds|ms|us|µs|ns)[=\"']", line)
-        if own and printed and SECONDS_PER[printed[1]] != SECONDS_PER[own]:
+        printed = re.search(r"(?:METRIC\s+|\bmetric\(?\s*[\"'])\w*_([^\W_]+)[=\"']", line)
+        says = seconds_in(printed[1]) if printed else None
+        if own and printed and says is not None and says != seconds_in(own):
             yield Mistake(
                 "unit", number, f"the clock counts {own}, but the metric's name says {printed[1]}",
                 "Convert the value, or name the metric by its unit",

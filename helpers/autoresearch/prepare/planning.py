@@ -11,8 +11,10 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from autoresearch.config import check_unit
 from autoresearch.errors import BadInput
 from autoresearch.prepare.survey import Survey
+from autoresearch.verdict.units import seconds_in
 
 # A run should last this long at least, or the clock and the start-up of processes drown what is measured.
 AIM_SECONDS = 0.5
@@ -53,6 +55,9 @@ class Wishes:
     setup: bool = True
     # Scripts that stand in the project already, by name.
     scripts: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_unit(self.unit, "--unit")
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,10 @@ def _printing(name: str, metric: str, wishes: Wishes, command: str, why: str) ->
 
 
 def _as_is(name: str, metric: str, wishes: Wishes, command: str, why: str, text: str) -> Option:
-    unit = wishes.unit or next((u for u in ("s", "ms", "us", "ns") if metric.endswith(f"_{u}")), "")
+    ending = metric.rpartition("_")[2]
+    unit = wishes.unit or (
+        ending if seconds_in(metric) is not None and seconds_in(ending) is not None else ""
+    )
     return Option(
         name, metric, unit, wishes.direction or "lower", command, why, lambda _: text, repeats=False
     )

@@ -16,6 +16,7 @@ from autoresearch.safetext import one_line, tail
 from autoresearch.trial import signing
 from autoresearch.trial.failed import Failed
 from autoresearch.trial.pristine import Pristine
+from autoresearch.verdict.units import seconds_in
 from autoresearch.workspace import evaluator, objects
 from autoresearch.workspace.candidate import export
 from autoresearch.workspace.git import GitError, resolve
@@ -142,12 +143,12 @@ def _cross_check(config: Config, values: list[float], seconds: float) -> Iterato
         "benchmark",
         f"{name} = {first:.6g}, {second:.6g} {unit} ({gap:.1f} % apart), {seconds:.1f} s a run",
     )
-    from autoresearch.prepare.lint import SECONDS_PER, lint_unit
+    from autoresearch.prepare.lint import lint_unit
 
     mistake = lint_unit(name, unit, second, seconds)
     if mistake is not None:
         yield Finding("warn", mistake.rule, mistake.found, mistake.fix)
-    if first == second and unit in SECONDS_PER:
+    if first == second and seconds_in(name, unit) is not None:
         yield Finding("warn", "timer", "two timings are identical to the last digit", "Is the result cached?")
     if seconds < 0.05:
         yield Finding(

@@ -10,8 +10,9 @@ from typing import Callable, Mapping, NamedTuple
 from autoresearch import metrics, safetext
 from autoresearch.trial import environment, procs, reading
 from autoresearch.verdict.eprocess import draw_order
-from autoresearch.verdict.rule import FIXED_LAYOUT_MARGIN_PCT, Rule, is_count
+from autoresearch.verdict.rule import FIXED_LAYOUT_MARGIN_PCT, Rule
 from autoresearch.verdict.sequential import SequentialTest
+from autoresearch.verdict.units import is_count
 from autoresearch.verdict.verdict import Verdict
 
 USUAL = "time_s"

@@ -13,21 +13,6 @@ from typing import Any, Dict
 # layout of sd 0.75 %, 1.1 % of the changes without effect pass; a margin of 1 % lets 6.7 % pass.
 FIXED_LAYOUT_MARGIN_PCT = 1.5
 
-# Units of sizes and counts, and the ends of their names. Where the linker put the code moves none of these, and their
-# readings depend on no clock; an unknown unit may be a time.
-COUNTS = frozenset({
-    "B", "kB", "KB", "MB", "GB", "KiB", "MiB", "GiB", "byte", "bytes", "lines", "files", "steps", "calls", "items",
-    "tokens", "allocs", "allocations", "instructions", "count", "requests", "errors", "points", "%",
-})  # fmt: skip
-_COUNT_NAMES = frozenset({
-    "bytes", "size", "lines", "files", "steps", "calls", "allocs", "allocations", "instructions", "count",
-})  # fmt: skip
-
-
-def is_count(metric: str, unit: str = "") -> bool:
-    """Whether the metric is a size or a count, by its unit, or without one by the last word of its name."""
-    return unit in COUNTS if unit else metric.rpartition("_")[2].lower() in _COUNT_NAMES
-
 
 @dataclass(frozen=True)
 class Rule:
@@ -36,7 +21,7 @@ class Rule:
     alpha: chance of a false keep; beta: chance that a gain of min_effect_pct is refused as too small;
     z: optimism of the futility stop, in standard errors; patience: blocks before it may end a test; margin_pct: a keep
     must prove more than this (for builds whose layout is not randomised); layout: fresh, prebuilt:k, fixed or unknown,
-    passed on; counted: the metric `is_count`.
+    passed on; counted: the metric is a size or a count (`units`).
     """
 
     alpha: float = 0.02
