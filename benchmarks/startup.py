@@ -91,6 +91,7 @@ def main() -> None:
             "import click": [*python, "-c", "import click"],
             "--help": [*tool, "--help"],
             "parse": [*tool, "parse", str(out)],
+            **{f"{name} --help": [*tool, name, "--help"] for name in ("parse", "decide", "new")},
             "status": [*tool, "status", "--json"],
             "hook": [*tool, "hook"],
             "hook, no session": [*tool, "hook"],

@@ -58,6 +58,39 @@ def test_help_lists_every_command_without_importing_one() -> None:
     assert modules == {"autoresearch", "autoresearch.cli", "autoresearch.errors"}
 
 
+def test_help_of_no_command_imports_more_than_click_and_words() -> None:
+    """So that `--help` costs the same everywhere: a command imports what it works with when it is called."""
+    script = (
+        "import json, sys, click; seen = set(sys.modules)\n"
+        "from autoresearch.cli import main\n"
+        "found = {}\n"
+        "for name in json.loads(sys.argv[1]):\n"
+        "    try: main([*name.split(), '--help'])\n"
+        "    except SystemExit as end: assert not end.code, name\n"
+        "    found[name] = sorted(set(sys.modules) - seen); seen |= set(sys.modules)\n"
+        "print(json.dumps(found))"
+    )
+    names = [*COMMANDS, *(name for name, _ in leaves())]
+    done = subprocess.run(
+        [sys.executable, "-c", script, json.dumps(names)],
+        capture_output=True, text=True, check=True, env={"PYTHONPATH": str(Path(__file__).parents[1] / "helpers")},
+    )  # fmt: skip
+    light = {
+        "autoresearch",
+        "autoresearch.cli",
+        "autoresearch.errors",
+        "autoresearch.safetext",
+        "autoresearch.notices",
+    }
+    # Packages whose `__init__` imports nothing: the words of ideas, the server's variable.
+    light |= {"autoresearch.search", "autoresearch.search.ideas", "autoresearch.search.papers"}
+    light |= {f"autoresearch.cli.{name}" for name in (*COMMANDS, "_output", "_fit")}
+    heavy = {"tempfile", "statistics", "difflib", "subprocess", "asyncio"}
+    for name, modules in json.loads(done.stdout.splitlines()[-1]).items():
+        other = {m for m in modules if m.split(".")[0] not in sys.stdlib_module_names or m in heavy} - light
+        assert not other, (name, other)
+
+
 def test_a_misspelt_command_is_answered_with_the_right_one(autoresearch: Run) -> None:
     done = autoresearch("statsu")
     assert done.returncode == Exit.USAGE

@@ -15,16 +15,8 @@ from hypothesis import strategies as st
 from autoresearch.cli import main
 from autoresearch.errors import BadInput
 from autoresearch.safetext import clean
-from autoresearch.search.ideas import file
-from autoresearch.search.ideas.idea import (
-    VERDICTS,
-    Duplicate,
-    Idea,
-    calibration,
-    find_duplicate,
-    outcome,
-    rank,
-)
+from autoresearch.search.ideas import VERDICTS, file
+from autoresearch.search.ideas.idea import Duplicate, Idea, calibration, find_duplicate, outcome, rank
 
 CORPUS = Path(__file__).resolve().parents[1].parent / "shared" / "corpus"
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from autoresearch.errors import BadInput
 from autoresearch.safetext import clean
 from autoresearch.search import mdtext
+from autoresearch.search.ideas import STATUSES
 from autoresearch.search.ideas.document import TABLE, Document
 from autoresearch.search.ideas.fields import format_status, format_tag, read_status, read_tag
-from autoresearch.search.ideas.idea import STATUSES, Idea
+from autoresearch.search.ideas.idea import Idea
 
 CORPUS = Path(__file__).resolve().parents[1].parent / "shared" / "corpus"
 

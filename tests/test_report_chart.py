@@ -12,8 +12,8 @@ import pytest
 
 from autoresearch.errors import EnvironmentMissing
 from autoresearch.project import Project
-from autoresearch.report import render, render_all
 from autoresearch.report.chart import draw, limits
+from autoresearch.report.render import render, render_all
 from autoresearch.report.view import build
 from report_sessions import baseline, experiment, header, session
 from test_report_documents import write_ledger

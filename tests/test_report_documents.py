@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from autoresearch.errors import EnvironmentMissing
 from autoresearch.project import Project
-from autoresearch.report import documents, markers, render, render_all
+from autoresearch.report import documents, markers
 from autoresearch.report.escape import markdown, plain
+from autoresearch.report.render import render, render_all
 from autoresearch.report.view import build
 from autoresearch.resources import shipped
 from report_sessions import baseline, experiment, header, session

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from autoresearch.project import Project
+from autoresearch.errors import EnvironmentMissing
 from autoresearch.safetext import one_line
 
 if TYPE_CHECKING:
-    pass
+    from autoresearch.project import Project
 
 
-def render_document(root: Path) -> list[str]:
+def render_document(project: Project) -> list[str]:
     """Write the session's document; its name, if it is new."""
-    from autoresearch.report import render_all
+    from autoresearch.report.render import render_all
 
-    document = Project(root).document
-    return [path.name for path in render_all(Project(root), chart=False) if path == document]
+    return [path.name for path in render_all(project, chart=False) if path == project.document]
 
 
-def render(project: Any) -> str:
+def render(project: Project) -> str:
     """Render the documents; a chart that cannot be drawn must not undo a decision that stands in the ledger."""
-    from autoresearch.errors import EnvironmentMissing
-    from autoresearch.report import render_all
+    from autoresearch.report.render import render_all
 
     try:
         render_all(project)

@@ -1,4 +1,4 @@
-"""The wizard of `init --plan`: look, propose, try, show, ask, and only then write."""
+"""The wizard of `init --plan`: look, propose, try, show, ask, and only then write. Imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import Any
 
 import click
 
+from autoresearch.cli._documents import render_document
 from autoresearch.cli._fit import fit
 from autoresearch.cli._output import emit, is_terminal, say
 from autoresearch.errors import BadInput, Exit
 from autoresearch.prepare.dryrun import DryRun
 from autoresearch.prepare.lint import Mistake
 from autoresearch.prepare.planning import Option, Plan, Wishes, options
+from autoresearch.prepare.scaffold import write_session
 from autoresearch.prepare.survey import Survey, survey
 from autoresearch.prepare.wizard import (
     drivers_of,
@@ -32,6 +34,7 @@ from autoresearch.prepare.wizard import (
 )
 from autoresearch.project import Project
 from autoresearch.safetext import one_line
+from autoresearch.verdict.stats import median
 from autoresearch.workspace.git import resolve, toplevel
 
 
@@ -86,13 +89,10 @@ def wizard(
         go = click.confirm("Write this session?", default=False)
     written: list[str] = []
     if go and done.state in ("ok", "not run"):
-        from autoresearch.cli._documents import render_document as render
-        from autoresearch.prepare.scaffold import write_session
-
         written, _ = write_session(
             root, settings | settings_of(plan, wishes), plan.files, most=most, force=force
         )
-        written += render(root)
+        written += render_document(Project(root))
     if done.state == "failed":
         done.fix = remedy(done, missing)
     follow = _follow(done, written, failed, plan, wishes, settings, most, force)
@@ -190,8 +190,6 @@ def _checks_line(plan: Plan) -> str:
 
 
 def _median(values: list[float]) -> float:
-    from autoresearch.verdict.stats import median
-
     return float(f"{median(values):.6g}")
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
 from autoresearch.cli import started
 from autoresearch.cli._output import is_terminal
-from autoresearch.engines import JobState
 from autoresearch.errors import EnvironmentMissing
+
+if TYPE_CHECKING:
+    from autoresearch.engines import JobState
 
 
 class Pollable(Protocol):

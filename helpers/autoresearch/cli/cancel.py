@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from autoresearch.cli._output import emit, json_option
+from autoresearch.errors import BadInput
 
 
 @click.command(epilog="Exit codes: 0 stopped, or nothing was running; 2 no such experiment.")
@@ -19,7 +20,6 @@ def command(experiments: tuple[str, ...], every: bool, as_json: bool) -> None:
       autoresearch cancel e2
     """
     from autoresearch.engines.choose import engine_of
-    from autoresearch.errors import BadInput
     from autoresearch.session import open_session
 
     if bool(experiments) == every:

@@ -11,7 +11,6 @@ from autoresearch.cli._fit import fit
 from autoresearch.cli._output import emit, hooked, json_option, modes_line
 from autoresearch.errors import Exit
 from autoresearch.safetext import one_line
-from autoresearch.session import open_session
 
 
 @click.command(
@@ -57,6 +56,7 @@ def command(
         --risk "rules with an empty pattern" --checked "the unit tests, and 10,000 random lines against the base"
     """
     from autoresearch.report.overview import last_ten, overview
+    from autoresearch.session import open_session
     from autoresearch.session.decision import decide
     from autoresearch.session.review import read_review
     from autoresearch.session.scripts import fire, payload

@@ -4,31 +4,20 @@ from __future__ import annotations
 
 import math
 import shlex
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from autoresearch.cli._fit import fit
 from autoresearch.cli._output import emit, json_option, table
 from autoresearch.errors import BadInput
-from autoresearch.project import Project
-from autoresearch.resources import shipped
 from autoresearch.safetext import one_line
-from autoresearch.search.ideas import file
-from autoresearch.search.ideas.holders import MINUTES, agent
-from autoresearch.search.ideas.idea import (
-    CLASSES,
-    OPEN,
-    STATUSES,
-    VERDICTS,
-    Duplicate,
-    Idea,
-    Ranked,
-    calibration,
-    outcome,
-    rank,
-)
+from autoresearch.search.ideas import CLASSES, MINUTES, OPEN, STATUSES, VERDICTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from autoresearch.search.ideas.idea import Idea, Ranked
 
 
 def _finite(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
@@ -92,8 +81,13 @@ def add(
     Example:
       autoresearch ideas add "Sort once, outside the loop" --gain 8 --confidence 0.7 --source profile
     """
+    from autoresearch.resources import shipped
+    from autoresearch.search.ideas import file
+    from autoresearch.search.ideas.idea import Duplicate, Idea
+
+    empty = shipped("templates/autoresearch.ideas.md").read_text(encoding="utf-8")
     new = Idea("", text, gain, confidence, cost, source, kind)
-    added = file.add(_project().ideas, new, force=force, empty=_template())
+    added = file.add(_file(), new, force=force, empty=empty)
     if isinstance(added, Duplicate):
         twin = added.idea
         data = {
@@ -127,7 +121,10 @@ def rank_(plain: bool, as_json: bool) -> None:
     Example:
       autoresearch ideas rank
     """
-    ranked = rank(file.load(_project().ideas), history=not plain)
+    from autoresearch.search.ideas import file
+    from autoresearch.search.ideas.idea import rank
+
+    ranked = rank(file.load(_file()), history=not plain)
     data = {
         "open": len(ranked),
         "ideas": [_ranked(item) for item in ranked],
@@ -159,7 +156,13 @@ def next_(count: int, claim: str | None, minutes: float, plain: bool, as_json: b
     Example:
       autoresearch ideas next --n 3 --claim agent-2
     """
-    project = _project()
+    from autoresearch.search.ideas import file
+    from autoresearch.search.ideas.holders import agent
+    from autoresearch.search.ideas.idea import rank
+    from autoresearch.session.access import project_here
+    from autoresearch.session.naming import free_number
+
+    project = project_here()
     if claim is not None:
         if not claim.strip():
             raise BadInput("--claim takes the name of who works on it")
@@ -172,8 +175,6 @@ def next_(count: int, claim: str | None, minutes: float, plain: bool, as_json: b
         emit({"ideas": [], "why": say, "next": todo}, f"{say}\nnext: {todo}", as_json=as_json)
         raise click.exceptions.Exit(1)
     if claim is None:
-        from autoresearch.session.naming import free_number
-
         free = free_number(project)
         starts = [f"autoresearch new e{free + i} --idea {item.idea.id}" for i, item in enumerate(best)]
     else:
@@ -210,7 +211,10 @@ def done(idea: str, measured: float | None, verdict: str | None, note: str, as_j
     Example:
       autoresearch ideas done i3 --measured 4.2 --verdict keep
     """
-    closed = file.mark(_project().ideas, idea, verdict or "done", measured, note)
+    from autoresearch.search.ideas import file
+    from autoresearch.search.ideas.idea import outcome
+
+    closed = file.mark(_file(), idea, verdict or "done", measured, note)
     word = outcome(closed)
     data = {
         **_brief(closed),
@@ -236,8 +240,7 @@ def drop(idea: str, why: str, as_json: bool) -> None:
     Example:
       autoresearch ideas drop i4 --why "changes the output"
     """
-    dropped = file.mark(_project().ideas, idea, "dropped", note=why)
-    emit({**_brief(dropped), "next": "autoresearch ideas next"}, _line(dropped), as_json=as_json)
+    _mark(idea, "dropped", why, as_json)
 
 
 @command.command()
@@ -250,8 +253,14 @@ def reopen(idea: str, as_json: bool) -> None:
     Example:
       autoresearch ideas reopen i4
     """
-    back = file.mark(_project().ideas, idea, OPEN)
-    emit({**_brief(back), "next": "autoresearch ideas next"}, _line(back), as_json=as_json)
+    _mark(idea, OPEN, "", as_json)
+
+
+def _mark(idea: str, status: str, note: str, as_json: bool) -> None:
+    from autoresearch.search.ideas import file
+
+    marked = file.mark(_file(), idea, status, note=note)
+    emit({**_brief(marked), "next": "autoresearch ideas next"}, _line(marked), as_json=as_json)
 
 
 @command.command(name="list")
@@ -264,7 +273,10 @@ def list_(status: str | None, as_json: bool) -> None:
     Example:
       autoresearch ideas list --status open
     """
-    everything = file.load(_project().ideas)
+    from autoresearch.search.ideas import file
+    from autoresearch.search.ideas.idea import calibration
+
+    everything = file.load(_file())
     shown = [idea for idea in everything if status in (None, idea.status)]
     counts = {word: sum(i.status == word for i in everything) for word in STATUSES}
     worth = calibration(everything)
@@ -288,18 +300,10 @@ def list_(status: str | None, as_json: bool) -> None:
     emit(fit(data, "ideas"), human, as_json=as_json)
 
 
-def _project() -> Project:
-    """The session's project, or this directory before there is a session."""
-    from autoresearch.session.access import find_root
+def _file() -> Path:
+    from autoresearch.session.access import project_here
 
-    try:
-        return Project(find_root())
-    except BadInput:
-        return Project(Path.cwd())
-
-
-def _template() -> str:
-    return shipped("templates/autoresearch.ideas.md").read_text(encoding="utf-8")
+    return project_here().ideas
 
 
 def _number(value: float | None) -> str:
@@ -317,6 +321,8 @@ def _line(idea: Idea) -> str:
 
 def _brief(idea: Idea) -> dict[str, Any]:
     """An idea's fields that are set, short enough for a list."""
+    from autoresearch.search.ideas.idea import outcome
+
     fields = {
         "id": idea.id,
         "text": one_line(idea.text, 100),

@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autoresearch.cli._documents import render_document
 from autoresearch.cli._output import emit, json_option
-from autoresearch.config import CONFIG_NAME, parse_config, with_max_experiments
 from autoresearch.errors import POLL_BASELINE, BadInput
-from autoresearch.files import write_atomic
-from autoresearch.prepare.scaffold import default_name, make_way, refuse_a_second, write_session
 
 if TYPE_CHECKING:
     from autoresearch.peers.adopt import Begun
@@ -59,7 +55,7 @@ if TYPE_CHECKING:
 @click.option(
     "--timeout", type=click.FloatRange(min=1), help="With --plan: seconds for trying it all. Default: 25."
 )
-@click.option("--force", is_flag=True, help=f"Replace {CONFIG_NAME}; the old one is kept as a backup.")
+@click.option("--force", is_flag=True, help="Replace autoresearch.yaml; the old one is kept as a backup.")
 @json_option
 def command(
     name: str | None,
@@ -86,6 +82,11 @@ def command(
       autoresearch init --continue
       autoresearch init --after parser
     """
+    from autoresearch.cli._documents import render_document
+    from autoresearch.prepare.kinds import load_kind
+    from autoresearch.prepare.scaffold import default_name, write_session
+    from autoresearch.project import Project
+
     root = Path.cwd()
     if kind is not None and (plan or continued or after):
         raise click.UsageError("--template goes with none of --plan, --continue and --after.")
@@ -104,7 +105,7 @@ def command(
     if stray:
         raise click.UsageError(f"--{stray.replace('_', '-')} goes with --plan.")
     begun = _begun(root) if continued else None
-    template = _load_kind(kind) if kind is not None else None
+    template = load_kind(kind) if kind is not None else None
     values = _values(begun, given) if template is None else _filled(template, given)
     if not values["scope"]:
         raise BadInput(
@@ -119,7 +120,7 @@ def command(
         root, values, scripts, settings=settings, most=most, force=force, continued=continued
     )
     history = _take_history(begun) if begun else {}
-    written += render_document(root)
+    written += render_document(Project(root))
     lines = [f"wrote {', '.join(written) or 'nothing: all is here'}"]
     if left:
         lines.append(f"left as they are: {', '.join(left)}")
@@ -149,6 +150,7 @@ def _plan(
 ) -> None:
     from autoresearch.cli._plan import wizard
     from autoresearch.prepare.planning import Wishes
+    from autoresearch.prepare.scaffold import default_name, refuse_a_second
 
     refuse_a_second(root, force=force)
     metric, unit, direction, benchmark, checks = (
@@ -172,12 +174,6 @@ def _plan(
     )
 
 
-def _load_kind(name: str) -> Kind:
-    from autoresearch.prepare.kinds import load_kind
-
-    return load_kind(name)
-
-
 def _filled(template: Kind, given: dict[str, Any]) -> dict[str, Any]:
     """The template's values; what the user said wins."""
     said = {key: given[key] for key in template.values if given[key]}
@@ -196,6 +192,9 @@ def _list_kinds(*, as_json: bool) -> None:
 
 def _follow(after: str, name: str | None, goal: str | None, most: int | None, *, as_json: bool) -> None:
     """Turn autoresearch.yaml into that of the session's successor; the old one is kept as a backup."""
+    from autoresearch.config import CONFIG_NAME, parse_config, with_max_experiments
+    from autoresearch.files import write_atomic
+    from autoresearch.prepare.scaffold import make_way
     from autoresearch.prepare.successor import follow
     from autoresearch.session import open_session
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -223,6 +222,8 @@ def _export(
     direction: str | None,
     as_json: bool,
 ) -> None:
+    import tempfile
+
     from autoresearch.peers.export import write_jsonl, write_tsv
     from autoresearch.peers.foreign import entries
 

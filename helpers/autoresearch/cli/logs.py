@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from autoresearch.cli._output import emit, json_option
-from autoresearch.errors import POLL_BASELINE
+from autoresearch.errors import POLL_BASELINE, BadInput
 from autoresearch.safetext import one_line, tail
 
 
@@ -26,7 +26,6 @@ def command(experiment: str, lines: int, as_json: bool) -> None:
       autoresearch logs e3
     """
     from autoresearch.engines.choose import engine_of
-    from autoresearch.errors import BadInput
     from autoresearch.ledger.in_flight import pending
     from autoresearch.session import find_root, load
     from autoresearch.session.stages import stage_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from autoresearch.cli._output import emit, hooked, json_option
-from autoresearch.session import open_session
+from autoresearch.errors import BadInput
 
 
 @click.command(
@@ -39,7 +39,7 @@ def command(
     Example:
       autoresearch new e1 --idea i1 --hypothesis "a dict lookup replaces a scan of the list"
     """
-    from autoresearch.errors import BadInput
+    from autoresearch.session import open_session
     from autoresearch.session.opening import open_experiment
     from autoresearch.session.scripts import fire, payload
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from autoresearch.cli._fit import fit
 from autoresearch.cli._output import allowed, emit, json_option, say, table
 from autoresearch.errors import AutoresearchError, BadInput, EnvironmentMissing
-from autoresearch.files import ensure_directory, write_atomic
-from autoresearch.project import Project
 from autoresearch.safetext import one_line
-from autoresearch.search.papers.client import BASE_VARIABLE, DELAY, Arxiv
-from autoresearch.search.papers.paper import Paper, PaperId, by_line, note, parse_id
+from autoresearch.search.papers import BASE_VARIABLE
+
+if TYPE_CHECKING:
+    from autoresearch.project import Project
+    from autoresearch.search.papers.client import Arxiv
+    from autoresearch.search.papers.paper import Paper, PaperId
 
 DELAY_VARIABLE = "AUTORESEARCH_ARXIV_DELAY"
 _TIMEOUT = click.option(
@@ -57,9 +59,12 @@ def search(query: str, limit: int, refresh: bool, timeout: float | None, as_json
     Example:
       autoresearch papers search "abs:simd AND abs:json AND cat:cs.DB" --max 5
     """
+    from autoresearch.search.papers.paper import by_line
+    from autoresearch.session.access import project_here
+
     if not query.strip():
         raise BadInput("the query is empty")
-    papers = _client(_project(), timeout, as_json).search(one_line(query, 500), limit, refresh=refresh)
+    papers = _client(project_here(), timeout, as_json).search(one_line(query, 500), limit, refresh=refresh)
     if not papers:
         todo = "autoresearch papers search --help"
         emit({"query": query[:200], "papers": [], "next": todo}, "nothing found", as_json=as_json)
@@ -93,11 +98,13 @@ def get(
     Example:
       autoresearch papers get 2101.00001v2 --idea i3
     """
-    wanted = parse_id(paper)
-    project = _project()
-    if idea is not None:
-        from autoresearch.search.ideas import file
+    from autoresearch.search.ideas import file
+    from autoresearch.search.papers.paper import by_line, parse_id
+    from autoresearch.session.access import project_here
 
+    wanted = parse_id(paper)
+    project = project_here()
+    if idea is not None:
         file.get(project.ideas, idea)
     client = _client(project, timeout, as_json)
     known, note_path, pdf_path, problem = _fetch(client, project, wanted, pdf=not no_pdf, refresh=refresh)
@@ -125,6 +132,9 @@ def _fetch(
     client: Arxiv, project: Project, wanted: PaperId, *, pdf: bool, refresh: bool
 ) -> tuple[Paper, Path, Path | None, AutoresearchError | None]:
     """The paper, its note, its PDF and what went wrong with that. The note is written in any case."""
+    from autoresearch.files import ensure_directory, write_atomic
+    from autoresearch.search.papers.paper import note, parse_id
+
     known = client.get(wanted, refresh=refresh)
     ensure_directory(project.papers)
     note_path = project.papers / f"{wanted.stem}.md"
@@ -143,6 +153,8 @@ def _fetch(
 
 
 def _client(project: Project, timeout: float | None, as_json: bool) -> Arxiv:
+    from autoresearch.search.papers.client import DELAY, Arxiv
+
     client = Arxiv(project.state / "papers")
     client.until = time.monotonic() + allowed(timeout, as_json, 300.0)
     if os.environ.get(BASE_VARIABLE):
@@ -155,17 +167,9 @@ def _client(project: Project, timeout: float | None, as_json: bool) -> Arxiv:
     return client
 
 
-def _project() -> Project:
-    """The session's project, or this directory before there is a session."""
-    from autoresearch.session.access import find_root
-
-    try:
-        return Project(find_root())
-    except BadInput:
-        return Project(Path.cwd())
-
-
 def _brief(paper: Paper) -> dict[str, Any]:
+    from autoresearch.search.papers.paper import by_line
+
     return {
         "id": paper.id,
         "title": one_line(paper.title, 110),

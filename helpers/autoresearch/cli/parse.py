@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from autoresearch.cli._output import emit, json_option, table
 from autoresearch.errors import BadInput
-from autoresearch.metrics import Parsed, parse
+
+if TYPE_CHECKING:
+    from autoresearch.metrics import Parsed
 
 
 @click.command("parse")
@@ -24,6 +28,8 @@ def command(ctx: click.Context, file: str, lenient: bool, as_json: bool) -> None
       bash autoresearch.sh 2>&1 | autoresearch parse
       autoresearch parse run.log --json
     """
+    from autoresearch.metrics import parse
+
     parsed = parse(_read(file).decode("utf-8", "replace"), lenient)
     data = {"metrics": parsed.metrics, "samples": parsed.samples, "warnings": parsed.warnings}
     emit(data, _human(parsed), as_json=as_json)

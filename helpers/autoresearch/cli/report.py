@@ -11,7 +11,7 @@ from autoresearch.cli._output import emit, json_option, say, table
 from autoresearch.errors import BadInput
 
 if TYPE_CHECKING:
-    from autoresearch.report import Rendered
+    from autoresearch.report.render import Rendered
     from autoresearch.report.view import Segment
 
 ROWS = 20
@@ -43,7 +43,7 @@ def command(chart: bool | None, png: bool, ledger: Path | None, output: Path | N
       autoresearch report --png
       autoresearch report --ledger other/autoresearch.jsonl --output /tmp/look
     """
-    from autoresearch.report import render
+    from autoresearch.report.render import render
 
     if png and chart is False:
         raise BadInput("--png and --no-chart exclude each other", fix="Leave one of them out")

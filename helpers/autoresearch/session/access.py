@@ -34,6 +34,14 @@ def find_root(start: Path | None = None) -> Path:
     )
 
 
+def project_here() -> Project:
+    """The session's project, or this directory before there is a session."""
+    try:
+        return Project(find_root())
+    except BadInput:
+        return Project(Path.cwd())
+
+
 def load(root: Path) -> Session:
     """Read a project's session; works before the baseline too."""
     project = Project(root)

@@ -1,1 +1,10 @@
-"""The ranked queue of ideas, as a file that a human can edit."""
+"""The ranked queue of ideas, as a file that a human can edit. Here: its words, which the command's help shows."""
+
+from __future__ import annotations
+
+OPEN = "open"
+# Decided by measurement; `done` is a person's tick without a verdict.
+VERDICTS = ("keep", "discard", "crash", "checks_failed")
+STATUSES = (OPEN, "claimed", "running", *VERDICTS, "done", "dropped", "other")
+CLASSES = ("compute", "memory", "io", "algorithm", "other")
+MINUTES = 60  # that a claim lasts

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from autoresearch.errors import BadInput
 from autoresearch.safetext import clean
+from autoresearch.search.ideas import OPEN
 from autoresearch.search.ideas.fields import (
     TAG,
     UNDECIDED,
@@ -29,7 +30,7 @@ from autoresearch.search.ideas.fields import (
     read_status,
     read_tag,
 )
-from autoresearch.search.ideas.idea import DEFAULT_COST, OPEN, Idea
+from autoresearch.search.ideas.idea import DEFAULT_COST, Idea
 from autoresearch.search.mdtext import cells, decode, encode
 
 HEADER = ("id", "idea", "gain %", "confidence", "cost", "source", "class", "status")

@@ -10,7 +10,8 @@ import math
 import re
 from collections.abc import Mapping
 
-from autoresearch.search.ideas.idea import OPEN, STATUSES, Idea
+from autoresearch.search.ideas import OPEN, STATUSES
+from autoresearch.search.ideas.idea import Idea
 from autoresearch.search.mdtext import decode, escape
 
 TAG = re.compile(r"\[(?P<id>i\d+|i(?=;))(?P<rest>;(?:\\.|[^\]\\])*)?\](?=\s|$)[ \t]*")

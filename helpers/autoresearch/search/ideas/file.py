@@ -16,18 +16,10 @@ from autoresearch.errors import BadInput, EnvironmentMissing
 from autoresearch.files import locked, sweep, write_atomic
 from autoresearch.project import AUTO
 from autoresearch.safetext import clean, one_line
+from autoresearch.search.ideas import MINUTES, OPEN, STATUSES
 from autoresearch.search.ideas.document import TABLE, Document
-from autoresearch.search.ideas.holders import MINUTES, claim_note, has_ended, require_free
-from autoresearch.search.ideas.idea import (
-    OPEN,
-    STATUSES,
-    Duplicate,
-    Idea,
-    Ranked,
-    find_duplicate,
-    rank,
-    with_source,
-)
+from autoresearch.search.ideas.holders import claim_note, has_ended, require_free
+from autoresearch.search.ideas.idea import Duplicate, Idea, Ranked, find_duplicate, rank, with_source
 
 _BOM = "\ufeff"
 _EMPTY = f"# Autoresearch ideas\n\n{TABLE}"

@@ -17,7 +17,6 @@ from autoresearch.safetext import one_line
 if TYPE_CHECKING:
     from autoresearch.search.ideas.idea import Idea
 
-MINUTES = 60
 _NOTE = re.compile(r"(?P<who>.*), until (?P<until>\d{4}-\d\d-\d\dT\d\d:\d\d)Z", re.ASCII)
 _FORM = "%Y-%m-%dT%H:%M"
 

@@ -12,13 +12,8 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
+from autoresearch.search.ideas import OPEN, VERDICTS
 from autoresearch.search.mdtext import normalise
-
-OPEN = "open"
-# Decided by measurement; `done` is a person's tick without a verdict.
-VERDICTS = ("keep", "discard", "crash", "checks_failed")
-STATUSES = (OPEN, "claimed", "running", *VERDICTS, "done", "dropped", "other")
-CLASSES = ("compute", "memory", "io", "algorithm", "other")
 
 # What an estimate counts for where nobody gave one.
 DEFAULT_GAIN_PCT = 1.0

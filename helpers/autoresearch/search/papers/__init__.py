@@ -1,1 +1,3 @@
 """arXiv: search, notes, PDFs."""
+
+BASE_VARIABLE = "AUTORESEARCH_ARXIV_URL"  # another server

@@ -25,10 +25,10 @@ from typing import Any
 from autoresearch.errors import AutoresearchError, BadInput, EnvironmentMissing
 from autoresearch.files import ensure_directory, locked, write_atomic
 from autoresearch.safetext import one_line
+from autoresearch.search.papers import BASE_VARIABLE
 from autoresearch.search.papers.paper import Paper, PaperId, parse_id
 
 BASE = "https://export.arxiv.org"  # the host arXiv sets aside for programs
-BASE_VARIABLE = "AUTORESEARCH_ARXIV_URL"
 DELAY = 3.0
 TIMEOUT = 30.0
 CACHE_SECONDS = 24 * 3600.0
