@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -197,3 +198,28 @@ def test_a_foreign_git_environment_does_not_mislead(project: Project, tmp_path: 
         assert resolve(project.root, "HEAD") is not None
     finally:
         del os.environ["GIT_DIR"]
+
+
+def test_a_copy_with_a_repository_of_its_own_cannot_hide_a_change(project: Project) -> None:
+    where = opened(project)
+    (where / "src" / "work.py").write_text("def steps(): return 1\n")
+    honest = snapshot(project, "e1", head(project), {})
+    assert [c.path for c in honest.changes] == ["src/work.py"]
+    (where / ".git").unlink()
+    subprocess.run(["git", "init", "-q"], cwd=where, check=True)
+    objects_there = where / ".git" / "objects"
+    (objects_there / "info").mkdir(exist_ok=True)
+    (objects_there / "info" / "alternates").write_text(f"{project.root / '.git' / 'objects'}\n")
+    # Under the name of the changed tree, this repository holds the unchanged one.
+    old = subprocess.run(
+        ["git", "cat-file", "tree", f"{head(project)}^{{tree}}"],
+        cwd=project.root,
+        capture_output=True,
+        check=True,
+    ).stdout
+    forged = objects_there / honest.tree[:2] / honest.tree[2:]
+    forged.parent.mkdir()
+    forged.write_bytes(zlib.compress(b"tree %d\0" % len(old) + old))
+    assert git(where, "diff-tree", "-r", "--name-only", head(project), honest.tree) == ""
+    found = snapshot(project, "e1", head(project), {})
+    assert (found.tree, found.changes, found.diff_sha256) == (honest.tree, honest.changes, honest.diff_sha256)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 EVALUATOR_FILES = ("autoresearch.sh", "autoresearch.checks.sh", "setup_deps.sh", "autoresearch.diff.sh")
 # Files a session owns at the project's top: never part of a candidate's diff.
@@ -49,6 +50,8 @@ class Project:
     """A target project, by its top directory (the one that holds `autoresearch.yaml`)."""
 
     root: Path
+    # What was asked about it once, such as where its repository is: an object lives as long as its command.
+    facts: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def auto(self) -> bool:

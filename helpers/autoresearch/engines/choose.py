@@ -7,7 +7,14 @@ from autoresearch.ledger.history import Session
 
 
 def engine_of(session: Session) -> Engine:
-    """The engine that `autoresearch.yaml` names."""
+    """The engine that `autoresearch.yaml` names, made once."""
+    if session.engine is None:
+        session.engine = _made(session)
+    engine: Engine = session.engine
+    return engine
+
+
+def _made(session: Session) -> Engine:
     config = session.config
     # For start-up time: a session uses one of the two.
     if config.engine == "skypilot":

@@ -86,6 +86,10 @@ class Session:
     in_segment: int = 0
     last: Record | None = None
     named_jobs: set[str] = field(default_factory=set)
+    # Of the command that read it: the best commit and texts of commits as git told them, and the engine.
+    tip: str | None = None
+    commits: dict[str, str | None] = field(default_factory=dict)
+    engine: Any = None
 
     @property
     def branch(self) -> str:

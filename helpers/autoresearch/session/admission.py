@@ -11,7 +11,7 @@ from autoresearch.safetext import one_line
 from autoresearch.session.integrity import tip_of
 from autoresearch.session.stages import stage_of
 from autoresearch.workspace import evaluator, objects
-from autoresearch.workspace.candidate import Candidate, common_base, snapshot
+from autoresearch.workspace.candidate import Candidate, snapshot
 from autoresearch.workspace.git import git
 from autoresearch.workspace.scope import violations
 
@@ -20,7 +20,7 @@ def describe_candidate(session: Session, experiment: Experiment, frozen: evaluat
     """Read the experiment's worktree as git objects."""
     prefix = objects.prefix(session.project)
     placed = evaluator.overlay_digests(frozen, prefix)
-    return snapshot(session.project, experiment.id, experiment.parent, placed)
+    return snapshot(session.project, experiment.id, experiment.parent, placed, tip_of(session))
 
 
 def refusals(session: Session, candidate: Candidate, frozen: evaluator.Manifest) -> list[str]:
@@ -29,9 +29,7 @@ def refusals(session: Session, candidate: Candidate, frozen: evaluator.Manifest)
     All that it would add to the best commit is judged, not only what was edited in its worktree: its parent may
     be a commit that nobody has judged.
     """
-    root = session.project.root
-    base = common_base(session.project, candidate, tip_of(session))
-    changes = objects.changes_between(root, base, candidate.tree)
+    root, changes = session.project.root, candidate.added
     links = {c.path: git(root, "cat-file", "blob", c.blob) for c in changes if c.new_mode == "120000"}
     prefix = objects.prefix(session.project)
     return violations(changes, session.config, frozen, prefix, links)

@@ -22,7 +22,7 @@ from autoresearch.session.trial_spec import rule_of
 from autoresearch.verdict.verdict import effect_text
 from autoresearch.workspace import copies, objects
 from autoresearch.workspace.branch import advance, commit_winner, require_free
-from autoresearch.workspace.candidate import Candidate, common_base, onto
+from autoresearch.workspace.candidate import Candidate, onto
 
 
 @dataclass(frozen=True)
@@ -240,21 +240,23 @@ def _keep(
     session: Session, experiment: Experiment, candidate: Candidate, record: dict[str, Any], tip: str
 ) -> Decision:
     tree = onto(session.project, candidate, tip)
-    _only_named(session, candidate, tip, tree)
+    if candidate.base != tip:  # else it is the very tree that was judged
+        _only_named(session, candidate, tip, tree)
     commit = commit_winner(session.project, tree, tip, commit_message(session, record))
     # Before the ledger line, so that the same command works once the user has mended it.
     require_free(session.project, session.branch)
     record |= {"status": "keep", "commit": commit[:7], "commit_full": commit, "parent": tip}
     session.append(record)
     advance(session.project, session.branch, commit, tip)
+    session.tip = commit
     return _close(session, experiment, record, Exit.DONE)
 
 
 def _only_named(session: Session, candidate: Candidate, tip: str, tree: str) -> None:
     """Refuse to commit a file that the judged diff does not name."""
-    root, base = session.project.root, common_base(session.project, candidate, tip)
-    named = {change.path for change in objects.changes_between(root, base, candidate.tree)}
-    stray = [c.path for c in objects.changes_between(root, tip, tree) if c.path not in named]
+    named = {change.path for change in candidate.added}
+    brought = objects.changes_between(session.project.root, tip, tree)
+    stray = [change.path for change in brought if change.path not in named]
     if stray:
         raise IntegrityFault(
             f"the commit of {candidate.experiment} would change {one_line(stray[0], 120)}, not named in its diff",
@@ -272,7 +274,7 @@ def _finish(
 ) -> Decision:
     """Write a line that is no keep; the diff stays in git's experiment ref and as a patch."""
     patch = session.project.patches / f"{experiment.id}.patch"
-    write_atomic(patch, objects.diff(session.project.root, candidate.parent, candidate.tree))
+    write_atomic(patch, candidate.patch)
     record["patch"] = str(patch.relative_to(session.project.root))
     session.append(record)
     return _close(session, experiment, record, code)

@@ -7,12 +7,23 @@ import re
 from autoresearch.errors import IntegrityFault
 from autoresearch.ledger.history import Record, Session
 from autoresearch.workspace import evaluator
-from autoresearch.workspace.git import GitError, git, resolve
+from autoresearch.workspace.git import commits
+
+
+def look(session: Session) -> str | None:
+    """Ask git for the tip of the session's branch, None where it is missing, and for all kept commits not yet read."""
+    named = [str(record.get("commit_full") or "") for record in session.kept]
+    unread = [name for name in named if _HEX.fullmatch(name) and name not in session.commits]
+    tip, *texts = commits(session.project.root, [f"refs/heads/{session.branch}", *unread])
+    session.tip = None if tip is None else tip[0]
+    for name, found in zip(unread, texts, strict=True):
+        session.commits[name] = None if found is None or found[0] != name else found[1]
+    return session.tip
 
 
 def tip_of(session: Session) -> str:
-    """The current best commit: the session branch's tip."""
-    tip = resolve(session.project.root, f"refs/heads/{session.branch}")
+    """The current best commit: the session branch's tip, as it was when the command began or left it."""
+    tip = session.tip or look(session)
     if tip is None:
         raise IntegrityFault(
             f"branch {session.branch} is missing", fix="Run autoresearch status to restore it"
@@ -73,9 +84,10 @@ def _doubt(session: Session, record: Record) -> str:
     )
     if test is None or test.get("base") != parent or test.get("diff_sha256") != record.get("diff_sha256"):
         return f"no A/B of {name} against that parent and with that diff is on record"
-    try:
-        said = git(session.project.root, "cat-file", "commit", commit if _HEX.fullmatch(commit) else "0" * 40)
-    except GitError:
+    if _HEX.fullmatch(commit) and commit not in session.commits:
+        look(session)
+    said = session.commits.get(commit)
+    if said is None:
         return f"its commit {commit[:12]!r} does not exist"
     header, _, message = said.partition("\n\n")
     parents = [line for line in header.split("\n") if line.startswith("parent ")]

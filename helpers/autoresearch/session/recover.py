@@ -19,7 +19,7 @@ from autoresearch.files import sweep
 from autoresearch.ledger import in_flight
 from autoresearch.ledger.history import Session
 from autoresearch.session import idea_marks
-from autoresearch.session.integrity import verify_keeps
+from autoresearch.session.integrity import look, verify_keeps
 from autoresearch.workspace import objects, orphans
 from autoresearch.workspace.branch import advance
 from autoresearch.workspace.git import GitError, git, resolve
@@ -48,7 +48,7 @@ def follow_ledger(session: Session) -> None:
         return
     root, branch = session.project.root, session.branch
     truth = session.head or str(header["base_commit"])
-    tip = resolve(root, f"refs/heads/{branch}")
+    tip = look(session)
     if tip == truth or (tip is not None and _is_ancestor(session, truth, tip)):
         return
     if resolve(root, truth) is None:
@@ -68,6 +68,7 @@ def follow_ledger(session: Session) -> None:
             f"branch {branch} ({tip[:12]}) and the ledger's last commit ({truth[:12]}) have parted",
             fix=f"Move the branch back with git branch -f {branch} {truth[:12]}",
         )
+    session.tip = truth
 
 
 def take_notes(session: Session) -> None:

@@ -62,6 +62,7 @@ def drop(session: Session, name: str, reason: str = "") -> Record:
     session.append(record)
     count_revert(session, record)
     advance(session.project, session.branch, commit, tip)
+    session.tip = commit
     return record
 
 

@@ -7,20 +7,34 @@ ignored there matters: only the difference between its files and its parent comm
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch.errors import BadInput
 from autoresearch.project import Project
-from autoresearch.workspace.git import EXACT, GitError, git, run_git, toplevel
-from autoresearch.workspace.objects import Change, changes_between, commit_tree, diff, move_ref, private_index
+from autoresearch.workspace.git import EXACT, GitError, git, run_git
+from autoresearch.workspace.objects import (
+    Change,
+    changes_between,
+    commit_tree,
+    compare,
+    diff,
+    move_ref,
+    places_of,
+    private_index,
+    settings_of,
+)
 
 EXPERIMENT_REFS = "refs/autoresearch/exp"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """What an experiment's worktree holds, as git objects."""
+    """What an experiment's worktree holds, as git objects.
+
+    `added` is what it would add to `tip`: the difference to `base`, the newest commit that both share.
+    """
 
     experiment: str
     parent: str
@@ -30,49 +44,55 @@ class Candidate:
     diff_sha256: str
     lines_added: int
     lines_removed: int
+    patch: bytes = b""
+    tip: str = ""
+    base: str = ""
+    added: tuple[Change, ...] = ()
 
 
 class Conflict(Exception):
     """The candidate does not apply to the current best commit."""
 
 
-def snapshot(project: Project, experiment: str, parent: str, overlaid: dict[str, str]) -> Candidate:
+def snapshot(
+    project: Project, experiment: str, parent: str, overlaid: dict[str, str], tip: str = ""
+) -> Candidate:
     """Read a candidate from its worktree as git objects.
 
     `overlaid` maps files that we put into the worktree (path from the repository's top) to their sha256: left as
-    they are they do not count as changes; edited, they show up in `changes` and the evaluator refuses them.
+    they are they do not count as changes; edited, they show up in `changes` and the evaluator refuses them. `tip` is
+    what it is to be put on, `parent` if empty.
     """
     where = project.worktree(experiment)
     if not (where / ".git").exists():
         raise BadInput(f"{experiment} has no worktree", next=f"autoresearch new {experiment}")
-    own_index = Path(git(where, "rev-parse", "--git-path", "index"))
-    with private_index(project, own_index if own_index.is_absolute() else where / own_index) as env:
+    with private_index(project, _own_index(where)) as env:
         try:
             git(where, *EXACT, "add", "--all", "--", ".", env=env)
         except GitError as exc:
             raise BadInput(f"cannot read the files of {experiment}: {exc.said}") from None
         ours = [p for p, digest in overlaid.items() if _sha256(where / p) == digest]
-        _restore_paths(where, parent, ours, env)
+        if ours:  # back to what `parent` has there, or has not
+            git(where, "--literal-pathspecs", *EXACT, "reset", "--quiet", parent, "--", *ours, env=env)
         tree = git(where, "write-tree", env=env)
     commit = commit_tree(project, tree, parent, f"autoresearch candidate {experiment}")
     move_ref(project, f"{EXPERIMENT_REFS}/{experiment}", commit)
-    patch = diff(where, parent, tree)
-    added, removed = _line_counts(where, parent, tree)
+    found = compare(project, where, parent, tree)
+    tip = tip or parent
+    base = parent if parent == tip else git(project.root, "merge-base", tip, commit)
     return Candidate(
-        experiment, parent, commit, tree, changes_between(where, parent, tree),
-        hashlib.sha256(patch).hexdigest(), added, removed,
+        experiment, parent, commit, tree, found.changes, hashlib.sha256(found.patch).hexdigest(),
+        found.lines_added, found.lines_removed, found.patch, tip, base,
+        found.changes if base == parent else changes_between(project.root, base, tree),
     )  # fmt: skip
 
 
-def _restore_paths(where: Path, parent: str, paths: list[str], env: dict[str, str]) -> None:
-    """Set index entries back to what `parent` has there, dropping those it has not."""
-    for path in paths:
-        entry = git(where, "ls-tree", parent, "--", path)
-        if entry:
-            mode, _, blob = entry.split("\t")[0].split(" ")
-            git(where, "update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", env=env)
-        else:
-            git(where, "update-index", "--force-remove", "--", path, env=env)
+def _own_index(where: Path) -> Path | None:
+    """The index of a linked work tree, None where its `.git` names none: what git itself says of that, it says."""
+    if not (where / ".git").is_file():
+        return None
+    named = os.fsdecode((where / ".git").read_bytes())
+    return where / named.removeprefix("gitdir: ").removesuffix("\n") / "index"
 
 
 def _sha256(path: Path) -> str | None:
@@ -81,27 +101,13 @@ def _sha256(path: Path) -> str | None:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _line_counts(where: Path, old: str, new: str) -> tuple[int, int]:
-    added = removed = 0
-    for line in git(where, "diff-tree", "-r", "--numstat", "--no-renames", old, new).splitlines():
-        plus, minus, *_ = line.split("\t")
-        added += int(plus) if plus.isdigit() else 0
-        removed += int(minus) if minus.isdigit() else 0
-    return added, removed
-
-
-def common_base(project: Project, candidate: Candidate, tip: str) -> str:
-    """The newest commit that `tip` and the candidate share: what the candidate would add is relative to it."""
-    return git(project.root, "merge-base", tip, candidate.commit)
-
-
 def onto(project: Project, candidate: Candidate, tip: str) -> str:
     """The tree of the candidate's change applied to `tip`; raises `Conflict` where it does not fit.
 
     The change is the difference to the newest common ancestor of `tip` and the candidate, so a candidate that
     was opened from an older best commit, or from another experiment, is measured as what it would add to the tip.
     """
-    base = common_base(project, candidate, tip)
+    base = candidate.base if candidate.tip == tip else git(project.root, "merge-base", tip, candidate.commit)
     if base == tip:
         return candidate.tree
     patch = diff(project.root, base, candidate.tree)
@@ -110,7 +116,7 @@ def onto(project: Project, candidate: Candidate, tip: str) -> str:
         if patch:
             try:
                 run_git(
-                    toplevel(project.root),
+                    places_of(project)[0],
                     ["apply", "--cached", "--3way", "--whitespace=nowarn", "-"], env=env, stdin=patch,
                 )  # fmt: skip
             except GitError as exc:
@@ -128,18 +134,15 @@ def export(project: Project, tree: str, to: Path) -> None:
     with private_index(project) as env:
         git(project.root, *EXACT, "read-tree", tree, env=env)
         plain = {**env, **_without_filters(project)}
-        git(
-            toplevel(project.root), *EXACT, "checkout-index", "--all", "--force", f"--prefix={to}/", env=plain
-        )
+        git(places_of(project)[0], *EXACT, "checkout-index", "--all", "--force", f"--prefix={to}/", env=plain)
 
 
 def _without_filters(project: Project) -> dict[str, str]:
     """Environment in which no filter of a configuration has a command of its own."""
-    try:
-        names = git(project.root, "config", "-z", "--name-only", "--get-regexp", r"^filter\.").split("\0")
-    except GitError:  # there is none
+    names = [name for name in settings_of(project) if name.startswith("filter.")]
+    drivers = {name[len("filter.") :].rpartition(".")[0] for name in names}
+    if not drivers:
         return {}
-    drivers = {name[len("filter.") :].rpartition(".")[0] for name in names if name}
     values = {}
     for driver in sorted(drivers):
         lfs = driver == "lfs"

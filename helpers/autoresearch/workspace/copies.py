@@ -9,13 +9,13 @@ from pathlib import Path
 from autoresearch.errors import BadInput
 from autoresearch.files import remove
 from autoresearch.project import Project
-from autoresearch.workspace.git import EXACT, GitError, git, run_git, toplevel
-from autoresearch.workspace.objects import prefix
+from autoresearch.workspace.git import EXACT, GitError, git, run_git
+from autoresearch.workspace.objects import places_of, prefix
 
 
 def dirty_files(project: Project) -> list[str]:
     """Tracked files with uncommitted changes; they are not part of the base commit."""
-    toplevel(project.root)
+    places_of(project)  # or says what is wrong
     raw = run_git(project.root, ["status", "--porcelain", "-z", "--untracked-files=no", "--no-renames"])
     return [entry[3:].decode("utf-8", "replace") for entry in raw.split(b"\0") if entry]
 
@@ -33,8 +33,7 @@ def checked_out_at(project: Project, branch: str) -> Path | None:
 
 def admin_directories(project: Project, below: Path | None = None) -> list[Path]:
     """What git keeps of each linked worktree (of those in `below`), also of those that are gone."""
-    common = Path(git(project.root, "rev-parse", "--path-format=absolute", "--git-common-dir"))
-    found = sorted((common / "worktrees").glob("*"))
+    found = sorted((places_of(project)[1] / "worktrees").glob("*"))
     if below is None:
         return found
     home = os.path.realpath(below)

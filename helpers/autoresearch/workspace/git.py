@@ -23,7 +23,7 @@ EXACT = (
     "-c", "index.sparse=false",
 )  # fmt: skip
 # Used only where the user has set no identity, so that an overnight run does not die for want of a name.
-_IDENTITY = {
+IDENTITY = {
     "GIT_AUTHOR_NAME": "autoresearch",
     "GIT_AUTHOR_EMAIL": "autoresearch@localhost",
     "GIT_COMMITTER_NAME": "autoresearch",
@@ -88,10 +88,12 @@ def git(where: Path, *args: str, env: Mapping[str, str] | None = None, stdin: by
     return run_git(where, args, env=env, stdin=stdin).decode("utf-8", "surrogateescape").removesuffix("\n")
 
 
-def toplevel(where: Path) -> Path:
-    """Top directory of the work tree that holds `where`."""
+def places(where: Path) -> tuple[Path, Path]:
+    """Top directory of the work tree that holds `where`, and git's directory that all its work trees share."""
+    # Between the two a line of another kind, as both may hold line breaks.
+    asked = ("--show-toplevel", "--is-inside-work-tree", "--git-common-dir")
     try:
-        return Path(git(where, "rev-parse", "--show-toplevel"))
+        said = git(where, "rev-parse", "--path-format=absolute", *asked)
     except GitError as exc:
         if "dubious ownership" in exc.said or "safe.directory" in exc.said:
             raise EnvironmentMissing(
@@ -107,6 +109,13 @@ def toplevel(where: Path) -> Path:
             f"{where} is not inside a git work tree",
             fix="autoresearch keeps winners as commits. Run git init && git add -A && git commit first",
         ) from None
+    top, _, common = said.partition("\ntrue\n")
+    return Path(top), Path(common)
+
+
+def toplevel(where: Path) -> Path:
+    """Top directory of the work tree that holds `where`."""
+    return places(where)[0]
 
 
 # What git writes into its directory while an operation waits for the user: (name, operation, how it ends).
@@ -138,6 +147,28 @@ def resolve(where: Path, rev: str) -> str | None:
         return None
 
 
+def commits(where: Path, revs: Sequence[str]) -> list[tuple[str, str] | None]:
+    """Full id and text of each revision's commit, None where there is no such commit; one process for all."""
+    asked = [rev for rev in revs if "\n" not in rev]
+    lines = "".join(f"{rev}^{{commit}}\n" for rev in asked)
+    try:
+        left = run_git(where, ["cat-file", "--batch"], stdin=lines.encode("utf-8", "surrogateescape"))
+    except GitError as exc:
+        if "config" in exc.said:
+            raise
+        # One object that git cannot read ends its answer for all.
+        return [None] if len(revs) == 1 else [commits(where, [rev])[0] for rev in revs]
+    found: dict[str, tuple[str, str]] = {}
+    for rev in asked:
+        head, _, left = left.partition(b"\n")
+        if head.endswith(b" missing"):
+            continue
+        name, _, size = head.decode("ascii").split(" ")
+        found[rev] = name, left[: int(size)].decode("utf-8", "surrogateescape")
+        left = left[int(size) + 1 :]
+    return [found.get(rev) for rev in revs]
+
+
 def identity(where: Path) -> dict[str, str]:
     """Environment that gives git a committer: empty where the user has one."""
     with contextlib.suppress(GitError):
@@ -146,7 +177,7 @@ def identity(where: Path) -> dict[str, str]:
         # git invents user@host when nothing is set; only a configured or exported identity counts.
         if os.environ.get("GIT_COMMITTER_EMAIL") or git(where, "config", "user.email"):
             return {}
-    return dict(_IDENTITY)
+    return dict(IDENTITY)
 
 
 def version() -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 from autoresearch import notices
 from autoresearch.files import scratch
 from autoresearch.project import Project
-from autoresearch.workspace.git import GitError, git, identity, run_git, toplevel
+from autoresearch.workspace.git import IDENTITY, GitError, git, places, run_git
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,37 @@ class Change:
     old_mode: str
     new_mode: str
     blob: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """From one commit or tree to another: its paths, the binary patch that `git apply` takes, and its lines."""
+
+    changes: tuple[Change, ...]
+    patch: bytes
+    lines_added: int
+    lines_removed: int
+
+
+def places_of(project: Project) -> tuple[Path, Path]:
+    """Top of the project's work tree, and git's directory that all work trees share; asked once."""
+    if "places" not in project.facts:
+        project.facts["places"] = places(project.root)
+    found: tuple[Path, Path] = project.facts["places"]
+    return found
+
+
+def settings_of(project: Project) -> dict[str, str]:
+    """The filters of git's configuration and the user's address, {name: value}; asked once."""
+    if "settings" not in project.facts:
+        try:
+            said = git(project.root, "config", "-z", "--get-regexp", r"^(filter\.|user\.email$)")
+        except GitError:  # there is none
+            said = ""
+        pairs = (entry.partition("\n") for entry in said.split("\0") if entry)
+        project.facts["settings"] = {name: value for name, _, value in pairs}
+    found: dict[str, str] = project.facts["settings"]
+    return found
 
 
 @contextlib.contextmanager
@@ -43,14 +75,17 @@ def private_index(project: Project, seed: Path | None = None) -> Iterator[dict[s
 
 def prefix(project: Project) -> str:
     """The project's directory inside its repository, with a final slash; empty at the top."""
-    inside = project.root.resolve().relative_to(toplevel(project.root).resolve()).as_posix()
+    inside = project.root.resolve().relative_to(places_of(project)[0].resolve()).as_posix()
     return "" if inside == "." else inside + "/"
 
 
 def changes_between(where: Path, old: str, new: str) -> tuple[Change, ...]:
     """Changed paths from commit or tree `old` to `new`; a rename is a deletion and an addition."""
     raw = run_git(where, ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", old, new])
-    fields = raw.split(b"\0")
+    return _changes(raw.split(b"\0"))
+
+
+def _changes(fields: list[bytes]) -> tuple[Change, ...]:
     found = []
     for meta, path in zip(fields[0::2], fields[1::2], strict=False):
         old_mode, new_mode, _, blob, kind = meta.decode("ascii").lstrip(":").split(" ")
@@ -73,19 +108,40 @@ def mode_changes(changes: tuple[Change, ...]) -> list[str]:
     return told
 
 
+_PATCH = (
+    "diff-tree", "-r", "-p", "--binary", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color",
+)  # fmt: skip
+
+
 def diff(where: Path, old: str, new: str) -> bytes:
     """The binary patch from commit or tree `old` to `new`, applied by `git apply`."""
-    return run_git(
-        where, ["diff-tree", "-r", "-p", "--binary", "--full-index", "--no-renames", "--no-ext-diff",
-                "--no-textconv", "--no-color", old, new]
-    )  # fmt: skip
+    return run_git(where, [*_PATCH, old, new])
+
+
+def compare(project: Project, where: Path, old: str, new: str) -> Difference:
+    """What `changes_between` and `diff` say, and the number of lines, by one process.
+
+    The objects are the repository's own, whatever the `.git` of the work tree `where` says; attributes are `where`'s.
+    """
+    place = (f"--git-dir={places_of(project)[1]}", f"--work-tree={where}", "-c", "core.bare=false")
+    out = run_git(where, [*place, *_PATCH, "--raw", "--numstat", "-z", old, new])
+    # Two fields for each path, then one for each path, then an empty one before the patch.
+    listed, _, patch = out.partition(b"\0\0")
+    fields = listed.split(b"\0")
+    raw = 2 * (len(fields) // 3)
+    counts = [line.split(b"\t")[:2] for line in fields[raw:] if line]
+    added, removed = (sum(int(pair[side]) for pair in counts if pair[side].isdigit()) for side in (0, 1))
+    return Difference(_changes(fields[:raw]), patch, added, removed)
 
 
 def commit_tree(project: Project, tree: str, parent: str, message: str) -> str:
-    return git(
-        project.root, "commit-tree", tree, "-p", parent, "-F", "-",
-        env=identity(project.root), stdin=message.encode("utf-8", "replace"),
-    )  # fmt: skip
+    """Make a commit object, in the user's name where git knows it."""
+    words, text = ("commit-tree", tree, "-p", parent, "-F", "-"), message.encode("utf-8", "replace")
+    # git invents user@host when nothing is set; only a configured or exported address counts.
+    if os.environ.get("GIT_COMMITTER_EMAIL") or settings_of(project).get("user.email"):
+        with contextlib.suppress(GitError):
+            return git(project.root, *words, stdin=text)
+    return git(project.root, *words, env=IDENTITY, stdin=text)
 
 
 def move_ref(project: Project, ref: str, new: str, old: str | None = None) -> None:
@@ -93,8 +149,7 @@ def move_ref(project: Project, ref: str, new: str, old: str | None = None) -> No
     try:
         git(project.root, "update-ref", ref, new, *([] if old is None else [old]))
     except GitError as exc:
-        common = Path(git(project.root, "rev-parse", "--path-format=absolute", "--git-common-dir"))
-        lock = common / f"{ref}.lock"
+        lock = places_of(project)[1] / f"{ref}.lock"
         if ".lock" not in exc.said or not lock.exists():
             raise
         # git has waited two seconds for it, and only one command at a time moves this ref.

@@ -16,8 +16,8 @@ from autoresearch.workspace.copies import (
     open_worktree,
     place_of,
 )
-from autoresearch.workspace.git import EXACT, git, resolve, toplevel
-from autoresearch.workspace.objects import changes_between, diff, private_index
+from autoresearch.workspace.git import EXACT, git, resolve
+from autoresearch.workspace.objects import changes_between, diff, places_of, private_index
 
 
 def forgotten_worktrees(project: Project) -> list[Path]:
@@ -33,7 +33,7 @@ def reopen(project: Project, experiment: str, files: str, parent: str) -> None:
     with private_index(project) as env:
         git(project.root, *EXACT, "read-tree", files, env=env)
         git(
-            toplevel(project.root),
+            places_of(project)[0],
             *EXACT,
             "checkout-index",
             "--all",
@@ -90,8 +90,7 @@ def _has_edits(project: Project, where: Path, known: list[str], ours: set[str]) 
         return any(
             p.is_file() for p in where.rglob("*") if p.relative_to(where).as_posix() not in {".git", *ours}
         )
-    common = git(project.root, "rev-parse", "--path-format=absolute", "--git-common-dir")
-    place = (f"--git-dir={common}", f"--work-tree={where}", "-c", "core.bare=false")
+    place = (f"--git-dir={places_of(project)[1]}", f"--work-tree={where}", "-c", "core.bare=false")
     with private_index(project) as env:
         git(project.root, *EXACT, "read-tree", known[0], env=env)
         git(where, *place, *EXACT, "add", "--all", "--", ".", env=env)
