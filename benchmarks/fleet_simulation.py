@@ -42,11 +42,11 @@ class Night:
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._serial = itertools.count()
         self._lanes = [0.0] * world.lanes
-        self.on_vm: dict[str, tuple[str, int] | None] = {}  # the trial that really runs there
+        self.on_vm: dict[str, m.Attempt | None] = {}  # the trial that really runs there
         self.up_since: dict[str, float] = {}
         self.fit: dict[str, bool] = {}
         self.vm_seconds = self.useful = 0.0
-        self.measured: set[tuple[str, str, int]] = set()
+        self.measured: set[m.Attempt] = set()
         self.finishes: Counter[str] = Counter()
         self.states: Counter[str] = Counter()
         self.sent: Counter[str] = Counter()
@@ -122,26 +122,28 @@ class Night:
         self.vm_seconds += self.now - self.up_since.pop(vm)
 
     def _send(self, action: m.Send) -> None:
-        self.sent[action.job] += bool(action.job)
+        job = action.attempt.job
+        self.sent[job] += bool(job)
         self._at(self._over_a_lane(self._about(self.world.send)), lambda: self._arrive(action))
 
     def _arrive(self, action: m.Send) -> None:
-        vm, job, attempt = action.vm, action.job, action.attempt
+        attempt = action.attempt
+        vm = attempt.vm
         if vm not in self.up_since:
             return  # VmLost is on its way
         if self.on_vm[vm] is not None:
-            self.wrong.append(f"{vm} was given {job} while it ran {self.on_vm[vm]}")
+            self.wrong.append(f"{vm} was given {attempt.job} while it ran {self.on_vm[vm]}")
         unclear = self._happens(self.world.cut)
         if not unclear or self._happens(0.5):
-            self._start(vm, job, attempt)
-        self._tell(m.Unclear(vm, job, attempt, "cut") if unclear else m.Accepted(vm, job, attempt))
+            self._start(attempt)
+        self._tell(m.Unclear(attempt, "cut") if unclear else m.Accepted(attempt))
 
-    def _start(self, vm: str, job: str, attempt: int) -> None:
-        self.on_vm[vm] = (job, attempt)
-        if job and self._happens(self.world.hang):
+    def _start(self, attempt: m.Attempt) -> None:
+        self.on_vm[attempt.vm] = attempt
+        if attempt.job and self._happens(self.world.hang):
             return
-        seconds = self._duration(job)
-        self._at(seconds, lambda: self._end(vm, job, attempt, seconds))
+        seconds = self._duration(attempt.job)
+        self._at(seconds, lambda: self._end(attempt, seconds))
 
     def _duration(self, job: str) -> float:
         w = replace(self.world, build=self._about(self.world.build), bench=self._about(self.world.bench))
@@ -149,43 +151,43 @@ class Night:
             return self._about(w.noise)
         return clean_ab(w) if job.endswith("-ab") else screening(w)
 
-    def _end(self, vm: str, job: str, attempt: int, seconds: float) -> None:
-        if self.on_vm.get(vm) != (job, attempt):
+    def _end(self, attempt: m.Attempt, seconds: float) -> None:
+        if self.on_vm.get(attempt.vm) != attempt:
             return  # the VM went first, or the trial was stopped
-        self.on_vm[vm] = None
+        self.on_vm[attempt.vm] = None
         usable = not self._happens(self.world.truncated)
         if usable:
-            self.measured.add((vm, job, attempt))
-            self.useful += seconds if job else 0.0
-        self._at(self.rng.uniform(0.0, self.world.poll), lambda: self._fetch(vm, job, attempt, usable))
+            self.measured.add(attempt)
+            self.useful += seconds if attempt.job else 0.0
+        self._at(self.rng.uniform(0.0, self.world.poll), lambda: self._fetch(attempt, usable))
 
-    def _fetch(self, vm: str, job: str, attempt: int, usable: bool) -> None:
-        noise = None if job else m.Noise(self.fit[vm], 0.5 if self.fit[vm] else 5.0, reason="noise trial")
-        result = m.Result(vm, job, attempt, usable, "done", "" if usable else "truncated", noise)
+    def _fetch(self, attempt: m.Attempt, usable: bool) -> None:
+        fit = self.fit[attempt.vm]
+        noise = None if attempt.job else m.Noise(fit, 0.5 if fit else 5.0, reason="noise trial")
+        result = m.Result(attempt, usable, "done", "" if usable else "truncated", noise)
         self._at(self._over_a_lane(self._about(self.world.fetch)), lambda: self._tell(result))
 
-    def _look(self, action: m.Look) -> None:
-        vm, job, attempt = action.vm, action.job, action.attempt
+    def _locate(self, action: m.Locate) -> None:
+        attempt = action.attempt
 
         def answer() -> None:
-            if vm not in self.up_since:
+            if attempt.vm not in self.up_since:
                 return
-            there = self.on_vm[vm] == (job, attempt)
-            ended = (vm, job, attempt) in self.measured
-            if ended:
-                self._fetch(vm, job, attempt, True)
-            elif there:
-                self._tell(m.Accepted(vm, job, attempt))
+            if attempt in self.measured:
+                self._fetch(attempt, True)
+            elif self.on_vm[attempt.vm] == attempt:
+                self._tell(m.Accepted(attempt))
             else:
-                self._tell(m.Refused(vm, job, attempt, "not there"))
+                self._tell(m.Refused(attempt, "not there"))
 
         self._at(self._over_a_lane(self.world.fetch), answer)
 
     def _stop(self, action: m.Stop) -> None:
         def answer() -> None:
-            if action.vm in self.up_since:
-                self.on_vm[action.vm] = None
-                self._tell(m.Stopped(action.vm, action.job, action.attempt))
+            vm = action.attempt.vm
+            if vm in self.up_since:
+                self.on_vm[vm] = None
+                self._tell(m.TrialStopped(action.attempt))
 
         self._at(self._over_a_lane(self.world.fetch), answer)
 
@@ -203,8 +205,8 @@ class Night:
         self.states[action.state] += 1
         self.ended = self.now
         if action.state == "done":
-            if (action.vm, action.job, action.attempt) not in self.measured:
-                self.wrong.append(f"{action.job} has a number that {action.vm} has not measured")
+            if action.attempt not in self.measured:
+                self.wrong.append(f"{action.job} has a number that no VM has measured: {action.attempt}")
             experiment, _, kind = action.job.partition("-")
             if kind == "single" and self._happens(self.world.passes):
                 self._submit(f"{experiment}-ab")
@@ -214,7 +216,7 @@ class Night:
 
 
 _CARRY_OUT: dict[type, Callable[..., None]] = {
-    m.Launch: Night._launch, m.Send: Night._send, m.Look: Night._look, m.Stop: Night._stop,
+    m.Launch: Night._launch, m.Send: Night._send, m.Locate: Night._locate, m.Stop: Night._stop,
     m.TearDown: Night._tear_down, m.Finish: Night._finish, m.Note: Night._note,
 }  # fmt: skip
 

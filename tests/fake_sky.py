@@ -210,7 +210,7 @@ OPS: dict[str, Any] = {
     "check": lambda say, full=False: {"clouds": knobs().get("clouds", ["slurm"]), "server": "ok", "server_version": ""},
     "launch": launch, "exec": exec_, "result": result, "requests": lambda say, cluster: [],
     "queue": lambda say, cluster: jobs(cluster), "follow": follow, "status": status, "cancel": cancel, "down": down,
-    "autostop": lambda say, cluster, minutes: None, "cost_report": lambda say, days=30: [
+    "cost_report": lambda say, days=30: [
         {"cluster": c["cluster"], "hash": c["hash"], "seconds": 9.0, "cost": 1.5} for c in known()
     ],
 }  # fmt: skip

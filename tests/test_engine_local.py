@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from autoresearch.engines import JobState, local
+from autoresearch.engines.jobdir import read_log
+from autoresearch.engines.leftovers import leftover_processes
 from autoresearch.engines.local import LocalEngine
 from autoresearch.engines.supervisor import Credit
 from autoresearch.errors import BadInput
@@ -70,7 +72,7 @@ def test_a_plain_job_runs_in_its_own_copy(engine: LocalEngine, tmp_path: Path) -
     assert (job, state.state, state.experiment) == ("e7-single-1", "done", "e7")
     result = engine.fetch(job)
     assert (result.status, result.metrics, result.exit_code, result.records) == ("done", {"x": 4.0}, 0, [])
-    assert "before" in engine.tail(job)
+    assert "before" in read_log(engine.log_path(job), 10_000)
     assert (source / "data").read_text() == "after!"
     assert list(engine.poll()) == [job]
 
@@ -146,7 +148,7 @@ def test_cancel_while_running_and_while_queued(tmp_path: Path) -> None:
     assert eventually(lambda: processes_with(token) == [])
     assert wait(engine, [third])[third].state == "done"
     assert engine.cancel(third).state == "done"
-    assert engine.tail(second) == ""
+    assert read_log(engine.log_path(second), 10_000) == ""
     assert (engine.fetch(first).status, engine.fetch(first).error) == ("crash", "job cancelled: cancelled")
 
 
@@ -183,7 +185,7 @@ def test_a_killed_runner_leaves_no_process_and_a_lost_job(engine: LocalEngine, v
     assert processes_with(daemon) == []
     assert not alive(outer)
     assert engine.fetch(job).status == "crash"
-    assert engine.sweep() == 0
+    assert leftover_processes(engine.state) == set()
 
 
 @needs_linux
@@ -213,7 +215,7 @@ def test_jobs_outlive_the_command_that_submitted_them(tmp_path: Path) -> None:
         import sys, os, signal
         from pathlib import Path
         from autoresearch.engines.local import LocalEngine
-        from autoresearch.engines.task import parse_task
+        from autoresearch.task import parse_task
         root = Path(sys.argv[1])
         (root / "w").mkdir()
         task = parse_task("run: sleep 0.5; echo METRIC x=1")
@@ -247,7 +249,7 @@ def test_setup_runs_once_per_content_for_bundles_and_its_failure_is_told(
     bad = submit(engine, "echo METRIC x=1", yaml="setup: echo no compiler; exit 9\n")
     state = wait(engine, [bad])[bad]
     assert (state.state, state.detail) == ("failed", "setup failed (exit 9)")
-    assert "no compiler" in engine.tail(bad)
+    assert "no compiler" in read_log(engine.log_path(bad), 10_000)
 
 
 def test_tasks_for_clusters_are_refused(engine: LocalEngine) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from autoresearch.engines.jobdir import read_log
 from autoresearch.engines.local import LocalEngine
 from autoresearch.engines.notes import NOTES, append_note, read_notes
 from autoresearch.engines.skypilot import client
@@ -35,7 +36,7 @@ def test_a_plain_task_runs_in_a_fresh_directory_of_its_own_tree(make: Make, clou
     result = engine.fetch(first)
     assert (result.state, result.status, result.metrics, result.exit_code) == ("done", "done", {"x": 4.0}, 0)
     assert result.records[-1]["type"] == "vm"
-    assert "e1" in engine.tail(first)
+    assert "e1" in read_log(engine.log_path(first), 10_000)
     result = engine.fetch(second)
     assert (result.state, result.status, result.exit_code, result.error) == (
         "failed",
@@ -43,7 +44,7 @@ def test_a_plain_task_runs_in_a_fresh_directory_of_its_own_tree(make: Make, clou
         3,
         "job failed: exit 3",
     )
-    said = engine.tail(second)
+    said = read_log(engine.log_path(second), 10_000)
     assert "e2" in said
     assert "left_over" not in said
     assert len(cloud.ops("launch")) == 1, "a VM is launched once, and reused ever after"
@@ -107,7 +108,7 @@ def test_environment_and_secrets_reach_the_job_and_no_one_else(make: Make) -> No
     job = submit(engine, 'echo "METRIC x=${#TOKEN}"; env', more="secrets: {TOKEN: abcdef}\nenvs: {N: 4}\n")
     wait(engine, job)
     assert engine.fetch(job).metrics == {"x": 6.0}
-    assert "N=4" in engine.tail(job, 40)
+    assert "N=4" in read_log(engine.log_path(job), 10_000)
     assert (engine.store.jobs / job / "job.json").stat().st_mode & 0o077 == 0
 
 

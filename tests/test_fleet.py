@@ -23,11 +23,11 @@ class World:
         self.rng = rng
         self.trouble = trouble
         self.now = 0.0
-        self.on_vm: dict[str, set[tuple[str, int]]] = {}  # trials that really run, by VM
+        self.on_vm: dict[str, set[m.Attempt]] = {}  # trials that really run, by VM
         self.lost: set[str] = set()
         self.finished: Counter[str] = Counter()
         self.finishes: dict[str, m.Finish] = {}
-        self.results: set[tuple[str, str, int]] = set()
+        self.results: set[m.Attempt] = set()
         self.notes: list[m.Note] = []
         self.answers: list[m.Event] = []
         self.old: list[m.Event] = []
@@ -40,7 +40,7 @@ class World:
                 self.finishes[action.job] = action
                 assert self.finished[action.job] == 1, f"{action.job} ended twice"
                 if action.state == "done":
-                    assert (action.vm, action.job, action.attempt) in self.results, "a number from nowhere"
+                    assert action.attempt in self.results, "a number from nowhere"
             elif isinstance(action, m.Note):
                 self.notes.append(action)
             elif isinstance(action, m.Send):
@@ -52,8 +52,8 @@ class World:
     def check(self) -> None:
         places: Counter[str] = Counter()
         for vm in self.fleet.vms.values():
-            if vm.flight is not None and vm.flight.job:
-                places[vm.flight.job] += 1
+            if vm.flight is not None and vm.flight.attempt.job:
+                places[vm.flight.attempt.job] += 1
             assert (vm.flight is not None) == (vm.state in (m.BUSY, m.QUALIFYING)), vm
         assert all(count == 1 for count in places.values()), "a job on two VMs"
         waiting = Counter(self.fleet.queue)
@@ -63,26 +63,27 @@ class World:
         assert len(self.fleet.alive()) <= self.fleet.policy.vms
 
     def _send(self, action: m.Send) -> None:
-        self.sent[action.job] += 1
-        running = self.on_vm.setdefault(action.vm, set())
-        assert not running, f"{action.vm} already has {running}"
+        vm, job, _ = action.attempt
+        self.sent[job] += 1
+        running = self.on_vm.setdefault(vm, set())
+        assert not running, f"{vm} already has {running}"
         if self._breaks():
             kind = self.rng.choice(("refused", "unclear there", "unclear not there", "silent", "lost"))
             if kind in ("unclear there", "silent"):
-                running.add((action.job, action.attempt))
+                running.add(action.attempt)
             if kind.startswith("unclear"):
-                self.answers.append(m.Unclear(action.vm, action.job, action.attempt, "cut"))
+                self.answers.append(m.Unclear(action.attempt, "cut"))
             elif kind == "refused":
-                self.answers.append(m.Refused(action.vm, action.job, action.attempt, "no"))
+                self.answers.append(m.Refused(action.attempt, "no"))
             elif kind == "lost":
-                self._lose(action.vm)
+                self._lose(vm)
             return
-        running.add((action.job, action.attempt))
-        self.answers.append(m.Accepted(action.vm, action.job, action.attempt))
+        running.add(action.attempt)
+        self.answers.append(m.Accepted(action.attempt))
 
     def _answer(self, action: m.Action) -> None:
-        assert isinstance(action, (m.Launch, m.Look, m.Stop, m.TearDown))
-        vm = action.vm
+        assert isinstance(action, (m.Launch, m.Locate, m.Stop, m.TearDown))
+        vm = action.attempt.vm if isinstance(action, (m.Locate, m.Stop)) else action.vm
         if isinstance(action, m.Launch):
             if self._breaks():
                 if self.rng.random() < 0.7:
@@ -96,16 +97,16 @@ class World:
                 self.answers.append(m.Gone(vm))
         elif vm in self.lost:
             self.answers.append(m.VmLost(vm, "gone"))
-        elif isinstance(action, m.Look):
+        elif isinstance(action, m.Locate):
             if self._breaks():
-                self.answers.append(m.Unclear(vm, action.job, action.attempt, "no connection"))
-            elif (action.job, action.attempt) in self.on_vm.get(vm, set()):
-                self.answers.append(m.Accepted(vm, action.job, action.attempt))
+                self.answers.append(m.Unclear(action.attempt, "no connection"))
+            elif action.attempt in self.on_vm.get(vm, set()):
+                self.answers.append(m.Accepted(action.attempt))
             else:
-                self.answers.append(m.Refused(vm, action.job, action.attempt, "not there"))
+                self.answers.append(m.Refused(action.attempt, "not there"))
         elif not self._breaks():
-            self.on_vm[vm].discard((action.job, action.attempt))
-            self.answers.append(m.Stopped(vm, action.job, action.attempt))
+            self.on_vm[vm].discard(action.attempt)
+            self.answers.append(m.TrialStopped(action.attempt))
 
     def _breaks(self) -> bool:
         return self.rng.random() < self.trouble
@@ -119,7 +120,7 @@ class World:
         """Something happens, or time passes."""
         self.now += self.rng.choice((0.1, 1.0, 30.0))
         ends = [
-            (vm, trial)
+            trial
             for vm, trials in self.on_vm.items()
             for trial in trials
             if self.fleet.vms[vm].flight is not None
@@ -128,12 +129,12 @@ class World:
             event = self.answers.pop(self.rng.randrange(len(self.answers)))
             self.old.append(event)
         elif ends and self.rng.random() < 0.5:
-            event = self._end(*self.rng.choice(ends))
+            event = self._end(self.rng.choice(ends))
         elif self.old and self.rng.random() < self.trouble:
             event = self.rng.choice(self.old)  # an answer comes twice, or a day late
-            if isinstance(event, (m.Accepted, m.Refused, m.Unclear, m.Stopped, m.Result)):
-                flight = self.fleet.vms[event.vm].flight
-                if flight is not None and (flight.job, flight.attempt) == (event.job, event.attempt):
+            if isinstance(event, (m.Accepted, m.Refused, m.Unclear, m.TrialStopped, m.Result)):
+                flight = self.fleet.vms[event.attempt.vm].flight
+                if flight is not None and flight.attempt == event.attempt:
                     return  # of this very flight: a lie, which no engine tells
             elif not isinstance(event, m.Submit):
                 return
@@ -145,17 +146,17 @@ class World:
             return
         self.take(self.fleet.apply(event, self.now))
 
-    def _end(self, vm: str, trial: tuple[str, int]) -> m.Result:
-        job, attempt = trial
+    def _end(self, trial: m.Attempt) -> m.Result:
+        vm = trial.vm
         self.on_vm[vm].discard(trial)
         usable = not self._breaks()
         if usable:
-            self.results.add((vm, job, attempt))
+            self.results.add(trial)
         noise = None
         if self.fleet.vms[vm].state == m.QUALIFYING and not self._breaks():
             noise = LOUD if self._breaks() else QUIET
         drifted = "noisier than it was" if self._breaks() else ""
-        return m.Result(vm, job, attempt, usable, "done", "" if usable else "truncated", noise, drifted)
+        return m.Result(trial, usable, "done", "" if usable else "truncated", noise, drifted)
 
 
 @settings(max_examples=300, deadline=None)

@@ -54,7 +54,7 @@ def command(
     if not states["baseline"].final:
         state = states["baseline"]
         detail = state.phase or state.state
-        data = {
+        data: dict[str, object] = {
             "done": False,
             "state": state.state,
             "detail": detail,

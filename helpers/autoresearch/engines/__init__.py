@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
+# For start-up time every job's runner, which imports this module, goes without these, and without `dataclasses`.
 if TYPE_CHECKING:
     from pathlib import Path
 
     from autoresearch.errors import EnvironmentMissing
     from autoresearch.task import Task
 
-QUEUED, RUNNING, DONE, FAILED, CANCELLED, LOST = "queued", "running", "done", "failed", "cancelled", "lost"
-FINAL = frozenset({DONE, FAILED, CANCELLED, LOST})
+# Where a job stands; lost: its runner was killed.
+State = Literal["queued", "running", "done", "failed", "cancelled", "lost"]
+QUEUED: Final = "queued"
+RUNNING: Final = "running"
+CANCELLED: Final = "cancelled"
+LOST: Final = "lost"
+FINAL: frozenset[State] = frozenset({"done", "failed", CANCELLED, LOST})
+
+# What a job says of itself; "" when it ended before saying so.
+Status = Literal["", "done", "crash", "checks_failed"]
 
 
-# Named tuples: every job's runner imports this module, and `dataclasses` would take half of its start.
 class JobState(NamedTuple):
-    """Where a job stands. `state` is queued|running|done|failed|cancelled|lost; lost = its runner was killed.
+    """Where a job stands.
 
     `phase` says what it does now ("build", "checks", "measure 12/60"), `detail` why it ended as it did;
     `seconds` run from its start (0 while queued).
@@ -26,7 +34,7 @@ class JobState(NamedTuple):
 
     job: str
     experiment: str
-    state: str
+    state: State
     phase: str = ""
     detail: str = ""
     seconds: float = 0.0
@@ -37,12 +45,12 @@ class JobState(NamedTuple):
 
 
 class JobResult(NamedTuple):
-    """What a job has said. `status` is done|crash|checks_failed, or "" when it ended before saying so."""
+    """What a job has said."""
 
     job: str
-    state: str
+    state: State
     exit_code: int | None
-    status: str
+    status: Status
     error: str
     checks: str
     metrics: dict[str, float]
@@ -70,7 +78,10 @@ class Machine(NamedTuple):
 
 
 class Engine(Protocol):
-    """Runs tasks detached. Jobs outlive the process that submitted them."""
+    """Runs tasks detached. Jobs outlive the process that submitted them.
+
+    From `width` on the answers stand for an engine whose one machine is there already, and costs nothing.
+    """
 
     def submit(
         self,
@@ -99,32 +110,55 @@ class Engine(Protocol):
     @property
     def width(self) -> int:
         """Machines at once, at most."""
+        return 1
 
     def halt(self, reason: str) -> None:
-        """A budget is used up: start nothing more, and give machines that cost money back; "" lifts it."""
+        """A budget is used up: start nothing more, and give machines that cost money back; "" lifts it.
+
+        Say it again until no machine is up: an engine that is just about to end may not hear it.
+        """
+        return
 
     def blocked(self) -> EnvironmentMissing | None:
         """Why no job goes on at present, such as a cloud tool that is missing; None when all is well."""
+        return None
+
+    def drop_unknown(self, known: set[str]) -> list[str]:
+        """End and remove unfinished jobs that are not `known`, where the engine can tell; their names.
+
+        Only while nobody can submit: a job is known to its submitter alone until that has written it down.
+        """
+        return []
 
     def wants_yardstick(self, key: str) -> bool:
         """Whether machines should be qualified by the noise trial `key` (a name of base and evaluator)."""
+        return False
 
     def set_yardstick(
         self, key: str, task: Task, *, workdir: Path, envs: Mapping[str, str], timeout: float
     ) -> None:
         """Take a noise trial of the unchanged base, which every new machine runs before it measures anything else."""
+        return
 
     def vms(self) -> list[dict[str, Any]]:
-        """Machines that were launched for this project, oldest first: vm, state, trial, hours, price and more."""
+        """Machines that were launched for this project, oldest first.
+
+        Each has: vm, state, trial, trials, hours (since the launch was asked for, until it ended), price ($/h or None),
+        dollars (the provider's report, or None), infra, resources, sigma_pct, mde_pct, reason.
+        """
+        return []
 
     def refresh(self, seconds: float = math.inf) -> None:
         """Ask the provider what `vms` have cost. `NotYet` without an answer after about so many seconds."""
+        return
 
     def give_back(self, seconds: float = math.inf) -> list[str]:
         """End all of `vms` and verify it; the names of those that may still be there.
 
-        `NotYet` while a job needs them, and when the end is not verified after about so many seconds.
+        `NotYet` while a job needs them, and when the end is not verified after about so many seconds. They end by
+        themselves, too, after their idle minutes.
         """
+        return []
 
 
 def has_unfinished(state: Path, known: set[str]) -> bool:
@@ -134,9 +168,3 @@ def has_unfinished(state: Path, known: set[str]) -> bool:
     except FileNotFoundError:
         return False
     return any(not (job / "exit.json").exists() for job in found)
-
-
-def drop_unknown(engine: Engine, known: set[str]) -> list[str]:
-    """End and remove unfinished jobs that nobody has recorded, where the engine can tell; their names."""
-    drop = getattr(engine, "drop_unknown", None)
-    return list(drop(known)) if drop is not None else []

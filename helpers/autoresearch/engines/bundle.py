@@ -42,12 +42,9 @@ def build_bundle(
     The same content gives the same bytes and so the same name: entries are sorted, owners and times dropped.
     """
     members: dict[str, bytes] = {"trial.json": json.dumps(spec, sort_keys=True, indent=1).encode()}
-    if base is not None:
-        members["a.tar"] = tree_tar(base)
-    if candidate is not None:
-        members["b.tar"] = tree_tar(candidate)
-    if hidden is not None:
-        members["hidden.tar"] = tree_tar(hidden)
+    for name, tree in (("a.tar", base), ("b.tar", candidate), ("hidden.tar", hidden)):
+        if tree is not None:
+            members[name] = tree_tar(tree)
     for pattern in TRAVELS:
         for path in sorted(_PACKAGE.glob(pattern)):
             members[f"autoresearch/{path.relative_to(_PACKAGE).as_posix()}"] = path.read_bytes()

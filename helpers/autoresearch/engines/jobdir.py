@@ -10,12 +10,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from autoresearch.engines import JobResult, JobState
-from autoresearch.engines.output import parse_log
+from autoresearch.engines import FINAL, LOST, JobResult, JobState, State
+from autoresearch.engines.output import parse_log, phase
 from autoresearch.errors import BadInput
 from autoresearch.safetext import one_line
 
 LOG_BYTES = 64 * 1024 * 1024
+_PHASE_BYTES = 4 * 1024 * 1024
 
 
 def job_directory(jobs: Path, job: str) -> Path:
@@ -77,9 +78,7 @@ def is_free(path: Path) -> bool:
 def read_json(path: Path) -> dict[str, Any] | None:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError:
+    except (FileNotFoundError, ValueError):
         return None
     return data if isinstance(data, dict) else None
 
@@ -96,6 +95,18 @@ def read_log(path: Path, limit: int, *, from_end: bool = False) -> str:
             return file.read(limit).decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
+
+
+def phase_of(log: Path) -> str:
+    """What a running job does now."""
+    return phase(read_log(log, _PHASE_BYTES))
+
+
+def end_of(job: str, experiment: str, ended: dict[str, Any]) -> JobState:
+    """How a job ended, by its exit.json."""
+    state: State = ended["state"] if ended.get("state") in FINAL else LOST
+    seconds = float(ended.get("seconds", 0.0))
+    return JobState(job, experiment, state, "", one_line(str(ended.get("detail", ""))), seconds)
 
 
 def result_of(state: JobState, log: Path, exit_code: int | None) -> JobResult:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import math
 import os
 import platform
 import shutil
@@ -19,17 +18,18 @@ import sys
 import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from autoresearch.engines import CANCELLED, FINAL, LOST, QUEUED, RUNNING, JobResult, JobState, Machine
-from autoresearch.engines import output as output_module
+from autoresearch.engines import CANCELLED, LOST, QUEUED, RUNNING, Engine, JobResult, JobState, Machine
 from autoresearch.engines.bundle import holds_trial
 from autoresearch.engines.cpus import CpuPlan, plan_cpus
 from autoresearch.engines.jobdir import (
     all_jobs,
+    end_of,
     is_free,
     job_directory,
     new_directory,
+    phase_of,
     read_json,
     read_log,
     result_of,
@@ -37,18 +37,17 @@ from autoresearch.engines.jobdir import (
 )
 from autoresearch.engines.supervisor import JOB, drop_trees, write_json
 from autoresearch.errors import BadInput, EnvironmentMissing
-from autoresearch.safetext import one_line, tail
+from autoresearch.safetext import one_line
 from autoresearch.task import Task
 from autoresearch.trial import environment, processes, stage
 from autoresearch.trial.slots import SLOT_DIR
 
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
-_PHASE_BYTES = 4 * 1024 * 1024
 _AHEAD = 4  # jobs that may build while the slots measure
 
 
-class LocalEngine:
-    """Runs tasks below `state_dir` (a project's `.autoresearch`). See `autoresearch.engines.Engine`.
+class LocalEngine(Engine):
+    """Runs tasks below `state_dir` (a project's `.autoresearch`).
 
     `slots` benchmarks measure at a time, each on `cores_per_slot` CPUs of its own; `jobs_parallel` jobs are active
     (default: as many again, at most 4, so that a free slot finds the next trial built). `warnings` has sentences
@@ -72,17 +71,9 @@ class LocalEngine:
     # --- the protocol
 
     def submit(
-        self,
-        task: Task,
-        *,
-        experiment: str,
-        mode: str,
-        workdir: Path,
-        envs: Mapping[str, str],
-        timeout: float,
-        env_pass: Iterable[str] = (),
-    ) -> str:
-        """Start a job; see `Engine.submit`. The environment is an allow-list plus `env_pass`, as on a fresh VM."""
+        self, task: Task, *, experiment: str, mode: str, workdir: Path, envs: Mapping[str, str], timeout: float,
+    ) -> str:  # fmt: skip
+        """Start a job. Its environment is an allow-list, as on a fresh VM."""
         problems = task.local_problems()
         if problems:
             raise BadInput(
@@ -97,7 +88,7 @@ class LocalEngine:
             # Held from here on: the runner inherits it, so there is no moment at which the job looks lost.
             fcntl.flock(lock, fcntl.LOCK_EX)
             shutil.copytree(workdir, jobdir / "workdir", symlinks=True)
-            self._write_job(jobdir, task, experiment, mode, values, timeout, env_pass)
+            self._write_job(jobdir, task, experiment, mode, values, timeout)
             self._launch(jobdir, lock)
         except BaseException:
             shutil.rmtree(jobdir, ignore_errors=True)
@@ -117,7 +108,6 @@ class LocalEngine:
         return states
 
     def fetch(self, job: str) -> JobResult:
-        """Parse what the job has printed so far."""
         state = self.poll([job])[job]
         exit_code = (read_json(self._directory(job) / "exit.json") or {}).get("exit")
         return result_of(state, self.log_path(job), exit_code)
@@ -146,10 +136,6 @@ class LocalEngine:
             state = self._state(job)
         return state
 
-    def sweep(self) -> int:
-        """Kill processes that lost jobs have left; returns how many there were."""
-        return sum(self._sweep(name) for name in self._all_jobs() if self._state(name).state == LOST)
-
     def machines(self, jobs: Collection[str]) -> list[Machine]:
         """This machine: the hours in which at least one of `jobs` ran, however many ran at once."""
         spans = [span for job in jobs if (span := self._span(job)) is not None]
@@ -159,24 +145,7 @@ class LocalEngine:
             until = max(until, ended)
         return [Machine(platform.node() or "here", any(running for *_, running in spans), hours)]
 
-    def blocked(self) -> EnvironmentMissing | None:
-        """Nothing stands in the way here that a submission would not have said."""
-        return None
-
-    def wants_yardstick(self, key: str) -> bool:
-        """The baseline has measured this machine."""
-        return False
-
-    def set_yardstick(
-        self, key: str, task: Task, *, workdir: Path, envs: Mapping[str, str], timeout: float
-    ) -> None:
-        """Not needed here."""
-
     def drop_unknown(self, known: set[str]) -> list[str]:
-        """End unfinished jobs that are not `known` and remove their directories; returns their names.
-
-        Only while nobody can submit: a job is known to its submitter alone until that has written it down.
-        """
         dropped = []
         for jobdir in sorted(self._jobs().glob("*")):
             if jobdir.name in known or not jobdir.is_dir() or (jobdir / "exit.json").exists():
@@ -189,33 +158,8 @@ class LocalEngine:
             dropped.append(jobdir.name)
         return dropped
 
-    @property
-    def width(self) -> int:
-        """One machine."""
-        return 1
-
-    def halt(self, reason: str) -> None:
-        """Nothing to give back; who submits asks the budget first."""
-
-    def vms(self) -> list[dict[str, Any]]:
-        """None: this machine was not launched for anyone."""
-        return []
-
-    def refresh(self, seconds: float = math.inf) -> None:
-        """Nothing to ask."""
-
-    def give_back(self, seconds: float = math.inf) -> list[str]:
-        """Nothing to give back."""
-        return []
-
-    # --- logs
-
     def log_path(self, job: str) -> Path:
         return self._directory(job) / "log.txt"
-
-    def tail(self, job: str, lines: int = 20, limit: int = 1500) -> str:
-        """The cleaned end of a job's output."""
-        return tail(read_log(self.log_path(job), limit * 20, from_end=True), lines, limit)
 
     # --- inside
 
@@ -229,14 +173,7 @@ class LocalEngine:
         return all_jobs(self._jobs())
 
     def _write_job(
-        self,
-        jobdir: Path,
-        task: Task,
-        experiment: str,
-        mode: str,
-        values: dict[str, str],
-        timeout: float,
-        env_pass: Iterable[str],
+        self, jobdir: Path, task: Task, experiment: str, mode: str, values: dict[str, str], timeout: float
     ) -> None:
         workdir = jobdir / "workdir"
         bundle = workdir / f"{values.get('EXP_SHA256', '')}.tar.gz"
@@ -245,7 +182,7 @@ class LocalEngine:
         cores = None if self.warnings else core_locks()
         slot_dir = self._lock_directory("slots", self.plan.slots, cores)
         jobs_dir = self._lock_directory("active", [[] for _ in range(self.jobs_parallel)], None)
-        env = environment.allowed(os.environ, env_pass)
+        env = environment.allowed(os.environ)
         scratch = jobdir / "scratch"
         scratch.mkdir()
         env["TMPDIR"] = str(scratch)
@@ -302,13 +239,11 @@ class LocalEngine:
             ended = read_json(jobdir / "exit.json") or lost
         started = read_json(jobdir / "started.json")
         if ended is not None:
-            state = ended["state"] if ended.get("state") in FINAL else LOST
-            detail = one_line(str(ended.get("detail", "")))
-            return JobState(job, experiment, state, "", detail, float(ended.get("seconds", 0.0)))
+            return end_of(job, experiment, ended)
         if started is None:
             return JobState(job, experiment, QUEUED, "waits for a free place")
-        now = output_module.phase(read_log(jobdir / "log.txt", _PHASE_BYTES))
-        return JobState(job, experiment, RUNNING, now, "", max(0.0, time.time() - float(started["time"])))
+        seconds = max(0.0, time.time() - float(started["time"]))
+        return JobState(job, experiment, RUNNING, phase_of(jobdir / "log.txt"), "", seconds)
 
     def _span(self, job: str) -> tuple[float, float, bool] | None:
         """(begin, end so far, whether it runs) in seconds since the epoch; None when nothing of it ran or is left."""
@@ -325,15 +260,14 @@ class LocalEngine:
             return begun, max(begun, log.stat().st_mtime if log.exists() else begun), False
         return begun, time.time(), True
 
-    def _sweep(self, job: str) -> int:
+    def _sweep(self, job: str) -> None:
         jobdir = self._directory(job)
         if (jobdir / "swept").exists():
-            return 0
+            return
         job_file = read_json(jobdir / "job.json") or {}
-        killed = processes.kill_marked(f"{JOB}={job_file.get('marker')}")
+        processes.kill_marked(f"{JOB}={job_file.get('marker')}")
         drop_trees(jobdir, job_file)
         (jobdir / "swept").touch()
-        return killed
 
     def _signal_runner(self, jobdir: Path, signum: int) -> bool:
         runner = read_json(jobdir / "pid.json")

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autoresearch import metrics
+from autoresearch.engines import Status
 from autoresearch.safetext import clean, one_line
 
 RECORD = "AR_RECORD "
-STATUSES = ("done", "crash", "checks_failed")
+_STATUSES: dict[object, Status] = {"done": "done", "crash": "crash", "checks_failed": "checks_failed"}
 # SkyPilot puts "(task, pid=123) " before every line, "(head, rank=0, pid=123, ip=10.0.0.1) " with several nodes.
 _SKY_PREFIX = re.compile(r"^\([^()\n]*\bpid=\d+[^()\n]*\) ", re.MULTILINE)
 _BLOCK = re.compile(r"^(EXPERIMENT_STATUS|EXPERIMENT_ERROR|CHECKS_STATUS):[ \t]*(.*)$", re.MULTILINE)
@@ -24,7 +25,7 @@ class Output:
 
     records: list[dict[str, Any]] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
-    status: str = ""
+    status: Status = ""
     error: str = ""
     checks: str = ""
     warnings: list[str] = field(default_factory=list)
@@ -66,11 +67,10 @@ def parse_log(text: str) -> Output:
     if damaged:
         out.warnings.append(f"{damaged} damaged AR_RECORD line(s) skipped")
     block = {key: one_line(value) for key, value in _BLOCK.findall(text)}  # the last of each counts
-    out.status = block.get("EXPERIMENT_STATUS", "")
-    if out.status not in STATUSES:
-        if out.status:
-            out.warnings.append(f"unknown EXPERIMENT_STATUS {out.status}")
-        out.status = ""
+    said = block.get("EXPERIMENT_STATUS", "")
+    out.status = _STATUSES.get(said, "")
+    if said and not out.status:
+        out.warnings.append(f"unknown EXPERIMENT_STATUS {said}")
     out.error = block.get("EXPERIMENT_ERROR", "")
     out.checks = block.get("CHECKS_STATUS", "")
     parsed = metrics.parse(text)
@@ -79,7 +79,7 @@ def parse_log(text: str) -> Output:
         out.warnings += [one_line(warning) for warning in parsed.warnings]
     for record in records:
         if record["type"] == "end":
-            out.status = record["status"] if record.get("status") in STATUSES else out.status
+            out.status = _STATUSES.get(record.get("status"), out.status)
             out.error = one_line(str(record.get("error") or ""))
         elif record["type"] == "checks":
             out.checks = one_line(str(record.get("status", "")))

@@ -8,6 +8,7 @@ hold the job's lock, so a free lock means that nothing of the job runs. Imports 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from autoresearch.engines import State
 from autoresearch.trial import processes, slots
 
 JOB = "AUTORESEARCH_JOB"
@@ -24,14 +26,14 @@ GRACE = 3.0  # seconds between SIGTERM and SIGKILL
 RECORD = b"AR_RECORD "
 
 
-class Stop(BaseException):
+class Interrupted(BaseException):
     """A signal asks us to end. Not an Exception, so that no handler of errors takes it for one."""
 
 
 class _Ended(Exception):
     """The job is over: its state, exit code and a reason in words."""
 
-    def __init__(self, state: str, exit_code: int | None, detail: str) -> None:
+    def __init__(self, state: State, exit_code: int | None, detail: str) -> None:
         super().__init__(detail)
         self.state = state
         self.exit_code = exit_code
@@ -66,7 +68,7 @@ def main(argv: list[str]) -> int:
 
 
 def _stop(signum: int, frame: object) -> None:
-    raise Stop
+    raise Interrupted
 
 
 def _guard(inner: int, jobdir: Path, job: dict[str, Any]) -> int:
@@ -81,7 +83,7 @@ def _guard(inner: int, jobdir: Path, job: dict[str, Any]) -> int:
 
 def drop_trees(jobdir: Path, job: dict[str, Any]) -> None:
     """Logs stay; trees and scratch files can be made again from the bundle, and would fill a disk overnight."""
-    from autoresearch.trial import stage
+    from autoresearch.trial import stage  # for start-up time
 
     for name in ("trial", "scratch", *(["workdir"] if job.get("drop_workdir") else [])):
         if (jobdir / name).exists():
@@ -90,18 +92,19 @@ def drop_trees(jobdir: Path, job: dict[str, Any]) -> None:
 
 def _supervise(jobdir: Path, job: dict[str, Any]) -> None:
     begun = time.time()
-    state, code, detail = "failed", None, ""
+    state: State = "failed"
+    code, detail = None, ""
     try:
         write_json(jobdir / "pid.json", {"pid": os.getpid(), "start": processes.start_time(os.getpid())})
         if (jobdir / "cancel").exists():
-            raise Stop
+            raise Interrupted
         with (jobdir / "log.txt").open("ab", buffering=0) as log, slots.take(job["jobs_dir"]):
             begun = time.time()
             write_json(jobdir / "started.json", {"time": begun})
             _run(jobdir, job, log)
     except _Ended as end:
         state, code, detail = end.state, end.exit_code, end.detail
-    except Stop:
+    except Interrupted:
         cancelled = (jobdir / "cancel").exists()
         # A shutdown or a killed guardian says nothing about the candidate.
         state = "cancelled" if cancelled else "lost"
@@ -157,7 +160,7 @@ def _note(log: IO[bytes], record: dict[str, Any]) -> None:
 
 def _setup(jobdir: Path, job: dict[str, Any], env: dict[str, str], work: str, log: IO[bytes]) -> None:
     """Run setup, once per content where the engine says so (`setup_stamp`), as a VM does at its launch."""
-    from autoresearch.trial import procs
+    from autoresearch.trial import procs  # for start-up time
 
     stamp = Path(job["setup_stamp"]) if job["setup_stamp"] else None
     with _locked(stamp):
@@ -175,8 +178,6 @@ def _setup(jobdir: Path, job: dict[str, Any], env: dict[str, str], work: str, lo
 
 @contextlib.contextmanager
 def _locked(stamp: Path | None) -> Iterator[None]:
-    import fcntl
-
     if stamp is None:
         yield
         return

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from autoresearch import notices
-from autoresearch.engines import drop_unknown, has_unfinished
+from autoresearch.engines import has_unfinished
 from autoresearch.engines.choose import engine_of
 from autoresearch.engines.leftovers import clear
 from autoresearch.engines.notes import NOTES, read_notes
@@ -92,7 +92,7 @@ def drop_unrecorded_jobs(session: Session) -> None:
     """End jobs that no ledger line and no file of ours names: their command was killed before it wrote one."""
     known = session.named_jobs
     if has_unfinished(session.project.state, known):
-        for name in drop_unknown(engine_of(session), known | _named_in_files(session.project.state)):
+        for name in engine_of(session).drop_unknown(known | _named_in_files(session.project.state)):
             notices.say(f"ended job {name}, which a killed command had not recorded yet")
 
 

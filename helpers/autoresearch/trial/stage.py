@@ -105,9 +105,6 @@ class Stage:
                 os.rmdir(os.path.join(self.layers, name, "up"))
                 os.rmdir(os.path.join(self.layers, name))
 
-    def discard(self, tree: str) -> None:
-        remove(tree)
-
 
 def _tool(*argv: str) -> None:
     subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

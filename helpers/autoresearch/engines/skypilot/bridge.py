@@ -20,7 +20,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 OLDEST, TOO_NEW = (0, 14), (0, 16)
 
@@ -35,7 +35,6 @@ SIGNATURES = {
     "tail_logs": ("cluster_name", "job_id", "follow", "tail", "output_stream"),
     "cancel": ("cluster_name", "job_ids"),
     "down": ("cluster_name",),
-    "autostop": ("cluster_name", "idle_minutes", "down"),
     "cost_report": ("days",),
     "check": ("infra_list", "verbose"),
     "enabled_clouds": (),
@@ -46,7 +45,10 @@ SIGNATURES = {
 #   gone: no such cluster      not_up: there, but not usable     no_vm: no machine to be had now
 #   no_cloud: nothing enabled  bad_task: wrong in itself         server: API server away or busy, ask again
 #   version: wrong SkyPilot    auth: API server refuses us       interrupted: the server gave the request up
-ERRORS = {
+ErrorKind = Literal[
+    "gone", "not_up", "no_vm", "no_cloud", "bad_task", "server", "version", "auth", "interrupted", "missing", "other"
+]  # fmt: skip
+ERRORS: dict[str, ErrorKind] = {
     "ClusterDoesNotExist": "gone",
     "ClusterNotUpError": "not_up",
     "ClusterSetUpError": "no_vm",
@@ -80,10 +82,10 @@ _COLOURS = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 _SUBMITTING = threading.Lock()
 
 
-class Problem(Exception):
-    """A failure that is ours to name: `kind` as in `ERRORS`."""
+class OpError(Exception):
+    """A failure that is ours to name."""
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, kind: ErrorKind, message: str) -> None:
         super().__init__(message)
         self.kind = kind
 
@@ -94,10 +96,10 @@ def sky() -> Any:
         import sky as package
         from sky.client import sdk
     except ImportError as exc:
-        raise Problem("missing", f"SkyPilot cannot be imported here: {exc}") from exc
+        raise OpError("missing", f"SkyPilot cannot be imported here: {exc}") from exc
     wrong = mismatches(str(package.__version__), sdk)
     if wrong:
-        raise Problem("version", "; ".join(wrong[:3]))
+        raise OpError("version", "; ".join(wrong[:3]))
     return sdk
 
 
@@ -127,7 +129,7 @@ def _task(config: dict[str, Any]) -> Any:
 # --- ops: keyword arguments in, JSON values out
 
 
-def hello(say: Say) -> dict[str, Any]:
+def hello(reply: Reply) -> dict[str, Any]:
     """-> {version, python}. Imports SkyPilot; talks to no server."""
     sky()
     import sky as package
@@ -135,7 +137,7 @@ def hello(say: Say) -> dict[str, Any]:
     return {"version": str(package.__version__), "python": sys.executable}
 
 
-def check(say: Say, full: bool = False) -> dict[str, Any]:
+def check(reply: Reply, full: bool = False) -> dict[str, Any]:
     """-> {clouds: enabled ones, server, server_version}. `full` probes the credentials anew (10 s and more)."""
     s = sky()
     if full:
@@ -149,41 +151,41 @@ def check(say: Say, full: bool = False) -> dict[str, Any]:
     }
 
 
-def launch(say: Say, cluster: str, task: dict[str, Any]) -> dict[str, Any]:
+def launch(reply: Reply, cluster: str, task: dict[str, Any]) -> dict[str, Any]:
     """Bring a cluster up and run the task's setup. -> {job: number of the job that ran it, or None}"""
     s = sky()
     with _SUBMITTING:
         request = s.launch(_task(task), cluster_name=cluster)
-    return _submitted(s, say, request)
+    return _submitted(s, reply, request)
 
 
-def exec_(say: Say, cluster: str, task: dict[str, Any]) -> dict[str, Any]:
+def exec_(reply: Reply, cluster: str, task: dict[str, Any]) -> dict[str, Any]:
     """Copy the workdir and put the task into the cluster's queue. -> {job}"""
     s = sky()
     with _SUBMITTING:
         request = s.exec(_task(task), cluster_name=cluster)
-    return _submitted(s, say, request)
+    return _submitted(s, reply, request)
 
 
-def result(say: Say, request: str) -> dict[str, Any]:
+def result(reply: Reply, request: str) -> dict[str, Any]:
     """Wait for a launch or exec that was submitted before. -> {job}"""
-    return _submitted(sky(), say, request)
+    return _submitted(sky(), reply, request)
 
 
-def _submitted(s: Any, say: Say, request: Any) -> dict[str, Any]:
-    say({"request": str(request)})
+def _submitted(s: Any, reply: Reply, request: Any) -> dict[str, Any]:
+    reply({"request": str(request)})
     job, _ = s.get(request)
     return {"job": job}
 
 
-def requests(say: Say, cluster: str) -> list[dict[str, Any]]:
+def requests(reply: Reply, cluster: str) -> list[dict[str, Any]]:
     """-> unfinished requests about a cluster: [{request, name, status}]"""
     s = sky()
     found = [r for r in s.api_status(cluster_name=cluster) if _field(r, "cluster_name") == cluster]
     return [{"request": r.request_id, "name": r.name, "status": str(r.status)} for r in found]
 
 
-def queue(say: Say, cluster: str) -> list[dict[str, Any]]:
+def queue(reply: Reply, cluster: str) -> list[dict[str, Any]]:
     """-> the cluster's jobs: [{job, name, status, ended}]; status INIT PENDING SETTING_UP RUNNING SUCCEEDED ..."""
     s = sky()
     return [
@@ -197,7 +199,7 @@ def queue(say: Say, cluster: str) -> list[dict[str, Any]]:
     ]
 
 
-def follow(say: Say, cluster: str, job: int, to: str, wait: bool = True) -> dict[str, Any]:
+def follow(reply: Reply, cluster: str, job: int, to: str, wait: bool = True) -> dict[str, Any]:
     """Write a job's whole output to the file `to`, as it comes when `wait`.
 
     -> {code}: 0 succeeded, 100 failed, 101 not finished, 102 no such job, 103 cancelled
@@ -207,7 +209,7 @@ def follow(say: Say, cluster: str, job: int, to: str, wait: bool = True) -> dict
     return {"code": int(code)}
 
 
-def status(say: Say, clusters: list[str] | None = None, refresh: bool = False) -> list[dict[str, Any]]:
+def status(reply: Reply, clusters: list[str] | None = None, refresh: bool = False) -> list[dict[str, Any]]:
     """-> clusters that exist: [{cluster, status, hash, launched, price, resources, infra, autostop, down}]
 
     status INIT UP STOPPED ...; `launched` in seconds since the epoch, `price` in dollars an hour or None;
@@ -241,25 +243,19 @@ def _cluster(record: Any) -> dict[str, Any]:
     }
 
 
-def cancel(say: Say, cluster: str, job: int) -> None:
+def cancel(reply: Reply, cluster: str, job: int) -> None:
     """End a job with its processes."""
     s = sky()
     s.get(s.cancel(cluster, job_ids=[job]))
 
 
-def down(say: Say, cluster: str) -> None:
+def down(reply: Reply, cluster: str) -> None:
     """Give a cluster back."""
     s = sky()
     s.get(s.down(cluster))
 
 
-def autostop(say: Say, cluster: str, minutes: int) -> None:
-    """End the cluster after so many idle minutes."""
-    s = sky()
-    s.get(s.autostop(cluster, minutes, down=True))
-
-
-def cost_report(say: Say, days: int = 30) -> list[dict[str, Any]]:
+def cost_report(reply: Reply, days: int = 30) -> list[dict[str, Any]]:
     """-> clusters of the last days, ended ones too: [{cluster, hash, seconds, cost}] (an estimate of SkyPilot's)"""
     s = sky()
     return [
@@ -285,7 +281,7 @@ def _word(value: Any) -> str:
 OPS: dict[str, Callable[..., Any]] = {
     f.__name__.rstrip("_"): f
     for f in (
-        hello, check, launch, exec_, result, requests, queue, follow, status, cancel, down, autostop, cost_report,
+        hello, check, launch, exec_, result, requests, queue, follow, status, cancel, down, cost_report,
     )
 }  # fmt: skip
 
@@ -293,7 +289,7 @@ OPS: dict[str, Callable[..., Any]] = {
 # --- the conversation
 
 
-class Say:
+class Reply:
     """Answers one request."""
 
     def __init__(self, out: Any, lock: threading.Lock, number: Any) -> None:
@@ -308,7 +304,7 @@ class Say:
 
 def translate(exc: BaseException) -> dict[str, Any]:
     """An exception as an answer."""
-    kind = exc.kind if isinstance(exc, Problem) else "other"
+    kind: ErrorKind = exc.kind if isinstance(exc, OpError) else "other"
     for base in type(exc).__mro__:
         if kind == "other" and base.__name__ in ERRORS:
             kind = ERRORS[base.__name__]
@@ -326,14 +322,14 @@ def translate(exc: BaseException) -> dict[str, Any]:
     return {"ok": False, "kind": kind, "error": f"{type(exc).__name__}: {text[:2000]}"}
 
 
-def serve(request: dict[str, Any], say: Say) -> None:
+def serve(request: dict[str, Any], reply: Reply) -> None:
     try:
         arguments = {k: v for k, v in request.items() if k not in ("id", "op")}
-        answer = {"ok": True, "result": OPS[request["op"]](say, **arguments)}
+        answer = {"ok": True, "result": OPS[request["op"]](reply, **arguments)}
     except BaseException as exc:  # also SystemExit, which SkyPilot raises in places
         traceback.print_exc()
         answer = translate(exc)
-    say(answer)
+    reply(answer)
 
 
 def main() -> None:
@@ -343,8 +339,8 @@ def main() -> None:
     lock = threading.Lock()
     for line in sys.stdin:
         request = json.loads(line)
-        say = Say(out, lock, request.get("id"))
-        threading.Thread(target=serve, args=(request, say), daemon=True).start()
+        reply = Reply(out, lock, request.get("id"))
+        threading.Thread(target=serve, args=(request, reply), daemon=True).start()
     # Whoever asked is gone: threads that wait for SkyPilot are of no use to anyone.
     os._exit(0)
 

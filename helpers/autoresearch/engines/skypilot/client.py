@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import math
 import os
@@ -15,7 +16,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from autoresearch.engines.skypilot import bridge as bridge_module
 from autoresearch.errors import EnvironmentMissing
@@ -32,7 +33,7 @@ _BRIDGE = Path(bridge_module.__file__)
 SERVER_PAUSE = 5.0  # seconds before the API server is asked the same again
 
 # What to do about a failure that is the environment's, by the bridge's word for it.
-FIXES = {
+FIXES: dict[bridge_module.ErrorKind, str] = {
     "missing": INSTALL,
     "version": INSTALL,
     "no_cloud": "Run: sky check. It says what each cloud needs; skypilot needs the extra of your cloud, such as "
@@ -51,7 +52,19 @@ class Unanswered(EnvironmentMissing):
     """SkyPilot has not answered when the time of a bridge was over."""
 
 
-def environment_problem(kind: str, error: str) -> EnvironmentMissing | None:
+class BridgeAnswer(TypedDict, total=False):
+    """To question `id`. One has `ok`, with `result`, or `kind` and `error`; `request` comes before; `dead`: no more."""
+
+    id: int
+    ok: bool
+    result: Any
+    kind: bridge_module.ErrorKind
+    error: str
+    request: str
+    dead: str
+
+
+def environment_problem(kind: bridge_module.ErrorKind, error: str) -> EnvironmentMissing | None:
     """The error for a failure that no other VM and no second try can mend; None for all others."""
     if kind not in FIXES:
         return None
@@ -71,8 +84,6 @@ def find_interpreter() -> str:
         found = interpreter_of(Path(command).resolve())
         if found is not None:
             return found
-    import importlib.util
-
     if importlib.util.find_spec("sky") is not None:
         return sys.executable
     raise EnvironmentMissing("SkyPilot is not installed", fix=INSTALL)
@@ -136,7 +147,7 @@ class Bridge:
         self.until = until
         self._log = log
         self._number = 0
-        self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._answers: queue.Queue[BridgeAnswer] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
     def send(self, op: str, **arguments: Any) -> int:
@@ -148,7 +159,7 @@ class Bridge:
             self._process.stdin.flush()
         return self._number
 
-    def take(self, patience: float) -> list[dict[str, Any]]:
+    def take(self, patience: float) -> list[BridgeAnswer]:
         """The answers that are there; waits at most `patience` seconds for the first."""
         try:
             found = [self._answers.get(timeout=patience)]
@@ -206,7 +217,7 @@ class Bridge:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             try:
-                answer = json.loads(line)
+                answer: BridgeAnswer = json.loads(line)
             except ValueError:
                 continue  # not ours: a library that writes past the bridge's guard
             if isinstance(answer, dict):
@@ -217,6 +228,6 @@ class Bridge:
 class BridgeError(Exception):
     """An op failed; `kind` is the bridge's word."""
 
-    def __init__(self, kind: str, error: str) -> None:
+    def __init__(self, kind: bridge_module.ErrorKind, error: str) -> None:
         super().__init__(error)
         self.kind = kind

@@ -32,25 +32,21 @@ def enabled(clouds: list[str], infra: str | None) -> bool:
     return bool(clouds) and (wanted == "*" or {"k8s": "kubernetes"}.get(wanted, wanted) in clouds)
 
 
-def not_enabled(clouds: list[str], infra: str | None) -> EnvironmentMissing:
-    """The error for a SkyPilot that has nothing for us."""
-    have = f"; enabled: {', '.join(clouds)}" if clouds else ""
-    what = f"infra {infra} is not enabled" if clouds else "no cloud is enabled"
-    return EnvironmentMissing(f"SkyPilot: {what}{have}", fix=FIXES["no_cloud"])
-
-
-def enabled_clouds(bridge: Bridge, infra: str | None, patience: float = 0.0) -> list[str]:
+def require_cloud(bridge: Bridge, infra: str | None, patience: float = 0.0) -> list[str]:
     """The enabled clouds, in lower case; probed anew when `infra` is not among those of the last `sky check`.
 
-    `patience` is that of `Bridge.call`.
+    `patience` is that of `Bridge.call`. `EnvironmentMissing` when SkyPilot has nothing for us.
     """
+    bridge.call("hello", timeout=300)
     clouds: list[str] = []
     for full in (False, True):
         answer = bridge.call("check", timeout=300, patience=patience, full=full)
         clouds = [str(c).lower() for c in answer["clouds"]]
         if enabled(clouds, infra):
-            break
-    return clouds
+            return clouds
+    have = f"; enabled: {', '.join(clouds)}" if clouds else ""
+    what = f"infra {infra} is not enabled" if clouds else "no cloud is enabled"
+    raise EnvironmentMissing(f"SkyPilot: {what}{have}", fix=FIXES["no_cloud"])
 
 
 def diagnose(state: Path, infra: str | None, seconds: float = math.inf) -> Diagnosis:
@@ -62,12 +58,9 @@ def diagnose(state: Path, infra: str | None, seconds: float = math.inf) -> Diagn
         (state / "sky").mkdir(parents=True, exist_ok=True)
         bridge = Bridge(python, state / "sky" / "bridge.log", until)
         try:
-            bridge.call("hello", timeout=300)
-            clouds = enabled_clouds(bridge, infra)
+            clouds = require_cloud(bridge, infra)
         finally:
             bridge.close()
-        if not enabled(clouds, infra):
-            raise not_enabled(clouds, infra)
     except Unanswered:
         text = "SkyPilot has not answered when --timeout was over: its API server may be starting"
         return Diagnosis("warn", text, "Repeat it, or give it longer: autoresearch doctor --timeout 120")

@@ -13,16 +13,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autoresearch.engines import CANCELLED, FINAL, LOST, QUEUED, RUNNING, JobResult, JobState, Machine
-from autoresearch.engines import output as output_module
+from autoresearch.config import Config
+from autoresearch.engines import CANCELLED, LOST, QUEUED, RUNNING, Engine, JobResult, JobState, Machine
 from autoresearch.engines.bundle import build_bare_bundle
 from autoresearch.engines.jobdir import (
     all_jobs,
+    end_of,
     is_free,
     job_directory,
     new_directory,
+    phase_of,
     read_json,
-    read_log,
     result_of,
     write_private,
 )
@@ -33,20 +34,20 @@ from autoresearch.engines.skypilot.starter import DispatcherLock, start, vm_pref
 from autoresearch.engines.skypilot.taskconfig import is_ours, launch_config, run_config, spec_hash
 from autoresearch.engines.supervisor import write_json
 from autoresearch.errors import BadInput, EnvironmentMissing, NotYet
-from autoresearch.safetext import one_line, tail
+from autoresearch.safetext import one_line
 from autoresearch.task import Task
+from autoresearch.verdict.rule import Rule
 
+# For start-up time, as in the functions below: most commands read files only, and ask nobody.
 if TYPE_CHECKING:
-    from autoresearch.config import Config
     from autoresearch.engines.skypilot.client import Bridge
 
-_PHASE_BYTES = 4 * 1024 * 1024
 RETRY = 15.0  # seconds before SkyPilot is tried again after it could not be used
 BUSY = 60.0  # seconds for a dispatcher that is about to end
 
 
-class SkyPilotEngine:
-    """Runs tasks on VMs through SkyPilot. See `autoresearch.engines.Engine`.
+class SkyPilotEngine(Engine):
+    """Runs tasks on VMs through SkyPilot.
 
     `policy` holds the number of VMs and the limits, `need` says what a VM must be able to show. `name` becomes part
     of the VMs' names. `budget` (dollars, vm_hours, price: $/h where SkyPilot knows none) is kept by the dispatcher,
@@ -81,8 +82,10 @@ class SkyPilotEngine:
     def submit(
         self, task: Task, *, experiment: str, mode: str, workdir: Path, envs: Mapping[str, str], timeout: float,
     ) -> str:  # fmt: skip
-        """Queue a job; see `Engine.submit`. `EnvironmentMissing` when there is no SkyPilot that we can use."""
-        self._check()
+        """Queue a job. `EnvironmentMissing` when there is no SkyPilot that we can use."""
+        from autoresearch.engines.skypilot.client import check_version, find_interpreter
+
+        check_version(find_interpreter())
         jobdir = new_directory(self.store.jobs, experiment, mode)
         try:
             self._write_job(jobdir, task, experiment, mode, workdir, envs, timeout)
@@ -131,7 +134,6 @@ class SkyPilotEngine:
         return state
 
     def blocked(self) -> EnvironmentMissing | None:
-        """Why nothing goes on, if SkyPilot cannot be used."""
         problem = self.store.problem()
         if problem is None or not is_free(self.store.lock):
             return None
@@ -140,16 +142,14 @@ class SkyPilotEngine:
     # --- the base's noise trial, for new VMs
 
     def wants_yardstick(self, key: str) -> bool:
-        """Whether VMs should be qualified, and not by the trial `key` already."""
         known = read_json(self.store.yardstick / "job.json") or {}
         return self.policy.qualify and known.get("key") != key
 
     def set_yardstick(
         self, key: str, task: Task, *, workdir: Path, envs: Mapping[str, str], timeout: float
     ) -> None:
-        """Take a noise trial of the unchanged base, which every new VM runs first. Not for a plain task."""
         if not is_ours(task):
-            return
+            return  # a plain task says nothing of noise
         part = self.store.sky / f"yardstick.{os.getpid()}"
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
@@ -170,52 +170,35 @@ class SkyPilotEngine:
         flight = read_json(jobdir / "flight.json") or {}
         return jobdir / str(flight.get("log") or "log.txt")
 
-    def tail(self, job: str, lines: int = 20, limit: int = 1500) -> str:
-        """The cleaned end of a job's output."""
-        return tail(read_log(self.log_path(job), limit * 20, from_end=True), lines, limit)
-
     def machines(self, jobs: Collection[str]) -> list[Machine]:
         """The VMs that this project has launched, whatever ran on them."""
         return [
-            Machine(vm["vm"], vm["state"] not in (m.RETIRED, m.LOST), vm["hours"], vm["price"], vm["dollars"])
+            Machine(vm["vm"], vm["state"] not in m.OVER, vm["hours"], vm["price"], vm["dollars"])
             for vm in self.vms()
         ]
 
     @property
     def width(self) -> int:
-        """VMs at once, at most."""
         return self.policy.vms
 
     def halt(self, reason: str) -> None:
-        """Start nothing more, and give the VMs back as soon as what they measure has ended; "" lifts it.
-
-        Say it again until no machine is up: a dispatcher that is just about to end does not hear it.
-        """
         if reason != self.store.halt_reason():
             self.store.set_halt(reason)
         if reason and any(machine.up for machine in self.machines(())):
             self._ensure()
 
     def vms(self) -> list[dict[str, Any]]:
-        """The VMs, oldest first: vm, state, trial, trials, hours (since the launch was asked for, until it ended),
-        price ($/h or None), dollars (SkyPilot's report, or None), infra, resources, sigma_pct, mde_pct, reason."""
         return [self._vm(name, data) for name, data in (self.store.fleet().get("vms") or {}).items()]
 
     def refresh(self, seconds: float = math.inf) -> None:
-        """Ask SkyPilot what the VMs have cost, if no dispatcher is busy with them."""
         from autoresearch.engines.skypilot.giveback import refresh_costs
 
         with self._lock() as lock:
-            if lock is not None:
+            if lock is not None:  # else a dispatcher is busy with them
                 with self._bridge(time.monotonic() + seconds, "autoresearch vms --refresh") as bridge:
                     refresh_costs(self.store, bridge)
 
     def give_back(self, seconds: float = math.inf) -> list[str]:
-        """End all VMs of this project and verify it; the names of those that may still be there.
-
-        `NotYet` while a job needs them, or when SkyPilot has not verified their end in time. They end by themselves,
-        too, after their idle minutes.
-        """
         from autoresearch.engines.skypilot.giveback import give_back
 
         again = "autoresearch vms --down"
@@ -260,11 +243,6 @@ class SkyPilotEngine:
     def _directory(self, job: str) -> Path:
         return job_directory(self.store.jobs, job)
 
-    def _check(self) -> None:
-        from autoresearch.engines.skypilot.client import check_version, find_interpreter
-
-        check_version(find_interpreter())
-
     def _write_job(
         self, jobdir: Path, task: Task, experiment: str, mode: str, workdir: Path, envs: Mapping[str, str],
         timeout: float, key: str = "",
@@ -302,17 +280,15 @@ class SkyPilotEngine:
         experiment = str(spec.get("experiment", ""))
         ended = read_json(jobdir / "exit.json")
         if ended is not None:
-            state = ended["state"] if ended.get("state") in FINAL else LOST
-            detail = one_line(str(ended.get("detail", "")))
-            return JobState(job, experiment, state, "", detail, float(ended.get("seconds", 0.0)))
+            return end_of(job, experiment, ended)
         if spec.get("engine") != "skypilot":
             return JobState(job, experiment, LOST, "", "it was submitted to another engine")
         flight = read_json(jobdir / "flight.json") or {}
         if flight.get("stage") not in (m.RUNNING, ENDED):
             return JobState(job, experiment, QUEUED, self._why_waiting(flight))
-        now = output_module.phase(read_log(self.log_path(job), _PHASE_BYTES))
+        phase = f"{flight['vm']}: {phase_of(self.log_path(job))}"
         seconds = max(0.0, time.time() - float(flight.get("begun") or time.time()))
-        return JobState(job, experiment, RUNNING, f"{flight['vm']}: {now}", "", seconds)
+        return JobState(job, experiment, RUNNING, phase, "", seconds)
 
     def _why_waiting(self, flight: Mapping[str, Any]) -> str:
         problem = self.blocked()
@@ -378,8 +354,6 @@ class SkyPilotEngine:
 
 def limits(config: Config) -> dict[str, Any]:
     """The engine's settings out of `autoresearch.yaml`."""
-    from autoresearch.verdict.rule import Rule
-
     vms, objective = config.vms, config.objective
     runs = Rule.preset(config.test.preset, max_runs=config.test.max_runs).max_runs
     policy = m.Policy(

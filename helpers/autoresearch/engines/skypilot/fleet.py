@@ -16,10 +16,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from autoresearch.engines.skypilot import model as m
-from autoresearch.engines.skypilot.fleet_vms import Yard
+from autoresearch.engines.skypilot.fleet_vms import FleetVms
 
 
-class Fleet(Yard):
+class Fleet(FleetVms):
     """The scheduler. `apply` and `tick` return what to do now, in order.
 
     While `halted` holds a reason (a budget says so) nothing is launched or sent, what waits fails with it, and VMs are
@@ -36,7 +36,16 @@ class Fleet(Yard):
 
     def apply(self, event: m.Event, now: float) -> list[m.Action]:
         """Take one event; `now` in seconds, never decreasing."""
-        _HANDLERS[type(event)](self, event, now)
+        handle = _HANDLERS[type(event)]
+        if isinstance(event, m.OfAttempt):
+            vm = self.vms.get(event.attempt.vm)
+            # Of a flight that is over, or of another one: its answer comes late, or twice.
+            if vm is not None and vm.flight is not None and vm.flight.attempt == event.attempt:
+                handle(self, vm, vm.flight, event, now)
+        elif not isinstance(event, m.OfVm):
+            handle(self, event, now)
+        elif event.vm in self.vms:
+            handle(self, self.vms[event.vm], event, now)
         return self._advance(now)
 
     def tick(self, now: float) -> list[m.Action]:
@@ -60,11 +69,11 @@ class Fleet(Yard):
             self.vms[vm.name] = vm
             if vm.flight is not None:
                 vm.flight.stage, vm.flight.since, vm.flight.looked = m.UNSURE, now, float("-inf")
-                if vm.state not in (m.LEAVING, m.RETIRED, m.LOST):
+                if vm.state in m.ALIVE:
                     vm.state = m.QUALIFYING if vm.flight.qualifying else m.BUSY
             elif vm.state in (m.BUSY, m.QUALIFYING):
                 vm.state = m.IDLE if vm.qualified else m.FRESH
-        flying = {vm.flight.job: vm.name for vm in self.vms.values() if vm.flight}
+        flying = {vm.flight.attempt.job: vm.name for vm in self.vms.values() if vm.flight}
         for job in jobs:
             self.jobs[job.name] = job
             job.vm = flying.get(job.name, "")
@@ -90,14 +99,12 @@ class Fleet(Yard):
         elif flight.stage == m.RUNNING:
             self._stop(self.vms[job.vm], flight, now)
 
-    def _up(self, event: m.Up, now: float) -> None:
-        vm = self.vms.get(event.vm)
-        if vm is not None and vm.state == m.LAUNCHING:
+    def _up(self, vm: m.Vm, event: m.Up, now: float) -> None:
+        if vm.state == m.LAUNCHING:
             self._enter(vm, m.FRESH, now)
 
-    def _launch_refused(self, event: m.LaunchRefused, now: float) -> None:
-        vm = self.vms.get(event.vm)
-        if vm is None or vm.state != m.LAUNCHING:
+    def _launch_refused(self, vm: m.Vm, event: m.LaunchRefused, now: float) -> None:
+        if vm.state != m.LAUNCHING:
             return
         vm.reason = event.reason
         self._note("refused", vm, event.reason)
@@ -105,27 +112,22 @@ class Fleet(Yard):
         # A refused launch may have left something behind that costs money.
         self._leave(vm, now)
 
-    def _accepted(self, event: m.Accepted, now: float) -> None:
-        vm, flight = self._flight(event)
-        if vm is None or flight is None or flight.stage not in (m.SENDING, m.UNSURE):
+    def _accepted(self, vm: m.Vm, flight: m.Flight, event: m.Accepted, now: float) -> None:
+        if flight.stage not in (m.SENDING, m.UNSURE):
             return
         flight.begun = now if flight.begun is None else flight.begun
         flight.stage, flight.since, flight.reason = m.RUNNING, now, ""
-        job = self.jobs.get(flight.job)
+        job = self.jobs.get(flight.attempt.job)
         if (job is not None and job.cancelled) or now > flight.begun + self._limit(flight):
             self._stop(vm, flight, now)
 
-    def _refused(self, event: m.Refused, now: float) -> None:
-        vm, flight = self._flight(event)
-        if vm is None or flight is None:
-            return
+    def _refused(self, vm: m.Vm, flight: m.Flight, event: m.Refused, now: float) -> None:
         self._land(vm, now)
         self._strike(vm, event.reason, now)
         self._again(vm, flight, event.reason, now)
 
-    def _unclear(self, event: m.Unclear, now: float) -> None:
-        _, flight = self._flight(event)
-        if flight is None or flight.stage == m.STOPPING:
+    def _unclear(self, vm: m.Vm, flight: m.Flight, event: m.Unclear, now: float) -> None:
+        if flight.stage == m.STOPPING:
             return
         flight.reason = event.reason
         if flight.stage != m.UNSURE:
@@ -133,16 +135,13 @@ class Fleet(Yard):
         elif event.patient:
             flight.since = now
 
-    def _result(self, event: m.Result, now: float) -> None:
-        vm, flight = self._flight(event)
-        if vm is None or flight is None:
-            return
+    def _result(self, vm: m.Vm, flight: m.Flight, event: m.Result, now: float) -> None:
         timed_out = flight.reason if flight.stage == m.STOPPING else ""
         self._land(vm, now)
         if not event.usable:
             self._strike(vm, event.detail, now)
-            if timed_out and flight.job:
-                self._finish_flight(flight, "failed", timed_out, vm)
+            if timed_out and flight.attempt.job:
+                self._finish_flight(flight, "failed", timed_out)
             else:
                 self._again(vm, flight, event.detail, now)
             return
@@ -152,7 +151,7 @@ class Fleet(Yard):
         if flight.qualifying:
             self._judge(vm, flight, event, now)
             return
-        self._finish_flight(flight, event.state, event.detail, vm)
+        self._finish_flight(flight, event.state, event.detail)
         if event.drifted and vm.state == m.IDLE:
             self._note("drift", vm, event.drifted)
             self._requalify(vm, now)
@@ -160,21 +159,19 @@ class Fleet(Yard):
             self._note("requalify", vm, f"{vm.trials_since} trials since its noise was measured")
             self._requalify(vm, now)
 
-    def _stopped(self, event: m.Stopped, now: float) -> None:
-        vm, flight = self._flight(event)
-        if vm is None or flight is None or flight.stage != m.STOPPING:
+    def _stopped(self, vm: m.Vm, flight: m.Flight, event: m.TrialStopped, now: float) -> None:
+        if flight.stage != m.STOPPING:
             return
         self._land(vm, now)
         if flight.reason:  # what hung may have left its mark on the VM
             self._requalify(vm, now)
-        if flight.job:
-            self._finish_flight(flight, "failed", flight.reason, vm)
+        if flight.attempt.job:
+            self._finish_flight(flight, "failed", flight.reason)
         else:
             self._unqualified(vm, flight.reason, now)
 
-    def _vm_lost(self, event: m.VmLost, now: float) -> None:
-        vm = self.vms.get(event.vm)
-        if vm is None or vm.state in (m.RETIRED, m.LOST):
+    def _vm_lost(self, vm: m.Vm, event: m.VmLost, now: float) -> None:
+        if vm.state in m.OVER:
             return
         if vm.state == m.LEAVING:
             self._enter(vm, m.RETIRED, now)
@@ -188,9 +185,8 @@ class Fleet(Yard):
         if flight is not None:
             self._again(vm, flight, event.reason, now)
 
-    def _gone(self, event: m.Gone, now: float) -> None:
-        vm = self.vms.get(event.vm)
-        if vm is not None and vm.state == m.LEAVING:
+    def _gone(self, vm: m.Vm, event: m.Gone, now: float) -> None:
+        if vm.state == m.LEAVING:
             self._enter(vm, m.RETIRED, now)
 
     def _halt(self, event: m.Halt, now: float) -> None:
@@ -204,8 +200,7 @@ class Fleet(Yard):
         """The time limits of whatever the VM waits for."""
         policy, waited = self.policy, now - vm.since
         if vm.state == m.LAUNCHING and waited > policy.launch_timeout:
-            reason = f"not up after {waited:.0f} s"
-            self._launch_refused(m.LaunchRefused(vm.name, reason), now)
+            self._launch_refused(vm, m.LaunchRefused(vm.name, f"not up after {waited:.0f} s"), now)
         elif vm.state == m.LEAVING and waited > policy.teardown_every:
             self._tear_down(vm, now)
         flight = vm.flight
@@ -213,11 +208,11 @@ class Fleet(Yard):
             return
         waited = now - flight.since
         if flight.stage == m.SENDING and waited > policy.send_timeout:
-            self._unclear(m.Unclear(vm.name, flight.job, flight.attempt, "no answer to its submission"), now)
+            self._unclear(vm, flight, m.Unclear(flight.attempt, "no answer to its submission"), now)
         elif flight.stage == m.RUNNING and flight.begun is not None:
             # Looked at first: after a night with the lid closed it may have ended long ago, with a good result.
             if now > flight.begun + self._limit(flight):
-                self._unclear(m.Unclear(vm.name, flight.job, flight.attempt, "its time is up"), now)
+                self._unclear(vm, flight, m.Unclear(flight.attempt, "its time is up"), now)
         elif flight.stage == m.STOPPING and waited > policy.stop_timeout:
             self._give_up(vm, f"{flight.reason}; it could not be stopped", now)
         elif flight.stage == m.UNSURE and waited > policy.unreachable_after:
@@ -232,23 +227,23 @@ class Fleet(Yard):
         self._leave(vm, now)
         if flight is None:
             return
-        if flight.stage == m.STOPPING and flight.job:
-            self._finish_flight(flight, "failed", reason, vm)
+        if flight.stage == m.STOPPING and flight.attempt.job:
+            self._finish_flight(flight, "failed", reason)
         else:
             self._again(vm, flight, reason, now)
 
     def _limit(self, flight: m.Flight) -> float:
-        job = self.jobs.get(flight.job)
+        job = self.jobs.get(flight.attempt.job)
         return job.timeout if job is not None else self.policy.qualify_timeout
 
     # --- what happens to a job
 
     def _again(self, vm: m.Vm, flight: m.Flight, reason: str, now: float) -> None:
         """The flight has brought nothing: the job waits for another VM, or has had its last try."""
-        if not flight.job:
+        if not flight.attempt.job:
             self._unqualified(vm, reason, now)
             return
-        job = self.jobs[flight.job]
+        job = self.jobs[flight.attempt.job]
         job.vm, job.avoid = "", vm.name
         job.reasons.append(f"{vm.name}: {reason}")
         if job.cancelled:
@@ -258,59 +253,51 @@ class Fleet(Yard):
         else:
             self.queue.appendleft(job.name)
 
-    def _finish_flight(self, flight: m.Flight, state: str, detail: str, vm: m.Vm) -> None:
-        job = self.jobs[flight.job]
+    def _finish_flight(self, flight: m.Flight, state: m.JobEnd, detail: str) -> None:
+        job = self.jobs[flight.attempt.job]
         if job.cancelled:
             state, detail = "cancelled", "cancelled"
-        self._finish(job, state, detail, vm.name, flight.attempt)
+        self._finish(job, state, detail, flight.attempt)
 
-    def _finish(self, job: m.Job, state: str, detail: str, vm: str = "", attempt: int = 0) -> None:
+    def _finish(self, job: m.Job, state: m.JobEnd, detail: str, attempt: m.Attempt | None = None) -> None:
         if not job.vm and job.name in self.queue:
             self.queue.remove(job.name)
         del self.jobs[job.name]
-        if vm and state != "cancelled":
+        if attempt is not None and state != "cancelled":
             self.setbacks = 0
-        self._actions.append(m.Finish(job.name, state, detail, vm, attempt))
+        self._actions.append(m.Finish(job.name, state, detail, attempt))
 
     def _judge(self, vm: m.Vm, flight: m.Flight, event: m.Result, now: float) -> None:
         """A noise trial has ended: is the VM good enough?"""
         noise = event.noise
         if noise is None:
             # The base itself did not run. If a job asked for it, that is the answer to it.
-            if flight.job:
-                self._finish_flight(flight, event.state, event.detail, vm)
+            if flight.attempt.job:
+                self._finish_flight(flight, event.state, event.detail)
             self._unqualified(vm, f"the base does not run here: {event.detail or event.state}", now)
             return
         vm.sigma_pct, vm.mde_pct = noise.sigma_pct, noise.mde_pct
         data = {"sigma_short_pct": noise.sigma_pct, "mde_pct": noise.mde_pct}
-        last = bool(flight.job) and self.jobs[flight.job].attempts >= self.policy.attempts
+        last = bool(flight.attempt.job) and self.jobs[flight.attempt.job].attempts >= self.policy.attempts
         if noise.fit or last or not self._may_replace():
             vm.qualified, vm.trials_since = True, 0
             vm.unfit = "" if noise.fit else noise.reason
             more = "" if noise.fit else "; used all the same: no replacement is left"
             self._note("qualified" if noise.fit else "unfit", vm, noise.reason + more, data)
             self._enter(vm, m.IDLE, now)
-            if flight.job:
-                self._finish_flight(flight, event.state, event.detail, vm)
+            if flight.attempt.job:
+                self._finish_flight(flight, event.state, event.detail)
             return
         self._replace(vm, noise.reason, now, data)
-        if flight.job:
+        if flight.attempt.job:
             self._again(vm, flight, f"measures badly: {noise.reason}", now)
 
     def _stop(self, vm: m.Vm, flight: m.Flight, now: float) -> None:
-        job = self.jobs.get(flight.job)
+        job = self.jobs.get(flight.attempt.job)
         if job is None or not job.cancelled:
             flight.reason = f"ended after {self._limit(flight):.0f} s, its time limit"
         flight.stage, flight.since = m.STOPPING, now
-        self._actions.append(m.Stop(vm.name, flight.job, flight.attempt))
-
-    def _flight(self, event: m.About) -> tuple[m.Vm | None, m.Flight | None]:
-        """The flight an event speaks of; (None, None) when it is over, or another one."""
-        vm = self.vms.get(event.vm)
-        flight = vm.flight if vm is not None else None
-        if flight is None or (flight.job, flight.attempt) != (event.job, event.attempt):
-            return None, None
-        return vm, flight
+        self._actions.append(m.Stop(flight.attempt))
 
     # --- decisions
 
@@ -324,7 +311,7 @@ class Fleet(Yard):
             if flight is not None and flight.stage == m.UNSURE and vm.state in m.ALIVE:
                 if now - flight.looked >= self.policy.look_every:
                     flight.looked = now
-                    self._actions.append(m.Look(vm.name, flight.job, flight.attempt))
+                    self._actions.append(m.Locate(flight.attempt))
             elif vm.state in (m.FRESH, m.IDLE):
                 if self.halted:
                     vm.reason = self.halted
@@ -346,14 +333,12 @@ class Fleet(Yard):
         job = self._next_job(vm)
         if vm.state == m.IDLE:
             if job is not None:
-                self._send(vm, job, now, qualifying=False)
+                self._send_job(vm, job, now, qualifying=False)
         elif job is not None and job.qualifies:
-            self._send(vm, job, now, qualifying=True)
+            self._send_job(vm, job, now, qualifying=True)
         elif job is not None:
             vm.noise_trials += 1
-            vm.flight = m.Flight("", vm.noise_trials, m.SENDING, now, qualifying=True)
-            self._enter(vm, m.QUALIFYING, now)
-            self._actions.append(m.Send(vm.name, "", vm.noise_trials))
+            self._send(vm, m.Attempt(vm.name, "", vm.noise_trials), now, qualifying=True)
 
     def _next_job(self, vm: m.Vm) -> m.Job | None:
         """The oldest job that waits, but not one that has just failed here, if there is another VM."""
@@ -364,13 +349,16 @@ class Fleet(Yard):
                 return self.jobs[name]
         return self.jobs[self.queue[0]] if len(self.alive()) == 1 else None
 
-    def _send(self, vm: m.Vm, job: m.Job, now: float, *, qualifying: bool) -> None:
+    def _send_job(self, vm: m.Vm, job: m.Job, now: float, *, qualifying: bool) -> None:
         self.queue.remove(job.name)
         job.attempts += 1
         job.vm = vm.name
-        vm.flight = m.Flight(job.name, job.attempts, m.SENDING, now, qualifying=qualifying)
+        self._send(vm, m.Attempt(vm.name, job.name, job.attempts), now, qualifying=qualifying)
+
+    def _send(self, vm: m.Vm, attempt: m.Attempt, now: float, *, qualifying: bool) -> None:
+        vm.flight = m.Flight(attempt, m.SENDING, now, qualifying=qualifying)
         self._enter(vm, m.QUALIFYING if qualifying else m.BUSY, now)
-        self._actions.append(m.Send(vm.name, job.name, job.attempts))
+        self._actions.append(m.Send(attempt))
 
     def _despair(self) -> None:
         """No VM is left and none can be had: say so, instead of waiting for ever."""
@@ -392,7 +380,7 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     m.Refused: Fleet._refused,
     m.Unclear: Fleet._unclear,
     m.Result: Fleet._result,
-    m.Stopped: Fleet._stopped,
+    m.TrialStopped: Fleet._stopped,
     m.VmLost: Fleet._vm_lost,
     m.Gone: Fleet._gone,
     m.Outdated: Fleet._outdated,

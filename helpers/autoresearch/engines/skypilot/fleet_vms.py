@@ -7,7 +7,7 @@ from typing import Any
 from autoresearch.engines.skypilot import model as m
 
 
-class Yard:
+class FleetVms:
     """VMs named `<prefix>-<number>`. What is to be done is collected in `_actions`.
 
     `yardstick`: whether there is a noise trial to qualify VMs with. `setbacks` counts refused launches and lost VMs
@@ -56,9 +56,8 @@ class Yard:
         self._note("unfit", vm, f"{reason}; used all the same: no replacement is left")
         self._enter(vm, m.IDLE, now)
 
-    def _outdated(self, event: m.Outdated, now: float) -> None:
-        vm = self.vms.get(event.vm)
-        if vm is not None and vm.state in (m.IDLE, m.FRESH):
+    def _outdated(self, vm: m.Vm, event: m.Outdated, now: float) -> None:
+        if vm.state in (m.IDLE, m.FRESH):
             vm.reason = event.reason
             self._note("replaced", vm, event.reason)
             self._leave(vm, now)
@@ -98,10 +97,10 @@ class Yard:
         self.setbacks += count
         self.last_setback = now
 
-    def _enter(self, vm: m.Vm, state: str, now: float) -> None:
+    def _enter(self, vm: m.Vm, state: m.VmState, now: float) -> None:
         vm.state, vm.since = state, now
 
-    def _note(self, kind: str, vm: m.Vm, reason: str, data: dict[str, Any] | None = None) -> None:
+    def _note(self, kind: m.NoteKind, vm: m.Vm, reason: str, data: dict[str, Any] | None = None) -> None:
         self._actions.append(m.Note(kind, vm.name, reason, dict(data or {})))
 
     def _launch(self, now: float, waiting: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from autoresearch.engines.skypilot import model as m
-from autoresearch.engines.skypilot.client import SERVER_PAUSE, Bridge, environment_problem
+from autoresearch.engines.skypilot.client import SERVER_PAUSE, Bridge, BridgeAnswer, environment_problem
 from autoresearch.engines.skypilot.memory import Store
 from autoresearch.errors import EnvironmentMissing
 
@@ -15,14 +15,14 @@ PATIENCE = 900.0  # seconds for all teardowns; they run side by side
 SERVER_PATIENCE = 60.0  # for an API server that does not answer: VMs that stay cost money
 
 
-class Given(NamedTuple):
+class Remaining(NamedTuple):
     """VMs that may still be there: `left` although SkyPilot was asked to end them, `late` without its answer yet."""
 
     left: list[str]
     late: list[str]
 
 
-def give_back(store: Store, bridge: Bridge) -> Given:
+def give_back(store: Store, bridge: Bridge) -> Remaining:
     """End every VM of this project, and verify it; when the bridge's time is over tells how far that is.
 
     Asks SkyPilot for all clusters with our prefix, so that one which no file of ours knows ends too.
@@ -32,7 +32,7 @@ def give_back(store: Store, bridge: Bridge) -> Given:
     prefix = str(store.plan().get("prefix") or "")
     known = bridge.call("status", timeout=300, patience=SERVER_PATIENCE)
     ours = {str(r["cluster"]) for r in known if prefix and str(r["cluster"]).startswith(f"{prefix}-")}
-    names = sorted(ours | {name for name, vm in vms.items() if vm.get("state") not in (m.RETIRED, m.LOST)})
+    names = sorted(ours | {name for name, vm in vms.items() if vm.get("state") not in m.OVER})
     _all(bridge, {name: ("down", {"cluster": name}) for name in names})
     found = _all(bridge, {name: ("status", {"clusters": [name], "refresh": True}) for name in names})
     gone = {name for name, answer in found.items() if answer["ok"] and not answer["result"]}
@@ -45,7 +45,7 @@ def give_back(store: Store, bridge: Bridge) -> Given:
     if not late:
         _costs(bridge, vms)
         store.save_fleet(fleet)
-    return Given([name for name in names if name in found and name not in gone], late)
+    return Remaining([name for name in names if name in found and name not in gone], late)
 
 
 def refresh_costs(store: Store, bridge: Bridge) -> None:
@@ -64,13 +64,13 @@ def _costs(bridge: Bridge, vms: Mapping[str, dict[str, Any]]) -> None:
             vm["facts"]["dollars"] = report["cost"]
 
 
-def _all(bridge: Bridge, asked: Mapping[str, tuple[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+def _all(bridge: Bridge, asked: Mapping[str, tuple[str, dict[str, Any]]]) -> dict[str, BridgeAnswer]:
     """Ask for all at once; the final answers by name, without those that are not there in time.
 
     Where the API server fails, it is asked again for a while.
     """
     numbers = {bridge.send(op, **arguments): name for name, (op, arguments) in asked.items()}
-    answers: dict[str, dict[str, Any]] = {}
+    answers: dict[str, BridgeAnswer] = {}
     begun = time.monotonic()
     until = min(bridge.until, begun + PATIENCE)
     while numbers and time.monotonic() < until:
@@ -86,11 +86,7 @@ def _all(bridge: Bridge, asked: Mapping[str, tuple[str, dict[str, Any]]]) -> dic
                 numbers[bridge.send(op, **arguments)] = name
                 continue
             answers[name] = answer
-            _raise(answer)
+            problem = None if answer["ok"] else environment_problem(answer["kind"], answer["error"])
+            if problem is not None:
+                raise problem
     return answers
-
-
-def _raise(answer: Mapping[str, Any]) -> None:
-    problem = None if answer["ok"] else environment_problem(answer["kind"], answer["error"])
-    if problem is not None:
-        raise problem

@@ -18,13 +18,15 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from autoresearch.engines.jobdir import read_json
+from autoresearch.engines.skypilot.model import Attempt
 from autoresearch.engines.supervisor import write_json
 
 # Stages of a flight beside those of `model`: its output is being judged; its trial has been taken into account.
-ENDED, LANDED = "ended", "landed"
+ENDED: Final = "ended"
+LANDED: Final = "landed"
 
 
 def billed_hours(facts: Mapping[str, Any]) -> float:
@@ -76,37 +78,39 @@ class Store:
 
     # --- trials
 
-    def directory(self, vm: str, job: str, attempt: int) -> Path:
-        """Where a trial's flight and output are kept; `job` "" is the VM's own noise trial."""
-        if job:
-            return self.jobs / job
-        path = self.sky / "trials" / f"{vm}-q{attempt}"
+    def directory(self, attempt: Attempt) -> Path:
+        """Where a trial's flight and output are kept."""
+        if attempt.job:
+            return self.jobs / attempt.job
+        path = self.sky / "trials" / f"{attempt.vm}-q{attempt.number}"
         path.mkdir(parents=True, exist_ok=True)
         return path
 
+    def _source(self, job: str) -> Path:
+        return self.jobs / job if job else self.yardstick
+
     def spec(self, job: str) -> dict[str, Any]:
-        """What is to be run: a job's, or the yardstick's."""
-        where = self.jobs / job if job else self.yardstick
-        return read_json(where / "job.json") or {}
+        """What is to be run: a job's, or with "" the yardstick's."""
+        return read_json(self._source(job) / "job.json") or {}
 
     def outbox(self, job: str) -> Path:
-        return (self.jobs / job if job else self.yardstick) / "outbox"
+        return self._source(job) / "outbox"
 
-    def log(self, vm: str, job: str, attempt: int) -> Path:
+    def log(self, attempt: Attempt) -> Path:
         """The newest copy of a trial's output; it need not exist."""
-        name = self.flight(vm, job, attempt).get("log") or f"attempt-{attempt}.log"
-        return self.directory(vm, job, attempt) / str(name)
+        name = self.flight(attempt).get("log") or f"attempt-{attempt.number}.log"
+        return self.directory(attempt) / str(name)
 
-    def flight(self, vm: str, job: str, attempt: int) -> dict[str, Any]:
+    def flight(self, attempt: Attempt) -> dict[str, Any]:
         """{vm, job, attempt, name, stage, request, sky_job, begun}, or {} when another attempt is the last."""
-        found = read_json(self.directory(vm, job, attempt) / "flight.json") or {}
-        return found if (found.get("vm"), found.get("attempt")) == (vm, attempt) else {}
+        found = read_json(self.directory(attempt) / "flight.json") or {}
+        return found if (found.get("vm"), found.get("attempt")) == (attempt.vm, attempt.number) else {}
 
-    def set_flight(self, vm: str, job: str, attempt: int, **fields: Any) -> None:
+    def set_flight(self, attempt: Attempt, **fields: Any) -> None:
         """Update the flight's file, or begin it; an older attempt's is replaced."""
-        known = self.flight(vm, job, attempt)
-        data = {"vm": vm, "job": job, "attempt": attempt, **known, **fields}
-        write_json(self.directory(vm, job, attempt) / "flight.json", data)
+        vm, job, number = attempt
+        data = {"vm": vm, "job": job, "attempt": number, **self.flight(attempt), **fields}
+        write_json(self.directory(attempt) / "flight.json", data)
 
     def attempts(self, job: str) -> int:
         """How often a job was sent so far."""

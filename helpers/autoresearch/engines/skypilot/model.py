@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final, Literal, NamedTuple
 
 # A VM's states. `fresh` is up, but has not shown that it measures well; a VM that is `retired` or `lost` never returns:
 # its successor has another name, so that no job number or log of the one can be taken for the other's.
-LAUNCHING, FRESH, QUALIFYING, IDLE, BUSY = "launching", "fresh", "qualifying", "idle", "busy"
-LEAVING, RETIRED, LOST = "leaving", "retired", "lost"
-ALIVE = frozenset({LAUNCHING, FRESH, QUALIFYING, IDLE, BUSY})
+VmState = Literal["launching", "fresh", "qualifying", "idle", "busy", "leaving", "retired", "lost"]
+LAUNCHING: Final = "launching"
+FRESH: Final = "fresh"
+QUALIFYING: Final = "qualifying"
+IDLE: Final = "idle"
+BUSY: Final = "busy"
+LEAVING: Final = "leaving"
+RETIRED: Final = "retired"
+LOST: Final = "lost"
+ALIVE: frozenset[VmState] = frozenset({LAUNCHING, FRESH, QUALIFYING, IDLE, BUSY})
+OVER: frozenset[VmState] = frozenset({RETIRED, LOST})
 
 # The stages of a trial on its way over a VM.
-SENDING, RUNNING, UNSURE, STOPPING = "sending", "running", "unsure", "stopping"
+FlightStage = Literal["sending", "running", "unsure", "stopping"]
+SENDING: Final = "sending"
+RUNNING: Final = "running"
+UNSURE: Final = "unsure"
+STOPPING: Final = "stopping"
+
+JobEnd = Literal["done", "failed", "cancelled"]
+NoteKind = Literal["qualified", "unfit", "replaced", "drift", "requalify", "lost", "refused", "stuck", "halt"]
+
+
+class Attempt(NamedTuple):
+    """One submission of a job to a VM; `number` counts the job's from 1. `job` "": the VM's own noise trial."""
+
+    vm: str
+    job: str
+    number: int
 
 
 @dataclass(frozen=True)
@@ -82,18 +105,14 @@ class LaunchRefused:
 class Accepted:
     """The trial is on the VM: its submission has come through, or a look has found it there."""
 
-    vm: str
-    job: str
-    attempt: int
+    attempt: Attempt
 
 
 @dataclass(frozen=True)
 class Refused:
     """The trial is surely not on the VM: never submitted, or a look has not found it."""
 
-    vm: str
-    job: str
-    attempt: int
+    attempt: Attempt
     reason: str
 
 
@@ -104,9 +123,7 @@ class Unclear:
     `patient`: it is not the VM that does not answer, so the time until it counts as beyond reach starts anew.
     """
 
-    vm: str
-    job: str
-    attempt: int
+    attempt: Attempt
     reason: str
     patient: bool = False
 
@@ -130,23 +147,19 @@ class Result:
     that was measured; `drifted`: this trial's readings were much noisier than the VM's qualification.
     """
 
-    vm: str
-    job: str
-    attempt: int
+    attempt: Attempt
     usable: bool
-    state: str = "done"
+    state: JobEnd = "done"
     detail: str = ""
     noise: Noise | None = None
     drifted: str = ""
 
 
 @dataclass(frozen=True)
-class Stopped:
+class TrialStopped:
     """The trial runs no more, as was asked."""
 
-    vm: str
-    job: str
-    attempt: int
+    attempt: Attempt
 
 
 @dataclass(frozen=True)
@@ -180,8 +193,9 @@ class Halt:
     reason: str
 
 
-About = Accepted | Refused | Unclear | Result | Stopped  # what speaks of a flight
-Event = Submit | CancelJob | Up | LaunchRefused | About | VmLost | Gone | Outdated | Halt
+OfAttempt = Accepted | Refused | Unclear | Result | TrialStopped
+OfVm = Up | LaunchRefused | VmLost | Gone | Outdated
+Event = Submit | CancelJob | OfAttempt | OfVm | Halt
 
 
 # --- actions: what to do. Each is answered by an event, or by silence until its time is up.
@@ -196,29 +210,23 @@ class Launch:
 
 @dataclass(frozen=True)
 class Send:
-    """Submit the trial; `job` is "" for the VM's own noise trial. Answer: Accepted, Refused, Unclear, VmLost."""
+    """Submit the trial. Answer: Accepted, Refused, Unclear, VmLost."""
 
-    vm: str
-    job: str
-    attempt: int
+    attempt: Attempt
 
 
 @dataclass(frozen=True)
-class Look:
+class Locate:
     """See whether the trial is on the VM, and how it stands. Answer: Accepted, Refused, Unclear, Result, VmLost."""
 
-    vm: str
-    job: str
-    attempt: int
+    attempt: Attempt
 
 
 @dataclass(frozen=True)
 class Stop:
-    """End the trial on the VM. Answer: Stopped, Result, VmLost."""
+    """End the trial on the VM. Answer: TrialStopped, Result, VmLost."""
 
-    vm: str
-    job: str
-    attempt: int
+    attempt: Attempt
 
 
 @dataclass(frozen=True)
@@ -230,26 +238,25 @@ class TearDown:
 
 @dataclass(frozen=True)
 class Finish:
-    """The job is over: state done|failed|cancelled. `vm` and `attempt` say whose output is its result, if any is."""
+    """The job is over. `attempt` says whose output is its result, if any is."""
 
     job: str
-    state: str
+    state: JobEnd
     detail: str = ""
-    vm: str = ""
-    attempt: int = 0
+    attempt: Attempt | None = None
 
 
 @dataclass(frozen=True)
 class Note:
-    """Something for the record: `kind` is qualified|unfit|replaced|drift|requalify|lost|refused|stuck|halt."""
+    """Something for the record."""
 
-    kind: str
+    kind: NoteKind
     vm: str
     reason: str
     data: dict[str, Any] = field(default_factory=dict)
 
 
-Action = Launch | Send | Look | Stop | TearDown | Finish | Note
+Action = Launch | Send | Locate | Stop | TearDown | Finish | Note
 
 
 # --- what the scheduler keeps
@@ -257,11 +264,10 @@ Action = Launch | Send | Look | Stop | TearDown | Finish | Note
 
 @dataclass
 class Flight:
-    """A trial on a VM; `job` "" is the VM's own noise trial. `since`: when its stage began; `begun`: its acceptance."""
+    """A trial on a VM. `since`: when its stage began; `begun`: its acceptance."""
 
-    job: str
-    attempt: int
-    stage: str
+    attempt: Attempt
+    stage: FlightStage
     since: float
     begun: float | None = None
     looked: float = 0.0
@@ -274,7 +280,7 @@ class Vm:
     """One VM. `unfit` says why it measures badly though it is in use (no replacement is left)."""
 
     name: str
-    state: str
+    state: VmState
     since: float
     flight: Flight | None = None
     qualified: bool = False

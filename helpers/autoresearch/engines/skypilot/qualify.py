@@ -28,7 +28,7 @@ class Yardstick(NamedTuple):
 
 def judge(records: Iterable[Mapping[str, Any]], need: Yardstick) -> Noise | None:
     """A noise trial's word on its VM; None when it did not get through or has too few values."""
-    from autoresearch.judging.noise import assess
+    from autoresearch.judging.noise import assess  # for start-up time: the session's engine judges nothing
 
     lines = list(records)
     end: Mapping[str, Any] = next((r for r in reversed(lines) if r.get("type") == "end"), {})
