@@ -1,4 +1,5 @@
-"""What the guard decides: which files a tool call would write, how long to keep looping, what of an output to show.
+"""What the guard decides on an event of an agent's client: which files a tool call would write, how long to keep
+looping, what of an output to show.
 
 Pure: a tool call and counts in, words out. It spares an honest agent a detour; it is not what makes a number
 trustworthy. A command that hides its target passes here and fails at the frozen evaluator's hashes.

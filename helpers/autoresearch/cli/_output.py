@@ -43,8 +43,8 @@ def _with_notices(data: Mapping[str, Any], limit: int = 2040) -> dict[str, Any]:
     return {**data, "recovered": shown} if shown else dict(data)
 
 
-def hooked(data: Mapping[str, Any], said: str) -> dict[str, Any]:
-    """`data`, with what the user's hooks said where they said something."""
+def with_said(data: Mapping[str, Any], said: str) -> dict[str, Any]:
+    """`data`, with what the user's scripts (session/scripts.py) said, where they said something."""
     return {**data, "hook": said} if said else dict(data)
 
 

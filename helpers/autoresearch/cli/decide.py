@@ -8,7 +8,7 @@ import click
 
 from autoresearch.cli._documents import render
 from autoresearch.cli._fit import fit
-from autoresearch.cli._output import emit, hooked, json_option, modes_line
+from autoresearch.cli._output import emit, json_option, modes_line, with_said
 from autoresearch.errors import Exit
 from autoresearch.safetext import one_line
 
@@ -59,7 +59,7 @@ def command(
     from autoresearch.session import open_session
     from autoresearch.session.decision import decide
     from autoresearch.session.review import read_review
-    from autoresearch.session.scripts import fire, payload
+    from autoresearch.session.scripts import event_of, run_script
 
     given = {"what": what, "why": why, "risk": risk, "checked": checked}
     reviewed = {name: text for name, text in given.items() if text.strip()}
@@ -78,9 +78,9 @@ def command(
         )
         note = render(session.project)
         ten = last_ten(session) if session.decided % 10 == 0 else None
-        event = payload(session, "after", decision.record)
+        event = event_of(session, "after", decision.record)
         view = overview(session)
-    said = fire(session.project, event)
+    said = run_script(session.project, event)
     record = decision.record
     # Straight to the next idea, unless there is something to read first: an advice, an audit, the end.
     quiet = view.code == Exit.DONE and not view.data["advice"]
@@ -91,7 +91,7 @@ def command(
     if ten:
         data["summary"] = f"{ten}. Say in autoresearch.md what these ten taught, then go on"
     lines = [human(record), modes_line(record), note, data.get("summary", ""), said, f"next: {follow}"]
-    emit(fit(hooked(data, said), "modes"), "\n".join(filter(None, lines)), as_json=as_json)
+    emit(fit(with_said(data, said), "modes"), "\n".join(filter(None, lines)), as_json=as_json)
     ctx.exit(int(decision.code))
 
 

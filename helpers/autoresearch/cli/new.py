@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from autoresearch.cli._output import emit, hooked, json_option
+from autoresearch.cli._output import emit, json_option, with_said
 from autoresearch.errors import BadInput
 
 
@@ -41,7 +41,7 @@ def command(
     """
     from autoresearch.session import open_session
     from autoresearch.session.opening import open_experiment
-    from autoresearch.session.scripts import fire, payload
+    from autoresearch.session.scripts import event_of, run_script
 
     if not idea and not hypothesis.strip():
         raise BadInput(
@@ -58,10 +58,10 @@ def command(
             shown = where.relative_to(session.project.root)
         except ValueError:
             shown = where
-        event = payload(session, "before")
-    # Outside the lock: a hook may take its time, and may call us.
-    said = fire(session.project, event)
+        event = event_of(session, "before")
+    # Outside the lock: a script may take its time, and may call us.
+    said = run_script(session.project, event)
     follow = f"autoresearch run {made.id}"
     data = {"experiment": made.id, "worktree": str(shown), "parent": made.parent[:12], "next": follow}
     human = f"{made.id}: edit the files in {shown} (from {made.parent[:12]})"
-    emit(hooked(data, said), "\n".join(filter(None, [human, said, f"next: {follow}"])), as_json=as_json)
+    emit(with_said(data, said), "\n".join(filter(None, [human, said, f"next: {follow}"])), as_json=as_json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from autoresearch.cli._fit import fit
-from autoresearch.cli._output import emit, hooked, json_option
+from autoresearch.cli._output import emit, json_option, with_said
 
 
 @click.command(epilog="Exit codes: 0 shown, 2 no session here, 4 a stop rule was reached, 5 integrity.")
@@ -34,5 +34,5 @@ def command(ctx: click.Context, who: str, as_json: bool) -> None:
         view = overview(session, who)
     said = collect(session.project)
     text = "\n".join(filter(None, [view.text, said]))
-    emit(fit(hooked(view.data, said), "recent", "undecided"), text, as_json=as_json)
+    emit(fit(with_said(view.data, said), "recent", "undecided"), text, as_json=as_json)
     ctx.exit(int(view.code))

@@ -42,7 +42,7 @@ def examine(
     failed = False
     end = time.monotonic() + 0.85 * seconds
     checks: tuple[Callable[[Project, Config], Iterator[Finding]], ...] = (
-        _machine, _repository, _evaluator, _task, _hooks, _left, _contained,
+        _machine, _repository, _evaluator, _task, _scripts, _left, _contained,
         # A client that was given up takes a second or two to end.
         lambda project, config: _engine(project, config, end - 2.0 - time.monotonic()),
     )  # fmt: skip
@@ -264,7 +264,7 @@ def _left(project: Project, config: Config) -> Iterator[Finding]:
         yield Finding("warn", trouble.what, trouble.found, fix)
 
 
-def _hooks(project: Project, config: Config) -> Iterator[Finding]:
+def _scripts(project: Project, config: Config) -> Iterator[Finding]:
     from autoresearch.session.scripts import switched_off
 
     for path in switched_off(project):

@@ -4,7 +4,8 @@
 bash in the project's directory, one JSON object on stdin, 30 seconds, the first 8 KB of stdout for the agent. They run
 on this machine, outside of every measurement. What they print is data: cleaned and cut. One that fails is reported and
 changes nothing. A slow one goes on by itself, so that no agent's shell times out on it; what it said is told by the
-next command. Each call is a `hook` line in the ledger.
+next command. By that contract users and the ledger call them hooks: each call is a line of type `hook`. They are no
+hooks of an agent's client: those are hooks/hooks.json, the command `autoresearch hook` and its guard.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _LEFT_OUT = ("samples", "warmups", "environment")
 
 
 def script_of(project: Project, stage: Stage) -> Path | None:
-    """The hook's script, where there is one with its executable bit set; without it a script is switched off."""
+    """The script of a stage, where there is one with its executable bit set; without it a script is switched off."""
     for place in _PLACES:
         path = project.root / place / f"{stage}.sh"
         if path.is_file() and os.access(path, os.X_OK):
@@ -49,13 +50,13 @@ def script_of(project: Project, stage: Stage) -> Path | None:
 
 
 def switched_off(project: Project) -> list[Path]:
-    """Hooks without their executable bit: by the contract silently ignored, so `doctor` names them."""
+    """Scripts without their executable bit: by the contract silently ignored, so `doctor` names them."""
     places = (project.root / place / f"{stage}.sh" for place in _PLACES for stage in ("before", "after"))
     return [path for path in places if path.is_file() and not os.access(path, os.X_OK)]
 
 
-def payload(session: Session, stage: Stage, entry: Record | None = None) -> Record:
-    """What the hook reads: pi-autoresearch's fields. `entry` is the run line that `after` is told of."""
+def event_of(session: Session, stage: Stage, entry: Record | None = None) -> Record:
+    """What the script reads: pi-autoresearch's fields. `entry` is the run line that `after` is told of."""
     objective = session.config.objective
     baseline = session.baseline or {}
     told = {
@@ -75,8 +76,8 @@ def _slim(record: Record | None) -> Record | None:
     return None if record is None else {k: v for k, v in record.items() if k not in _LEFT_OUT}
 
 
-def fire(project: Project, event: Record, patience: float = PATIENCE) -> str:
-    """Run the hook of this stage, if there is one; what the agent is told: of this hook, and of slow ones before."""
+def run_script(project: Project, event: Record, patience: float = PATIENCE) -> str:
+    """Run the script of this stage, if there is one; what the agent is told: of it, and of slow ones before."""
     script = script_of(project, event["event"])
     if script is None:
         return collect(project)
@@ -106,7 +107,7 @@ def fire(project: Project, event: Record, patience: float = PATIENCE) -> str:
 
 
 def collect(project: Project) -> str:
-    """What hooks have said since the last call, oldest first, cut to what an answer can carry."""
+    """What scripts have said since the last call, oldest first, cut to what an answer can carry."""
     place = _place(project)
     if not place.is_dir():
         return ""
@@ -134,7 +135,7 @@ def _place(project: Project) -> Path:
 
 
 def message(stage: str, code: int | None, stdout: str, stderr: str, *, timed_out: bool) -> str:
-    """What the agent reads of a hook; empty for one that succeeds in silence."""
+    """What the agent reads of a script; empty for one that succeeds in silence."""
     if timed_out:
         return f"[{stage} hook timed out after {LIMIT:.0f}s]"
     if code != 0:
@@ -142,8 +143,10 @@ def message(stage: str, code: int | None, stdout: str, stderr: str, *, timed_out
     return stdout.strip()
 
 
-def run(root: Path, script: Path, event: bytes, limit: float = LIMIT) -> tuple[int | None, str, str, bool]:
-    """Run a hook to its end: exit code (None when killed), first 8 KB of stdout, stderr, whether it overran."""
+def to_its_end(
+    root: Path, script: Path, event: bytes, limit: float = LIMIT
+) -> tuple[int | None, str, str, bool]:
+    """Run a script: exit code (None when killed), first 8 KB of stdout, stderr, whether it overran."""
     done = subprocess.Popen(
         ["bash", str(script)], cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         start_new_session=True,
@@ -160,7 +163,7 @@ def run(root: Path, script: Path, event: bytes, limit: float = LIMIT) -> tuple[i
         timed_out = True
         os.killpg(done.pid, signal.SIGKILL)
         done.wait()
-    # What a hook leaves in the background may hold the pipes open: it is not waited for.
+    # What a script leaves in the background may hold the pipes open: it is not waited for.
     return None if timed_out else done.returncode, out.text(), err.text(), timed_out
 
 
@@ -169,7 +172,7 @@ def _feed(stdin: IO[bytes], event: bytes) -> None:
         stdin.write(event + b"\n")
         stdin.close()
     except BrokenPipeError:
-        return  # a hook need not read what it is told
+        return  # a script need not read what it is told
 
 
 class _Drain:
@@ -195,13 +198,13 @@ class _Drain:
 
 
 def _runner(root: Path, script: Path, name: str) -> None:
-    """In a process of its own: run the hook, write down what it said, log it."""
+    """In a process of its own: run the script, write down what it said, log it."""
     project = Project(root)
     call = _place(project) / f"{name}.call"
     event = call.read_bytes()
     stage = str(json.loads(event)["event"])
     begun = time.monotonic()
-    code, stdout, stderr, timed_out = run(root, script, event)
+    code, stdout, stderr, timed_out = to_its_end(root, script, event)
     text = message(stage, code, stdout, stderr, timed_out=timed_out)
     write_atomic(call.with_suffix(".said"), text.encode("utf-8", "replace"))
     call.unlink()

@@ -1,4 +1,4 @@
-"""Scripts of the user's around each experiment: the contract, and every recipe of docs/user-hooks.md."""
+"""The user's own scripts around each experiment: the contract, and every recipe of docs/user-hooks.md."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from test_session import Session
 RECIPES = re.findall(r"```bash\n(.*?)```", (REPO / "docs" / "user-hooks.md").read_text(), re.DOTALL)
 
 
-def hook(root: Path, stage: str, body: str, place: str = "autoresearch.hooks") -> Path:
+def put(root: Path, stage: str, body: str, place: str = "autoresearch.hooks") -> Path:
     script = root / place / f"{stage}.sh"
     script.parent.mkdir(parents=True, exist_ok=True)
     script.write_text(f"#!/usr/bin/env bash\n{body}\n")
@@ -30,7 +30,7 @@ def hook(root: Path, stage: str, body: str, place: str = "autoresearch.hooks") -
 
 
 def run(tmp_path: Path, body: str, limit: float = 20) -> tuple[int | None, str, str, bool]:
-    return scripts.run(tmp_path, hook(tmp_path, "after", body), b'{"event":"after"}', limit)
+    return scripts.to_its_end(tmp_path, put(tmp_path, "after", body), b'{"event":"after"}', limit)
 
 
 def test_the_first_8_kb_reach_the_agent_cut_at_a_line(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_the_first_8_kb_reach_the_agent_cut_at_a_line(tmp_path: Path) -> None:
     assert run(tmp_path, "head -c 9000 /dev/zero | sed 's/./é/g'")[1].count("é") <= 4096
 
 
-def test_a_hook_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
+def test_a_script_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
     begun = time.monotonic()
     code, _, _, timed_out = run(tmp_path, "sleep 1000 & echo $! > pid; wait", limit=1.0)
     assert (code, timed_out) == (None, True)
@@ -55,7 +55,7 @@ def test_a_hook_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
     assert scripts.message("after", code, "", "", timed_out=True) == "[after hook timed out after 30s]"
 
 
-def test_what_a_hook_leaves_running_holds_nobody_up(tmp_path: Path) -> None:
+def test_what_a_script_leaves_running_holds_nobody_up(tmp_path: Path) -> None:
     begun = time.monotonic()
     code, out, _, _ = run(tmp_path, "sleep 60 & echo said; kill -0 $! && echo $! > pid")
     assert (code, out) == (0, "said\n")
@@ -69,34 +69,34 @@ def test_output_is_data(tmp_path: Path) -> None:
     assert scripts.message("before", 0, " \n", "noise", timed_out=False) == ""
 
 
-def test_where_hooks_are_found(tmp_path: Path) -> None:
+def test_where_scripts_are_found(tmp_path: Path) -> None:
     project = Project(tmp_path)
     assert scripts.script_of(project, "after") is None
-    flat = hook(tmp_path, "after", "")
+    flat = put(tmp_path, "after", "")
     assert scripts.script_of(project, "after") == flat
-    theirs = hook(tmp_path, "after", "", ".auto/hooks")
+    theirs = put(tmp_path, "after", "", ".auto/hooks")
     assert scripts.script_of(project, "after") == theirs
     assert scripts.switched_off(project) == []
     theirs.chmod(0o644)
     assert scripts.switched_off(project) == [theirs]
     assert scripts.script_of(project, "after") == flat
-    assert Project(tmp_path).ledger.name == "autoresearch.jsonl", "hooks alone do not move a session"
+    assert Project(tmp_path).ledger.name == "autoresearch.jsonl", "scripts alone do not move a session"
 
 
 def test_a_long_message_is_cut_for_the_answer_and_kept_whole(tmp_path: Path) -> None:
     project = Project(tmp_path)
-    hook(tmp_path, "before", "seq 1000")
-    said = scripts.fire(project, {"event": "before"})
+    put(tmp_path, "before", "seq 1000")
+    said = scripts.run_script(project, {"event": "before"})
     assert said.startswith("1\n2\n")
     assert len(json.dumps(said)) < 620
     assert (tmp_path / ".autoresearch/hooks/last.txt").read_text().endswith("\n1000")
     assert scripts.collect(project) == ""
 
 
-def test_a_slow_hook_does_not_hold_up_the_command(tmp_path: Path) -> None:
+def test_a_slow_script_does_not_hold_up_the_command(tmp_path: Path) -> None:
     project = Project(tmp_path)
-    hook(tmp_path, "after", "until [ -e go ]; do sleep 0.05; done; echo late")
-    said = scripts.fire(project, {"event": "after"}, patience=0.3)
+    put(tmp_path, "after", "until [ -e go ]; do sleep 0.05; done; echo late")
+    said = scripts.run_script(project, {"event": "after"}, patience=0.3)
     assert said == "[after hook is still running; its words follow]"
     (tmp_path / "go").touch()
     deadline = time.monotonic() + 25
@@ -121,10 +121,10 @@ def keep(session: Session, name: str, old: str, new: str) -> dict[str, Any]:
     return data
 
 
-def test_both_hooks_around_each_experiment_and_every_recipe(session: Session, tmp_path: Path) -> None:
+def test_both_scripts_around_each_experiment_and_every_recipe(session: Session, tmp_path: Path) -> None:
     root = session.project.root
-    hook(root, "before", "cat > before.json; echo 'think first'")
-    hook(root, "after", "cat > after.json; echo broken >&2; exit 7")
+    put(root, "before", "cat > before.json; echo 'think first'")
+    put(root, "after", "cat > after.json; echo broken >&2; exit 7")
     code, data = session("new", "e1", "--hypothesis", "less work")
     assert (code, data["hook"]) == (0, "think first")
     told = json.loads((root / "before.json").read_text())
@@ -147,8 +147,8 @@ def test_both_hooks_around_each_experiment_and_every_recipe(session: Session, tm
     assert set(told) == {"event", "cwd", "run_entry", "session"}
     assert (told["run_entry"]["run"], told["session"]["run_count"]) == (2, 2)
     assert told["run_entry"]["asi"]["hypothesis"] == "less work"
-    hooks = [r for r in session.lines() if r.get("type") == "hook"]
-    assert [(h["stage"], h["exit_code"], h["timed_out"]) for h in hooks] == [
+    calls = [r for r in session.lines() if r.get("type") == "hook"]
+    assert [(c["stage"], c["exit_code"], c["timed_out"]) for c in calls] == [
         ("before", 0, False),
         ("after", 7, False),
     ]
@@ -164,8 +164,8 @@ def test_both_hooks_around_each_experiment_and_every_recipe(session: Session, tm
         (tools / name).chmod(0o755)
     (root / ".webhook").write_text("http://127.0.0.1:9/hook")
     path = f'PATH="{tools}:$PATH"\n'
-    hook(root, "before", thrash)
-    hook(root, "after", path + "event=$(cat)\n" + "\n".join(
+    put(root, "before", thrash)
+    put(root, "after", path + "event=$(cat)\n" + "\n".join(
         f"echo \"$event\" | {{ {recipe.strip()}; }}" for recipe in (notify, webhook, tag, journal)))  # fmt: skip
     assert keep(session, "e2", "1000", "900").get("hook") is None
     notified = (tmp_path / "notify-send.txt").read_text()
