@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
+import uuid
 
 import msgspec
+import pytest
 
 from autoresearch.config import Config, Objective
 from autoresearch.prepare.rehearsal import cores_of
 from conftest import commit_all
 from test_session import Session
 from test_session import session as session
+from trial_helpers import processes_with
 
 
 def test_doctor_says_what_a_build_would_do_to_the_evaluator_and_that_it_is_no_longer_the_frozen_one(
@@ -46,6 +50,35 @@ def test_doctor_says_what_a_build_would_do_to_the_evaluator_and_that_it_is_no_lo
     assert code == 0
     assert data["next"].startswith("autoresearch baseline --new-segment")
     assert any("inputs/case.txt" in f["found"] for f in data["findings"]), data
+
+
+def test_the_doctors_runs_have_what_a_trials_runs_have(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AN_AGENTS_TOKEN", "secret")
+    (session.project.root / "autoresearch.sh").write_text(
+        "set -euo pipefail\n"
+        'test -z "${AN_AGENTS_TOKEN:-}"\n'
+        f'test "$HOME" != \'{os.environ["HOME"]}\' && test -w "$HOME" && test -z "$(ls -A "$HOME")"\n'
+        'touch "$HOME/mine" here && test -n "$AUTORESEARCH_LAYOUT_SEED$AUTORESEARCH_PAD"\n'
+        "test ! -e before && touch before\n"  # each run has a copy of its own
+        "echo METRIC steps=1000\n"
+    )
+    code, data = session("doctor")
+    assert code == 0, data
+    assert list(session.project.state.glob("tmp/*")) == []
+
+
+def test_a_rehearsal_that_is_ended_by_its_time_limit_leaves_no_process(session: Session) -> None:
+    pause = f"sleep 600.{uuid.uuid4().int}"
+    (session.project.root / "autoresearch.sh").write_text(
+        f"setsid {pause} &\n(setsid setsid {pause} &)\n{pause}\n"
+    )
+    code, data = session("doctor", "--timeout", "5")
+    assert code == 0, data
+    assert any("when --timeout was over" in finding["found"] for finding in data["findings"]), data
+    assert processes_with(pause.split()[1]) == []
+    assert list(session.project.state.glob("tmp/*")) == []
 
 
 def test_a_benchmark_that_keeps_more_cores_busy_than_it_has_is_given_more() -> None:

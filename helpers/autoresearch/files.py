@@ -6,7 +6,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -95,7 +94,7 @@ def scratch(state: Path, prefix: str) -> Iterator[Path]:
         try:
             yield where
         finally:
-            shutil.rmtree(where, ignore_errors=True)
+            remove(where)
 
 
 def sweep(state: Path) -> int:

@@ -1,84 +1,44 @@
-"""What a session does about containment: the doctor's word on it, and a place to try commands as a trial runs them."""
+"""What a session does about containment: what this machine can give, and the doctor's word on it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autoresearch.config import Config
 from autoresearch.errors import EnvironmentMissing
+from autoresearch.files import scratch
 from autoresearch.project import Project
 
 if TYPE_CHECKING:
     from autoresearch.trial.contain import Box
-    from autoresearch.trial.limits import Limits
-    from autoresearch.trial.procs import Finished
-    from autoresearch.trial.stage import Stage
 
-
-@dataclass
-class Bench:
-    """A stage and its box; `run` gives a command what a trial would give it."""
-
-    stage: Stage
-    box: Box
-    limits: Limits
-
-    def run(self, stage: str, text: str, cwd: str, timeout: float) -> Finished:
-        """Run a line of a stage ("setup", "build", "benchmark" or "checks") within `timeout` seconds."""
-        from autoresearch.trial import environment, procs, signing
-        from autoresearch.trial.limits import Guard
-
-        env = environment.allowed(os.environ, credentials=stage == "setup")
-        for name, value in self.box.variables(stage).items():
-            env.pop(name, None)
-            if value is not None:
-                env[name] = value
-        env[signing.VARIABLE] = os.path.join(self.stage.tmp, signing.FILE)  # noqa: PTH118 - as the trial has it
-        places = [*self.stage.parts, self.stage.tmp, self.stage.slash_tmp]
-        with self.box.entry(stage, cwd) as entry:
-            return procs.run(
-                text, env=env, cwd=cwd, timeout=timeout, entry=entry, guard=Guard(self.limits, places),
-                output_limit=self.limits.output_mb * 2**20,
-            )  # fmt: skip
-
-    def hint(self, stage: str) -> str:
-        """What to think of when a command works by hand and not here."""
-        if self.box.level == "none":
-            return ""
-        allowed = stage in self.box.settings.network
-        return (
-            f" (here it ran contained{'' if allowed else ', without network'}: contain in autoresearch.yaml)"
-        )
+ADVICE = "Install bubblewrap, or allow user namespaces (docs/containment.md); contain: {mode: auto} measures without"
 
 
 @contextlib.contextmanager
-def bench(project: Project, config: Config) -> Iterator[Bench]:
-    """A throw-away stage below the project's state, where a trial's stands too. Raises `EnvironmentMissing`."""
-    from autoresearch.trial.contain import Box, Settings, Unavailable
-    from autoresearch.trial.limits import Limits
-    from autoresearch.trial.stage import Stage, remove
+def required() -> Iterator[None]:
+    """A container that is required and not possible here is `EnvironmentMissing`."""
+    from autoresearch.trial.contain import Unavailable
+
+    try:
+        yield
+    except Unavailable as exc:
+        raise EnvironmentMissing(str(exc), fix=ADVICE) from None
+
+
+def find_box(project: Project, config: Config) -> Box:
+    """The container that a trial of this project gets here, found on a throw-away stage below the project's state."""
+    from autoresearch.trial.contain import Box, Settings
+    from autoresearch.trial.stage import Stage
 
     asked = config.contain
-    project.state.mkdir(parents=True, exist_ok=True)
-    root = tempfile.mkdtemp(prefix="bench-", dir=project.state)
-    try:
-        stage = Stage(root)
-        settings = Settings(asked.mode, tuple(asked.network), tuple(asked.show))
-        try:
-            box = Box(settings, stage, os.environ)
-        except Unavailable as exc:
-            raise EnvironmentMissing(str(exc), fix=ADVICE) from None
-        yield Bench(stage, box, Limits(asked.memory_mb, asked.processes, asked.disk_mb, asked.output_mb))
-    finally:
-        remove(root)
-
-
-ADVICE = "Install bubblewrap, or allow user namespaces (docs/containment.md); contain: {mode: auto} measures without"
+    with scratch(project.state, "box-") as where, required():
+        return Box(
+            Settings(asked.mode, tuple(asked.network), tuple(asked.show)), Stage(str(where)), os.environ
+        )
 
 
 def describe(box: Box) -> tuple[bool, str]:
@@ -92,8 +52,15 @@ def describe(box: Box) -> tuple[bool, str]:
     return False, f"none: {box.missing}. What still holds: {holds}"
 
 
+def hint(box: Box, stage: str) -> str:
+    """What to think of when a command of a stage works by hand and not in the box."""
+    if box.level == "none":
+        return ""
+    allowed = stage in box.settings.network
+    return f" (here it ran contained{'' if allowed else ', without network'}: contain in autoresearch.yaml)"
+
+
 def demand(project: Project, config: Config) -> None:
     """Where containment is required, raise `EnvironmentMissing` on a machine that cannot give it."""
     if config.contain.mode == "require" and config.engine == "local":
-        with bench(project, config):
-            return
+        find_box(project, config)

@@ -15,7 +15,6 @@ from autoresearch.config import Config
 from autoresearch.engines import containment
 from autoresearch.errors import POLL, POLL_BASELINE, AutoresearchError, EnvironmentMissing, IntegrityFault
 from autoresearch.prepare.finding import Finding
-from autoresearch.prepare.rehearsal import rehearse
 from autoresearch.project import Project
 from autoresearch.safetext import one_line
 from autoresearch.workspace import copies, evaluator
@@ -54,6 +53,9 @@ def examine(
             yield finding
     if dry_run and not failed:
         progress("benchmark, twice")
+        # Not at the top: the whole trial comes with it, which --no-run does without.
+        from autoresearch.prepare.rehearsal import rehearse
+
         yield from rehearse(project, config, end)
 
 
@@ -241,8 +243,7 @@ def _contained(project: Project, config: Config) -> Iterator[Finding]:
     if config.engine != "local":
         return
     try:
-        with containment.bench(project, config) as bench:
-            whole, found = containment.describe(bench.box)
+        whole, found = containment.describe(containment.find_box(project, config))
     except EnvironmentMissing as exc:
         yield Finding("fail", "containment", exc.message, exc.fix)
         return

@@ -5,25 +5,26 @@ All of it keeps to one time limit, so that an agent's shell is never outlasted; 
 
 from __future__ import annotations
 
-import os
+import hashlib
 import re
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from autoresearch.config import Config, Objective, Timeouts
 from autoresearch.judging.noise import NoiseReport, assess
-from autoresearch.metrics import parse
 from autoresearch.prepare.lint import Mistake, lint_unit
 from autoresearch.prepare.planning import AIM_SECONDS, Plan
+from autoresearch.prepare.rehearsal import TimedExecution, no_number, pack, trial_in
 from autoresearch.project import Project
 from autoresearch.safetext import clean, one_line, tail
-from autoresearch.trial import environment, signing
-from autoresearch.trial.procs import run
-from autoresearch.workspace import objects
-from autoresearch.workspace.candidate import export
+from autoresearch.session.trial_spec import spec_of
+from autoresearch.trial.failed import Failed
+from autoresearch.trial.runner import Trial
+from autoresearch.workspace import evaluator, objects
 
 RUNS = 8
 State = Literal["ok", "failed", "late", "not run"]
@@ -45,6 +46,10 @@ class DryRun:
     rounds: int = 1
 
 
+class OutOfTime(Failed):
+    """A step is not begun, as the dry run's time is up."""
+
+
 class Copy:
     """A throw-away copy of `commit`, for one or more plans; set-up and build are done once.
 
@@ -59,9 +64,10 @@ class Copy:
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.project, self.commit, self.scripts, self.progress = project, commit, scripts, progress
-        self.done_once: set[str] = set()
+        self.built: tuple[object, str] | None = None  # by which commands `tree` was made
+        self.tree = ""
         self.place = tempfile.TemporaryDirectory(prefix="autoresearch-plan-")
-        self._export()
+        self.prefix = objects.prefix(project)
 
     def __enter__(self) -> Copy:
         return self
@@ -75,117 +81,102 @@ class Copy:
         A run that is too short is drafted anew with more rounds (`redraft`); the plan that was measured is returned.
         """
         end = time.monotonic() + limit
-        if not plan.build and any(step.startswith("build") for step in self.done_once):
-            self._export()  # what measures the build must not find it built
         done = DryRun(rounds=plan.rounds)
-        self._write(plan)
-        tried = _Stages(Path(self.place.name), self.here, done, end, self.progress)
-        steps = [("build", plan.build)] if plan.build else []
-        if (self.here / "setup_deps.sh").exists():
-            steps.insert(0, ("setup", "bash setup_deps.sh"))
-        for stage, command in steps:
-            if f"{stage} {command}" not in self.done_once and not tried.step(stage, command):
-                return plan, done
-            self.done_once.add(f"{stage} {command}")
-        if not tried.measure(plan.option.metric):
+        metric = plan.option.metric
+
+        def before(stage: str) -> None:
+            self.progress(f"benchmark, run {len(done.values) + 1}" if stage == "benchmark" else stage)
+            if end - time.monotonic() < 0.2:
+                raise OutOfTime("A", "the time for the dry run was up")
+
+        def measure() -> None:
+            value = trial.measure("A", None, None)
+            done.state, done.seconds = "ok", timed.ended[-1][1].seconds
+            done.values.append(value)
+            if len(done.values) == 1:
+                mistake = lint_unit(metric, "", value, done.seconds)
+                done.mistakes = [mistake] if mistake else []
+
+        def well(step: Callable[[], None]) -> bool:
+            try:
+                step()
+            except Failed as exc:
+                _note(done, timed, metric, exc)
+                return False
+            return True
+
+        trial, timed = trial_in(Path(self.place.name), self._spec(plan, limit), end, before)
+        if not well(lambda: self._build(trial, plan)) or not well(measure):
             return plan, done
         if plan.option.repeats and done.seconds < AIM_SECONDS:
             plan = redraft(min(200, max(2, round(AIM_SECONDS / max(done.seconds, 0.005)))))
             done.rounds, done.values = plan.rounds, []
-            self._write(plan)
-            if not tried.measure(plan.option.metric):
+            self._put(trial, plan)
+            if not well(measure):
                 return plan, done
-        if (self.here / "autoresearch.checks.sh").exists():
-            tried.check()
+        if trial.spec.checks:
+            done.checks = "passed" if well(lambda: trial.checks.own("A")) else "failed"
+            if timed.late:
+                # The number stands; only what guards it is not known yet.
+                done.checks = f"not finished: {done.said}"
+                done.state, done.stage, done.said = "ok", "", ""
         while len(done.values) < RUNS and done.state == "ok" and time.monotonic() + done.seconds < end:
-            if not tried.measure(plan.option.metric):
+            if not well(measure):
                 break
         if len(done.values) >= 4:
             done.noise = assess(done.values, direction=plan.option.direction, min_effect_pct=1.0)
         return plan, done
 
-    def _export(self) -> None:
-        tree = Path(tempfile.mkdtemp(dir=self.place.name)) / "work"
-        export(self.project, self.commit, tree)
-        self.here = tree / objects.prefix(self.project)
-        self.done_once.clear()
+    def _spec(self, plan: Plan, limit: float) -> dict[str, Any]:
+        digests = {name: hashlib.sha256(text).hexdigest() for name, text in self._files(plan).items()}
+        config = Config(
+            "plan", Objective(plan.option.metric), build=plan.build,
+            timeouts=Timeouts(limit, limit, limit, limit),
+        )  # fmt: skip
+        return spec_of(self.project, config, evaluator.Manifest(digests, {}), "plan", "noise", None)
 
-    def _write(self, plan: Plan) -> None:
-        for name, content in {**self.scripts, **{k: v.encode() for k, v in plan.files.items()}}.items():
-            path = self.here / name
+    def _files(self, plan: Plan) -> dict[str, bytes]:
+        return self.scripts | {name: text.encode() for name, text in plan.files.items()}
+
+    def _build(self, trial: Trial, plan: Plan) -> None:
+        """Give `trial` the tree of an earlier plan that needs the same steps, or build it."""
+        made_by = trial.spec.deps, trial.spec.build
+        if made_by != self.built:
+            root = Path(self.place.name)
+            pack(root, self.project, self.commit, lambda tree: self._write(plan, tree))
+            trial.build_first("A")
+            self.tree, self.built = trial.trees["A"], made_by
+        trial.trees["A"] = self.tree
+        self._put(trial, plan)
+
+    def _put(self, trial: Trial, plan: Plan) -> None:
+        """Lay the plan's scripts into the built tree."""
+        self._write(plan, Path(trial.stage.waiting(self.tree)))
+        trial.seals.set(self.tree)
+        trial.spares.clear()
+
+    def _write(self, plan: Plan, tree: Path) -> None:
+        for name, content in self._files(plan).items():
+            path = tree / self.prefix / name
             path.unlink(missing_ok=True)  # a link would lead elsewhere
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
 
 
-class _Stages:
-    """Runs one stage after the other in the copy, against the one deadline."""
-
-    def __init__(
-        self, place: Path, here: Path, done: DryRun, end: float, progress: Callable[[str], None]
-    ) -> None:
-        self.place, self.here, self.done, self.end, self.progress = place, here, done, end, progress
-
-    def step(self, stage: str, command: str) -> bool:
-        """Run it; False (and why, in `done`) when it failed or time was up."""
-        return self._run(stage, command) is not None
-
-    def measure(self, metric: str) -> bool:
-        ended = self._run(f"benchmark, run {len(self.done.values) + 1}", "bash autoresearch.sh")
-        if ended is None:
-            # Time that is up after the first value only means fewer values.
-            if self.done.state == "late" and self.done.values:
-                self.done.state = "ok"
-            return False
-        output, seconds = ended
-        parsed = parse(output)
-        value = parsed.metrics.get(metric)
-        if value is None:
-            hint = "; ".join(parsed.warnings[:2]) or f"it printed {sorted(parsed.metrics)[:5]}"
-            self._fail("failed", "benchmark", f"no line 'METRIC {metric}=…': {hint}")
-            return False
-        self.done.state, self.done.seconds = "ok", seconds
-        self.done.values.append(value)
-        if len(self.done.values) == 1:
-            mistake = lint_unit(metric, "", value, seconds)
-            self.done.mistakes = [mistake] if mistake else []
-        return True
-
-    def check(self) -> None:
-        kept = self.done.state, self.done.stage, self.done.said
-        if self._run("checks", "bash autoresearch.checks.sh") is not None:
-            self.done.checks = "passed"
-        elif self.done.state == "late":
-            # The number stands; only what guards it is not known yet.
-            self.done.checks = f"not finished: {self.done.said}"
-            self.done.state, self.done.stage, self.done.said = kept
-        else:
-            self.done.checks = "failed"
-
-    def _run(self, stage: str, command: str) -> tuple[str, float] | None:
-        left = self.end - time.monotonic()
-        self.progress(stage)
-        if left < 0.2:
-            self._fail("late", stage, "the time for the dry run was up")
-            return None
-        # The environment that a trial gives, with a token for the script to sign with.
-        (self.place / signing.FILE).unlink(missing_ok=True)
-        signing.issue(str(self.place))
-        env = environment.allowed(os.environ) | {signing.VARIABLE: str(self.place / signing.FILE)}
-        ended = run(
-            command, env=env, cwd=str(self.here), timeout=left, output_limit=8 * 1024 * 1024,
-            streams=stage.startswith("benchmark"),
-        )  # fmt: skip
-        if ended.timed_out:
-            self._fail("late", stage, f"it takes longer than the {ended.seconds:.0f} s that were left")
-            return None
-        if not ended.ok:
-            self._fail("failed", stage, f"{ended.failure()}: {_words(ended.output)}")
-            return None
-        return ended.output, ended.seconds
-
-    def _fail(self, state: State, stage: str, said: str) -> None:
-        self.done.state, self.done.stage, self.done.said = state, stage.partition(",")[0], said
+def _note(done: DryRun, timed: TimedExecution, metric: str, failed: Failed) -> None:
+    """Say in `done` how the last step failed. Time that is up after the first value only means fewer values."""
+    if timed.late and timed.stage == "benchmark" and done.values:
+        return
+    done.state, done.stage, done.said = "late" if timed.late else "failed", timed.stage, failed.error
+    if isinstance(failed, OutOfTime):
+        return
+    ended = timed.ended[-1][1]
+    if timed.late:
+        done.said = f"it takes longer than the {ended.seconds:.0f} s that were left"
+    elif not ended.ok:
+        done.said = f"{ended.failure()}: {_words(ended.output)}"
+    elif timed.stage == "benchmark":
+        done.said = no_number(metric, ended) or failed.error
 
 
 def _words(output: str) -> str:

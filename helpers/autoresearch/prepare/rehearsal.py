@@ -1,114 +1,182 @@
-"""The base commit tried in a throw-away copy, as a trial would: build, benchmark twice, checks, generated inputs."""
+"""The steps of a trial on a throw-away copy, until a time limit; and what the doctor says of the base commit's.
+
+The trial is the one that measures (`autoresearch.trial`), so what holds for its commands holds here: container,
+environment, HOME, limits, a fresh copy of the built tree for each run, and no process left behind.
+"""
 
 from __future__ import annotations
 
+import io
+import json
 import math
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from autoresearch.config import Config
 from autoresearch.engines import containment
+from autoresearch.engines.bundle import tree_tar
+from autoresearch.errors import EnvironmentMissing
+from autoresearch.files import remove, scratch
 from autoresearch.metrics import parse
 from autoresearch.prepare.finding import Finding
+from autoresearch.prepare.lint import lint_unit
 from autoresearch.project import Project
 from autoresearch.safetext import one_line, tail
-from autoresearch.trial import signing
+from autoresearch.session.trial_spec import differential, spec_of
+from autoresearch.trial.emit import Recorder
+from autoresearch.trial.execution import Execution
 from autoresearch.trial.failed import Failed
-from autoresearch.trial.pristine import Pristine
+from autoresearch.trial.procs import Finished
+from autoresearch.trial.runner import Trial
+from autoresearch.trial.spec import Spec, parse_spec
+from autoresearch.trial.stage import Stage
 from autoresearch.verdict.units import seconds_in
-from autoresearch.workspace import evaluator, objects
+from autoresearch.workspace import evaluator
 from autoresearch.workspace.candidate import export
 from autoresearch.workspace.git import GitError, resolve
+from autoresearch.workspace.objects import prefix
+
+
+class TimedExecution(Execution):
+    """Runs a trial's commands until `end` (monotonic seconds) at the latest.
+
+    `before` is called with the stage of each. `ended` is how they ended, in order; `late` says that the last one, of
+    `stage`, was ended by `end` and not by its own limit, or not begun at all.
+    """
+
+    def __init__(self, spec: Spec, stage: Stage, end: float, before: Callable[[str], None]) -> None:
+        super().__init__(spec, stage)
+        self.end, self.before = end, before
+        self.ended: list[tuple[str, Finished]] = []
+        self.stage, self.late = "", False
+
+    def run(self, stage: str, command: str, timeout: float | None = None) -> Finished:
+        self.stage, self.late = stage, True
+        self.before(stage)
+        limit = self._spec.timeouts[stage] if timeout is None else timeout
+        left = max(0.1, self.end - time.monotonic())
+        done = super().run(stage, command, min(limit, left))
+        self.late = done.timed_out and left < limit
+        self.ended.append((stage, done))
+        return done
+
+
+def pack(root: Path, project: Project, commit: str, complete: Callable[[Path], None]) -> None:
+    """Lay the files of `commit` down as the base of a trial in `root`; `complete` adds the evaluator's to the tree."""
+    tree = root / "tree"
+    export(project, commit, tree)
+    complete(tree)
+    (root / "a.tar").write_bytes(tree_tar(tree))
+    remove(tree)
+
+
+def trial_in(
+    root: Path, spec: Mapping[str, Any], end: float, before: Callable[[str], None] = lambda _: None
+) -> tuple[Trial, TimedExecution]:
+    """A trial of the base in `root`, where `a.tar` stands, to be taken through its steps; `Failed` ends one."""
+    parsed = parse_spec(json.dumps(spec))
+    trial = Trial(parsed, str(root), Recorder(io.StringIO(), str(root)))
+    with containment.required():
+        trial.execution = timed = TimedExecution(parsed, trial.stage, end, before)
+    return trial, timed
+
+
+def no_number(metric: str, done: Finished) -> str:
+    """What to say of a run that went well and printed no `metric`; empty when it did."""
+    parsed = parse(done.output)
+    if metric in parsed.metrics:
+        return ""
+    hint = "; ".join(parsed.warnings[:2]) or f"it printed {sorted(parsed.metrics)[:5]}"
+    return f"no line 'METRIC {metric}=…': {one_line(hint, 200)}"
 
 
 def rehearse(project: Project, config: Config, end: float) -> Iterator[Finding]:
     """Build, check and benchmark the base commit in a throw-away copy, the benchmark twice, until `end`."""
     manifest = evaluator.survey(project, config)
-    head = resolve(project.root, "HEAD") or ""
-    metric, limits = config.objective.metric, config.timeouts
-    with containment.bench(project, config) as bench:
-        tree = Path(bench.stage.work)
+    spec = spec_of(project, config, manifest, "rehearsal", "noise", None)
+    with scratch(project.state, "rehearsal-") as root:
         try:
-            export(project, head, tree)
+            pack(
+                root, project, resolve(project.root, "HEAD") or "",
+                lambda tree: evaluator.overlay(project.root, manifest, tree, prefix(project)),
+            )  # fmt: skip
+            trial, timed = trial_in(root, spec, end)
+            yield from _steps(trial, timed, config, differential(config, manifest))
         except GitError as exc:
             yield Finding("fail", "checkout", one_line(str(exc), 200))
+        except (OSError, subprocess.CalledProcessError) as exc:
+            raise EnvironmentMissing(f"machine: {one_line(str(exc))}") from None
+
+
+def _steps(
+    trial: Trial, timed: TimedExecution, config: Config, inputs: Mapping[str, Any] | None
+) -> Iterator[Finding]:
+    values: list[float] = []
+    runs: list[Finished] = []
+    failed = None
+    try:
+        trial.build_first("A")
+        values = [trial.measure("A", None, None), trial.measure("A", None, None)]
+        trial.checks.own("A")
+    except Failed as exc:
+        failed = exc
+    ended = list(timed.ended)
+    for number, (stage, done) in enumerate(ended, 1):
+        if failed is not None and number == len(ended):
+            yield _failure(trial, timed, failed)
             return
-        prefix = objects.prefix(project)
-        evaluator.overlay(project.root, manifest, tree, prefix)
-        stages = (
-            [("setup", f"bash {evaluator.DEPS}", limits.setup)] if evaluator.DEPS in manifest.files else []
-        )
-        stages += [("build", config.build, limits.build)] if config.build else []
-        stages += [("benchmark", f"bash {evaluator.BENCHMARK}", limits.benchmark)] * 2
-        stages += (
-            [("checks", f"bash {evaluator.CHECKS}", limits.checks)]
-            if evaluator.CHECKS in manifest.files
-            else []
-        )
-        values, seconds, signed = [], 0.0, True
-        cwd, scratch = str(tree / prefix), bench.stage.tmp
-        guard = Pristine(evaluator.overlay_digests(manifest, prefix))
-        for stage, text, limit in stages:
-            Path(scratch, signing.FILE).unlink(missing_ok=True)
-            token = signing.issue(scratch) if stage == "benchmark" else ""
-            left = max(0.1, end - time.monotonic())
-            before = guard.look(str(tree))
-            done = bench.run(stage, text, cwd, min(limit, left))
-            if done.timed_out and left < limit:
-                yield Finding(
-                    "warn", stage, f"ended after {done.seconds:.0f} s, when --timeout was over: not tried to its end",
-                    "Give doctor more time in a shell that lasts; the baseline runs detached, however long it takes",
-                )  # fmt: skip
-                return
-            if not done.ok:
-                said = one_line(tail(done.output, 5, 300), 300)
-                fix = f"Run it by hand: {text}{bench.hint(stage)}"
-                yield Finding("fail", stage, f"{done.failure()}: {said}", fix)
-                return
-            try:
-                # As a trial does: it would end with this at the baseline, and at each candidate.
-                if stage in ("setup", "build"):
-                    guard.unspoilt(str(tree), "A", before, stage)
-            except Failed as exc:
-                fix = "Take that file out of evaluator: in autoresearch.yaml, or delete it where a build has left it"
-                yield Finding("fail", stage, one_line(str(exc), 300), fix)
-                return
-            if stage == "benchmark":
-                seconds = done.seconds
-                parsed = parse(done.output)
-                if metric not in parsed.metrics:
-                    hint = (
-                        one_line("; ".join(parsed.warnings[:2]), 200)
-                        or f"it printed {sorted(parsed.metrics)[:5]}"
-                    )
-                    yield Finding(
-                        "fail", stage, f"no line 'METRIC {metric}=…': {hint}", "Print it, at a line's start"
-                    )
-                    return
-                values.append(parsed.metrics[metric])
-                signed = signed and metric in signing.signed(done.output, token)
-                yield from cores_of(config, done.cpu_seconds, seconds) if len(values) == 2 else ()
-            else:
-                yield Finding("ok", stage, f"passed in {done.seconds:.1f} s")
-        if command := config.differential.command or (
-            f"bash {evaluator.DIFF}" if evaluator.DIFF in manifest.files else ""
-        ):
-            # Twice the same seed, and another one: a generator that ignores its seed tests one input twenty times.
-            asked = [
-                bench.run("checks", f"{command} {seed}", cwd, config.differential.timeout)
-                for seed in (1, 1, 2)
-            ]
-            yield _inputs(command, [(done.failure(), done.output) for done in asked])
-        yield from _cross_check(config, values, seconds)
-        if not signed:
-            yield Finding(
-                "warn", "signature", f"{metric} is not signed: the measured program could print it instead",
-                "Print it with metric from templates/autoresearch.sh, or templates/signed_metric.py in Python",
-            )  # fmt: skip
+        if stage != "benchmark":
+            yield Finding("ok", stage, f"passed in {done.seconds:.1f} s")
+            continue
+        runs.append(done)
+        yield from cores_of(config, done.cpu_seconds, done.seconds) if len(runs) == 2 else ()
+    if inputs is not None:
+        yield _inputs(trial, timed, inputs)
+    yield from _cross_check(config, values, runs[-1].seconds)
+    if trial.expected is not None and trial.spec.metric not in trial.expected.signed:
+        yield Finding(
+            "warn", "signature", f"{trial.spec.metric} is not signed: the measured program could print it instead",
+            "Print it with metric from templates/autoresearch.sh, or templates/signed_metric.py in Python",
+        )  # fmt: skip
 
 
-def _inputs(command: str, answers: list[tuple[str, str]]) -> Finding:
+def _failure(trial: Trial, timed: TimedExecution, failed: Failed) -> Finding:
+    """What ended the last command, or what the trial holds against it; the baseline would end with the same."""
+    stage, done = timed.ended[-1]
+    if timed.late:
+        return Finding(
+            "warn", stage, f"ended after {done.seconds:.0f} s, when --timeout was over: not tried to its end",
+            "Give doctor more time in a shell that lasts; the baseline runs detached, however long it takes",
+        )  # fmt: skip
+    if not done.ok:
+        spec = trial.spec
+        text = {"setup": spec.deps, "build": spec.build, "checks": spec.checks}.get(stage, spec.benchmark)
+        said = one_line(tail(done.output, 5, 300), 300)
+        fix = f"Run it by hand: {text}{containment.hint(timed.box, stage)}"
+        return Finding("fail", stage, f"{done.failure()}: {said}", fix)
+    if stage != "benchmark":
+        fix = "Take that file out of evaluator: in autoresearch.yaml, or delete it where a build has left it"
+        return Finding("fail", stage, one_line(failed.error, 300), fix)
+    found = no_number(trial.spec.metric, done)
+    fix = "Print it, at a line's start" if found else "Print each result once, in the same way in each run"
+    return Finding("fail", stage, found or one_line(failed.error, 300), fix)
+
+
+def _inputs(trial: Trial, timed: TimedExecution, asked: Mapping[str, Any]) -> Finding:
+    """Twice the same seed, and another one: a generator that ignores its seed tests one input twenty times."""
+    command = asked["command"]
+    trial.stage.place_copy(trial.trees["A"])
+    answers = []
+    for seed in (1, 1, 2):
+        done = timed.run("checks", f"{command} {seed}", asked["timeout"])
+        if timed.late:
+            return Finding(
+                "warn", "inputs", "not tried to their end, as --timeout was over", "Give doctor more time"
+            )
+        answers.append((done.failure(), done.output))
     first, again, other = answers
     if first[0]:
         return Finding("fail", "inputs", f"{command} 1: {first[0]}", f"Run it by hand: {command} 1")
@@ -143,8 +211,6 @@ def _cross_check(config: Config, values: list[float], seconds: float) -> Iterato
         "benchmark",
         f"{name} = {first:.6g}, {second:.6g} {unit} ({gap:.1f} % apart), {seconds:.1f} s a run",
     )
-    from autoresearch.prepare.lint import lint_unit
-
     mistake = lint_unit(name, unit, second, seconds)
     if mistake is not None:
         yield Finding("warn", mistake.rule, mistake.found, mistake.fix)

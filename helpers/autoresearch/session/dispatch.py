@@ -84,7 +84,7 @@ def submit_ab(
             **trial_settings(session.config, alpha),
         },
         "layout": test.layout,
-        "differential": differential(session, frozen),
+        "differential": differential(session.config, frozen),
         "hidden": "hidden" in frozen.settings,
     }
     job = _submit(session, spec, {"a": tip, "b": tree}, frozen)

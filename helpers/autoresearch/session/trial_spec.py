@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from autoresearch.config import Config
 from autoresearch.judging.units import counted, layout_margin_pct
 from autoresearch.judging.weighing import second_metrics
 from autoresearch.ledger.history import Session
+from autoresearch.project import Project
 from autoresearch.verdict.rule import Rule
 from autoresearch.workspace import evaluator, objects
 
@@ -32,12 +34,18 @@ def trial_spec(
     *,
     values_per_run: int | None = 1,
 ) -> dict[str, Any]:
-    """The trial's spec, as `helpers/autoresearch/trial` documents it."""
-    config = session.config
-    objective, limits = config.objective, config.timeouts
+    """A trial of this session; once there is a baseline, it knows how many values a run prints."""
     if session.baseline is not None:
         values_per_run = int(session.baseline.get("values_per_run") or 1)
-    have = frozen.files
+    return spec_of(session.project, session.config, frozen, experiment, mode, values_per_run)
+
+
+def spec_of(
+    project: Project, config: Config, frozen: evaluator.Manifest, experiment: str, mode: str,
+    values_per_run: int | None,
+) -> dict[str, Any]:  # fmt: skip
+    """The trial's spec, as `helpers/autoresearch/trial` documents it."""
+    objective, limits, have = config.objective, config.timeouts, frozen.files
     return {
         "protocol": 1,
         "experiment": experiment,
@@ -60,20 +68,18 @@ def trial_spec(
         },
         "layout": config.test.layout,
         "contain": {name: getattr(config.contain, name) for name in config.contain.__struct_fields__},
-        "subdir": objects.prefix(session.project),
-        "evaluator": evaluator.overlay_digests(frozen, objects.prefix(session.project)),
+        "subdir": objects.prefix(project),
+        "evaluator": evaluator.overlay_digests(frozen, objects.prefix(project)),
     }  # fmt: skip
 
 
-def differential(session: Session, frozen: evaluator.Manifest) -> dict[str, Any] | None:
+def differential(config: Config, frozen: evaluator.Manifest) -> dict[str, Any] | None:
     """The generated inputs of an A/B: by the command that is set, or by autoresearch.diff.sh where it is."""
-    config = session.config.differential
-    command = config.command or (f"bash {evaluator.DIFF}" if evaluator.DIFF in frozen.files else "")
+    asked = config.differential
+    command = asked.command or (f"bash {evaluator.DIFF}" if evaluator.DIFF in frozen.files else "")
     if not command:
         return None
-    return {
-        "command": command, "inputs": config.inputs, "timeout": config.timeout, "slowdown": config.slowdown,
-    }  # fmt: skip
+    return {"command": command, "inputs": asked.inputs, "timeout": asked.timeout, "slowdown": asked.slowdown}
 
 
 def limit(spec: Mapping[str, Any]) -> float:

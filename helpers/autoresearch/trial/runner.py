@@ -96,35 +96,35 @@ class Trial:
 
     def _single(self) -> None:
         side = "B" if os.path.exists(self._tar("B")) else "A"
-        self._build_first(side)
+        self.build_first(side)
         with self._slot():
             if self.spec.runs > 1:
-                self._measure(side, None, None)
+                self.measure(side, None, None)
             self._decide_layout()
             for slot in range(self.spec.runs):
-                self._measure(side, slot, None)
+                self.measure(side, slot, None)
         self.checks.own(side)
 
     def _noise(self) -> None:
-        self._build_first("A")
+        self.build_first("A")
         self.checks.own("A")
         with self._slot():
-            self._measure("A", None, None)
+            self.measure("A", None, None)
             self._decide_layout()
             for slot in range(self.spec.runs):
-                self._measure("A", slot, None)
+                self.measure("A", slot, None)
         self.checks.hidden("A")
 
     def _ab(self) -> None:
         # Which side comes first is drawn here too, so that nothing can be learnt from being the first.
         for side in self._shuffled():
-            self._build_first(side)
+            self.build_first(side)
         self.pristine.alike()
         self.checks.own("B")
         self.checks.inputs()
         with self._slot():
             for side in self._shuffled():
-                self._measure(side, None, None)
+                self.measure(side, None, None)
             layout = self._decide_layout()
             margin = self.spec.layout_margin_pct if layout == "fixed" else 0.0
             rule = replace(self.rule, layout=layout, margin_pct=margin)
@@ -139,7 +139,7 @@ class Trial:
             ):
                 order = draw_order(self.order_rng)
                 begin = 4 * test.blocks
-                values = [self._measure(side, begin + i, test.blocks) for i, side in enumerate(order)]
+                values = [self.measure(side, begin + i, test.blocks) for i, side in enumerate(order)]
                 found = test.add_block(order, values)
                 decided = found if whole else decided or found
             decided = decided or test.verdict()
@@ -243,14 +243,15 @@ class Trial:
             tail=tail,
         )
 
-    def _build_first(self, side: str) -> None:
+    def build_first(self, side: str) -> None:
+        """Build one side, with its dependencies, and put it away: what it is measured and checked on is a copy."""
         self._build(side)
         for path in self.stage.parts:
             seal.level(path, self.stamp)
         self.trees[side] = self.stage.put_away()
         self.seals.set(self.trees[side])
 
-    def _measure(self, side: str, slot: int | None, block: int | None) -> float:
+    def measure(self, side: str, slot: int | None, block: int | None) -> float:
         """One run of the benchmark, recorded; a warm-up when it has no slot. `Failed` without a value.
 
         A counted run of an A/B that overran its limit is a censored reading, `TIMED_OUT`, as long as it is rare.
