@@ -301,4 +301,4 @@ def test_a_kernel_that_refuses_a_user_namespace_is_heard(monkeypatch: pytest.Mon
     monkeypatch.setattr(namespaces, "_call", refuse)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(OSError, match="refused"):
-        namespaces._unshare(namespaces.View((), (), (), (), (), (), 0), network=True)
+        namespaces._unshare(namespaces.MachineView((), (), (), (), (), (), 0), network=True)

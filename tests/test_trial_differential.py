@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch.trial import differential, hidden
-from autoresearch.trial.differential import Bench, Found, Plan
+from autoresearch.trial.differential import DifferentialPlan, Divergence, SideRunner
 from autoresearch.trial.failed import Failed
 from autoresearch.trial.procs import Finished
 from trial_helpers import Ran, make_tree, run_trial, spec
@@ -88,8 +88,8 @@ def test_a_busy_machine_is_no_slowdown() -> None:
         late = asked == ["A", "B"]
         return Finished(1 if late else 0, late, False, 9.0 if late else 0.1, 0.0, "x")
 
-    plan = Plan("answer", 1, 10.0, 2.0)
-    assert differential.compare(Bench(lambda side: None, run), plan, [5]) == []
+    plan = DifferentialPlan("answer", 1, 10.0, 2.0)
+    assert differential.compare(SideRunner(lambda side: None, run), plan, [5]) == []
     assert asked == ["A", "B", "B"]
 
 
@@ -97,9 +97,9 @@ def test_long_outputs_differ_beyond_what_is_shown() -> None:
     def run(side: str, command: str, timeout: float) -> Finished:
         return Finished(0, False, False, 0.1, 0.0, "x" * differential.HEAD + side)
 
-    plan = Plan("answer", 1, 10.0, 2.0)
-    (found,) = differential.compare(Bench(lambda side: None, run), plan, [5])
-    assert found == Found("differs", 5, "the outputs differ after their first 65536 characters")
+    plan = DifferentialPlan("answer", 1, 10.0, 2.0)
+    (found,) = differential.compare(SideRunner(lambda side: None, run), plan, [5])
+    assert found == Divergence("differs", 5, "the outputs differ after their first 65536 characters")
 
 
 def test_no_seed_is_known_before_and_all_can_be_replayed() -> None:
@@ -107,8 +107,8 @@ def test_no_seed_is_known_before_and_all_can_be_replayed() -> None:
     assert not set(differential.seeds(11, 20)) & set(differential.seeds(12, 20))
     with pytest.raises(Failed):
         differential.compare(
-            Bench(lambda side: None, lambda s, c, t: Finished(137, True, False, t, 0.0, "")),
-            Plan("x", 1, 1, 2),
+            SideRunner(lambda side: None, lambda s, c, t: Finished(137, True, False, t, 0.0, "")),
+            DifferentialPlan("x", 1, 1, 2),
             [3],
         )
 

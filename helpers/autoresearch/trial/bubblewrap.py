@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import List
 
-from autoresearch.trial.namespaces import View
+from autoresearch.trial.namespaces import MachineView
 
 _KEPT = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "NET_BIND_SERVICE")
 
 
-def arguments(program: str, view: View, network: bool, cwd: str) -> List[str]:
+def arguments(program: str, view: MachineView, network: bool, cwd: str) -> List[str]:
     """The command line up to the command itself. Overlays are not in every bwrap, so there are none."""
     argv = [program, "--die-with-parent", "--unshare-user-try"]
     argv += ["--unshare-pid", "--unshare-ipc", "--unshare-uts"]

@@ -44,7 +44,7 @@ class Checks:
         plan, begun = self.spec.differential, time.monotonic()
         if plan is None:
             return
-        bench = differential.Bench(self._place, self.run)
+        bench = differential.SideRunner(self._place, self.run)
         found = differential.compare(bench, plan, differential.seeds(self.spec.seed, plan.inputs))
         status = "%s on seed %d" % found[0][:2] if found else "passed"
         tail = "\n".join("%s on seed %d: %s" % one for one in found[:5])

@@ -23,7 +23,7 @@ import sys
 from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from autoresearch.trial import bubblewrap, homes, namespaces, procs
-from autoresearch.trial.namespaces import Bind, View
+from autoresearch.trial.namespaces import Bind, MachineView
 from autoresearch.trial.stage import Stage, remove
 
 MODES = ("auto", "require", "off")
@@ -64,7 +64,7 @@ class Box:
         self.level, self.by, self.missing = "none", "", ""
         self._stage = stage
         self._caller = dict(env)
-        self._view: Optional[View] = None
+        self._view: Optional[MachineView] = None
         self._bwrap = ""
         if settings.mode == "off":
             self.missing = "switched off (contain.mode)"
@@ -95,7 +95,7 @@ class Box:
         return found
 
     @contextlib.contextmanager
-    def entry(self, stage: str, cwd: str) -> Iterator[procs.Entry]:
+    def entry(self, stage: str, cwd: str) -> Iterator[procs.BoxEntry]:
         """How `procs.run` starts one command of a stage inside."""
         network = stage in self.settings.network
         if self._view is None:
@@ -107,13 +107,13 @@ class Box:
             os.mkdir(work, 0o700)
         if self.by == "bubblewrap":
             prefix = bubblewrap.arguments(self._bwrap, self._view, network, cwd)
-            yield procs.Entry(prefix, None, None)
+            yield procs.BoxEntry(prefix, None, None)
             return
         view = self._view
         read, write = os.pipe()
         try:
             os.set_blocking(read, False)
-            yield procs.Entry(
+            yield procs.BoxEntry(
                 [],
                 lambda pin: namespaces.enter(view, network, cwd, write, pin),
                 lambda: _drain(read),
@@ -147,7 +147,7 @@ class Box:
             said[0], "; bwrap failed too (%s)" % said[-1] if program else "; bwrap is not installed",
         )  # fmt: skip
 
-    def _try(self, by: str, view: View) -> str:
+    def _try(self, by: str, view: MachineView) -> str:
         """Run `true` inside; empty when it worked, and this box is then that way."""
         self._view, self.by = view, by
         self.level = "full" if view.proc else "partial"
@@ -172,7 +172,7 @@ class Box:
         return problem
 
 
-def _variants(whole: View) -> Iterator[View]:
+def _variants(whole: MachineView) -> Iterator[MachineView]:
     """Ways to try, best first: a layer over caches may not work, root may have no user namespaces, /proc be masked."""
     for proc in (True, False):
         for user in (True, False) if os.geteuid() == 0 else (True,):
@@ -191,7 +191,7 @@ def _drain(fd: int) -> str:
 # --- the view
 
 
-def make_view(stage: Stage, env: Mapping[str, str], settings: Settings) -> View:
+def make_view(stage: Stage, env: Mapping[str, str], settings: Settings) -> MachineView:
     """What a command sees of this machine."""
     home = homes.real_home(env)
     secrets = homes.secrets(env)
@@ -227,7 +227,7 @@ def make_view(stage: Stage, env: Mapping[str, str], settings: Settings) -> View:
         if not gone(path):
             at = os.path.join(stage.layers, str(number))
             overlays.append((path, os.path.join(at, "up"), os.path.join(at, "work")))
-    return View(
+    return MachineView(
         first=tuple(first),
         hidden=hidden,
         binds=tuple(binds),

@@ -20,7 +20,7 @@ SLACK = 1.0
 HEAD = 1 << 16
 
 
-class Plan(NamedTuple):
+class DifferentialPlan(NamedTuple):
     """`command` gets a seed as its last argument; `slowdown` is how many times the base's seconds one may take."""
 
     command: str
@@ -29,7 +29,7 @@ class Plan(NamedTuple):
     slowdown: float
 
 
-class Found(NamedTuple):
+class Divergence(NamedTuple):
     """What one input showed about the candidate: "differs", "hangs" or "slower", and the difference in words."""
 
     word: str
@@ -51,7 +51,7 @@ class Answer(NamedTuple):
         return self[:3] == other[:3]
 
 
-class Bench(NamedTuple):
+class SideRunner(NamedTuple):
     """How the trial puts a side on the stage, and runs a command there."""
 
     place: Callable[[str], None]
@@ -64,7 +64,7 @@ def seeds(of: "int | str", count: int) -> List[int]:
     return [rng.randrange(1, 2**31) for _ in range(count)]
 
 
-def compare(bench: Bench, plan: Plan, numbers: List[int]) -> List[Found]:
+def compare(bench: SideRunner, plan: DifferentialPlan, numbers: List[int]) -> List[Divergence]:
     """Run every seed on both sides; what is wrong with the candidate, in the order of the seeds.
 
     `Failed` on side A where the base does not repeat itself, or answers no input in time and with exit 0.
@@ -78,7 +78,7 @@ def compare(bench: Bench, plan: Plan, numbers: List[int]) -> List[Found]:
         raise Failed("A", "differential: no input was answered in %g s" % plan.timeout)
     if all(base[seed].exit_code for seed in answered):
         raise Failed("A", "differential: every input ends with exit %d" % base[answered[0]].exit_code)
-    found: List[Found] = []
+    found: List[Divergence] = []
     bench.place("B")
     for seed in answered:
         wrong = _look(bench, plan, seed, base[seed])
@@ -93,7 +93,7 @@ def compare(bench: Bench, plan: Plan, numbers: List[int]) -> List[Found]:
     return found
 
 
-def _look(bench: Bench, plan: Plan, seed: int, base: Answer) -> Optional[Found]:
+def _look(bench: SideRunner, plan: DifferentialPlan, seed: int, base: Answer) -> Optional[Divergence]:
     limit = min(plan.timeout, plan.slowdown * base.seconds + SLACK)
     done = _ask(bench, "B", plan, seed, limit)
     if done.timed_out:
@@ -101,13 +101,13 @@ def _look(bench: Bench, plan: Plan, seed: int, base: Answer) -> Optional[Found]:
         done = _ask(bench, "B", plan, seed, plan.timeout)
         if done.timed_out:
             detail = "the base needs %.2g s, this was ended after %.2g s" % (base.seconds, done.seconds)
-            return Found("hangs", seed, detail)
+            return Divergence("hangs", seed, detail)
         if done.seconds > limit:
-            return Found("slower", seed, "%.2g s instead of %.2g s" % (done.seconds, base.seconds))
-    return None if done.same(base) else Found("differs", seed, _difference(base, done))
+            return Divergence("slower", seed, "%.2g s instead of %.2g s" % (done.seconds, base.seconds))
+    return None if done.same(base) else Divergence("differs", seed, _difference(base, done))
 
 
-def _ask(bench: Bench, side: str, plan: Plan, seed: int, timeout: float) -> Answer:
+def _ask(bench: SideRunner, side: str, plan: DifferentialPlan, seed: int, timeout: float) -> Answer:
     done = bench.run(side, "%s %d" % (plan.command, seed), timeout)
     digest = hashlib.sha256(done.output.encode("utf-8", "surrogatepass")).hexdigest()
     return Answer(done.exit_code, done.flooded, digest, done.output[:HEAD], done.timed_out, done.seconds)

@@ -40,7 +40,7 @@ _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 Bind = Tuple[str, str, bool]  # source, target, writable; the source as seen before any of the mounts
 
 
-class View(NamedTuple):
+class MachineView(NamedTuple):
     """What the command sees. Paths are real (no links), and applied in this order."""
 
     first: Tuple[Bind, ...]  # what replaces whole areas, such as /tmp
@@ -54,7 +54,9 @@ class View(NamedTuple):
     proc: bool = True  # a /proc of its own; False: the machine's, where containers allow no other
 
 
-def enter(view: View, network: bool, cwd: str, report: int, pin: Optional[Callable[[], None]] = None) -> None:
+def enter(
+    view: MachineView, network: bool, cwd: str, report: int, pin: Optional[Callable[[], None]] = None
+) -> None:
     """Return only in the process that is to become the command. What fails is written to fd `report`, and raised."""
     step = "namespaces"
     try:
@@ -84,7 +86,7 @@ def enter(view: View, network: bool, cwd: str, report: int, pin: Optional[Callab
 # --- processes
 
 
-def _unshare(view: View, network: bool) -> None:
+def _unshare(view: MachineView, network: bool) -> None:
     flags = _NEWPID | _NEWIPC | _NEWUTS | (0 if network else _NEWNET)
     if not view.user:
         _call("unshare", flags)
@@ -173,7 +175,7 @@ def _close_all() -> None:
 # --- mounts
 
 
-def _mounts(view: View) -> None:
+def _mounts(view: MachineView) -> None:
     _mount("none", "/", None, _REC | _PRIVATE)
     sources = {bind: os.open(bind[0], os.O_PATH | os.O_CLOEXEC) for bind in (*view.first, *view.binds)}
     layers = {o[0]: tuple(os.open(p, os.O_PATH | os.O_CLOEXEC) for p in o) for o in view.overlays}

@@ -19,14 +19,14 @@ from autoresearch.trial.failed import Failed
 _State = Optional[Tuple[int, ...]]
 
 
-class Look(NamedTuple):
+class Surroundings(NamedTuple):
     """How the evaluator's surroundings looked: the state of each file, and the names in their directories."""
 
     states: Dict[str, _State]
     names: FrozenSet[str]
 
 
-class Found(NamedTuple):
+class SurroundingsChange(NamedTuple):
     """What happened since a look: `changed` files of the evaluator, and names that are new beside them."""
 
     changed: Tuple[str, ...]
@@ -41,12 +41,12 @@ class Pristine:
         self.folders = sorted({os.path.dirname(path) for path in files})
         self.added: Dict[str, Set[str]] = {}  # side -> names that its build left beside the evaluator
 
-    def look(self, tree: str) -> Look:
+    def look(self, tree: str) -> Surroundings:
         """The surroundings as they are, before somebody else's code runs."""
         states = {path: _state(tree, path) for path in self.files}
-        return Look(states, frozenset(self._names(tree)))
+        return Surroundings(states, frozenset(self._names(tree)))
 
-    def since(self, tree: str, before: Look) -> Found:
+    def since(self, tree: str, before: Surroundings) -> SurroundingsChange:
         """What changed. Compiled Python beside the evaluator is removed: it may be believed without its source."""
         changed = []
         for path, digest in self.files.items():
@@ -59,9 +59,9 @@ class Pristine:
             cache = os.path.join(tree, folder, "__pycache__")
             if os.path.isdir(cache) and not os.path.islink(cache):
                 shutil.rmtree(cache, ignore_errors=True)
-        return Found(tuple(sorted(changed)), frozenset(names - before.names))
+        return SurroundingsChange(tuple(sorted(changed)), frozenset(names - before.names))
 
-    def unspoilt(self, tree: str, side: str, before: Look, stage: str) -> None:
+    def unspoilt(self, tree: str, side: str, before: Surroundings, stage: str) -> None:
         """Nothing that a build did may change what measures it; `Failed` otherwise."""
         found = self.since(tree, before)
         if found.changed:

@@ -22,7 +22,7 @@ _LOOK_EVERY = 0.1  # seconds between looks at the size of the output
 Command = Union[str, Sequence[str]]
 
 
-class Entry(NamedTuple):
+class BoxEntry(NamedTuple):
     """How a command is started inside a container (`contain.Box.entry`); `OUTSIDE` starts it as it is.
 
     `prefix` comes before its arguments; `enter` is called in the forked child with what must still be done last
@@ -34,7 +34,7 @@ class Entry(NamedTuple):
     report: Optional[Callable[[], str]]
 
 
-OUTSIDE = Entry((), None, None)
+OUTSIDE = BoxEntry((), None, None)
 
 
 class Finished(NamedTuple):
@@ -76,7 +76,7 @@ def run(
     grace: float = 0.0,
     on_start: Optional[Callable[[int], None]] = None,
     extend: Optional[Callable[[], float]] = None,
-    entry: Entry = OUTSIDE,
+    entry: BoxEntry = OUTSIDE,
     guard: Optional[Guard] = None,
 ) -> Finished:
     """Run `command` (an argument list, or a line for `sh -c`) in its own session without stdin.

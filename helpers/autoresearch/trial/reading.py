@@ -18,7 +18,7 @@ _BEGIN = re.compile(r"^BENCHMARK_BEGIN[ \t]*\r?$", re.MULTILINE)
 WALL = "wall_s"  # the name of a duration that we measured from outside, start to end
 
 
-class Reading(NamedTuple):
+class RunValue(NamedTuple):
     """`value` is None when there is a `problem`. A `conflict` is a number not to be trusted.
 
     `signed` are the names that came with a right signature, `begins` how often the benchmark said that it begins.
@@ -47,7 +47,7 @@ def read(
     guarded: Sequence[str] = (),
     token: str | None = None,
     expected: Optional[Expected] = None,
-) -> Reading:
+) -> RunValue:
     """Judge one run. `values_per_run` is how often the metric must be printed; None accepts any count.
 
     One value printed several times alike counts as one. More than one value: the run's value is their median.
@@ -67,8 +67,8 @@ def read(
     others = {name: found[-1] for name, found in samples.items() if math.isfinite(found[-1])}
     found = samples.get(metric, [])
 
-    def conflict(problem: str) -> Reading:
-        return Reading(None, others, len(found), problem, True, frozenset(signed), len(begins))
+    def conflict(problem: str) -> RunValue:
+        return RunValue(None, others, len(found), problem, True, frozenset(signed), len(begins))
 
     if not found:
         return _no("no METRIC " + metric)
@@ -95,19 +95,19 @@ def read(
         if len(set(samples.get(name, []))) > 1:
             return conflict("conflicting METRIC %s: %d values" % (name, len(samples[name])))
     value = stats.median(found)
-    return Reading(value, {**others, metric: value}, len(found), None, False, frozenset(signed), len(begins))
+    return RunValue(value, {**others, metric: value}, len(found), None, False, frozenset(signed), len(begins))
 
 
-def wall(finished: Finished) -> Reading:
+def wall(finished: Finished) -> RunValue:
     """Judge a run of a program that prints no METRIC by its duration, in seconds."""
     if not finished.ok:
         return _no("benchmark " + _ending(finished))
     if metrics.parse(finished.output).samples:
         return _no("it prints METRIC lines, the base's first run printed none")
-    return Reading(finished.seconds, {WALL: finished.seconds}, 1, None, False)
+    return RunValue(finished.seconds, {WALL: finished.seconds}, 1, None, False)
 
 
-def within_slot(got: Reading, done: Finished, cpus: int) -> Reading:
+def within_slot(got: RunValue, done: Finished, cpus: int) -> RunValue:
     """A pinned program may pin itself anew: more processor time than its `cpus` (0: not pinned) have says so."""
     if not cpus or got.value is None or done.cpu_seconds <= 1.1 * cpus * done.seconds + 0.05:
         return got
@@ -117,7 +117,7 @@ def within_slot(got: Reading, done: Finished, cpus: int) -> Reading:
     return got._replace(value=None, problem=used, conflict=True)
 
 
-def medians(readings: Sequence[Reading]) -> dict[str, float]:
+def medians(readings: Sequence[RunValue]) -> dict[str, float]:
     """The median of each metric over runs."""
     found: dict[str, list[float]] = {}
     for got in readings:
@@ -130,5 +130,5 @@ def _ending(finished: Finished) -> str:
     return finished.failure() if not finished.flooded else "printed more than the output limit"
 
 
-def _no(problem: str) -> Reading:
-    return Reading(None, {}, 0, problem, False)
+def _no(problem: str) -> RunValue:
+    return RunValue(None, {}, 0, problem, False)

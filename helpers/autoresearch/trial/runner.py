@@ -19,7 +19,7 @@ from autoresearch.trial.execution import Execution
 from autoresearch.trial.failed import Failed
 from autoresearch.trial.pristine import Pristine
 from autoresearch.trial.procs import Finished
-from autoresearch.trial.reading import Reading
+from autoresearch.trial.reading import RunValue
 from autoresearch.trial.spec import Spec
 from autoresearch.trial.stage import COPY_LIMIT, Stage, tree_bytes
 from autoresearch.verdict.eprocess import draw_order
@@ -50,7 +50,7 @@ class Trial:
         self.prepared: dict[str, str] = {}  # side -> tree with its dependencies, not built
         self.build_seconds: dict[str, float] = {}
         self.pristine = Pristine(spec.evaluator)
-        self.samples: list[tuple[str, Reading]] = []
+        self.samples: list[tuple[str, RunValue]] = []
         self.timed_out = {"A": 0, "B": 0}
         self.values_per_run = spec.values_per_run
         self.fresh = False

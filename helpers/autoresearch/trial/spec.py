@@ -7,7 +7,7 @@ from typing import Any, Mapping, NamedTuple
 
 from autoresearch.trial.contain import MODES as CONTAIN_MODES
 from autoresearch.trial.contain import STAGES, Settings
-from autoresearch.trial.differential import Plan
+from autoresearch.trial.differential import DifferentialPlan
 from autoresearch.trial.limits import Limits
 from autoresearch.verdict.rule import FIXED_LAYOUT_MARGIN_PCT
 
@@ -57,7 +57,7 @@ class Spec(NamedTuple):
     min_blocks: int = 0
     min_blocks_discard: int = 0
     # Generated inputs that must be answered alike on both sides; and whether hidden.tar holds further checks.
-    differential: Plan | None = None
+    differential: DifferentialPlan | None = None
     hidden: bool = False
     # The evaluator's files and their sha256, by path from the tree's top: no build may change them.
     evaluator: Mapping[str, str] = {}
@@ -134,11 +134,11 @@ def _settings(data: Mapping[str, Any]) -> Settings:
     )
 
 
-def _differential(data: Mapping[str, Any]) -> Plan | None:
+def _differential(data: Mapping[str, Any]) -> DifferentialPlan | None:
     if not data:
         return None
     inputs, timeout = _positive(data.get("inputs"), "differential.inputs"), float(data.get("timeout") or 10)
-    return Plan(_text(data, "command"), inputs, timeout, float(data.get("slowdown") or 5))
+    return DifferentialPlan(_text(data, "command"), inputs, timeout, float(data.get("slowdown") or 5))
 
 
 def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
