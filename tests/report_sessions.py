@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+from autoresearch.ledger.store import append
 
 Record = dict[str, Any]
 BASE = "a" * 40
@@ -78,3 +81,8 @@ def session() -> list[Record]:
         experiment(5, "keep", 20.0, parent=f"{2:040x}", literature_source="arXiv:1902.08318"),
         experiment(6, "checks_failed", checks="failed (exit 1)"),
     ]
+
+
+def write_ledger(root: Path, records: list[Record]) -> None:
+    for record in records:
+        append(root / "autoresearch.jsonl", record)

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conftest import REPO, commit_all
+from driver import REPO, commit_all
 
+REFERENCES = tuple(sorted(f"references/{path.name}" for path in (REPO / "references").glob("*.md")))
 BLOCK = re.compile(
     r"(?:^ *<!-- not run: (?P<why>[^>]+) -->\n)?"
     r"^(?P<indent> *)```(?P<kind>console|bash)\n(?P<body>.*?)^(?P=indent)```$",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,8 @@ from autoresearch.peers import adopt
 from autoresearch.peers.summary import summarise
 from autoresearch.project import Project
 from autoresearch.session.access import load
-from conftest import CHECKS, CONFIG, REPO, WORK, commit_all
-from test_corpus import logs
+from driver import CHECKS, CONFIG, WORK, Driver, commit_all
+from peer_logs import logs
 
 HEADER = {
     "type": "config",
@@ -50,6 +49,12 @@ def run_line(number: int, metric: float, status: str = "keep") -> dict[str, Any]
     }  # fmt: skip
 
 
+def measured(root: Path, **env: str) -> dict[str, Any]:
+    code, data = Driver(root).until_done("baseline", "--timeout", "20", **env)
+    assert code == 0, data
+    return data
+
+
 LOG = "".join(
     json.dumps(r) + "\n" for r in (HEADER, run_line(1, 1200), run_line(2, 7), run_line(3, 9, "discard"))
 )
@@ -66,25 +71,6 @@ def root(tmp_path: Path) -> Path:
     subprocess.run(["git", "init", "-q", "-b", "main"], cwd=here, check=True)
     commit_all(here)
     return here
-
-
-def tool(root: Path, *args: str, **env: str) -> tuple[int, dict[str, Any]]:
-    done = subprocess.run(
-        [sys.executable, "-m", "autoresearch", *args, "--json"], cwd=root, capture_output=True, text=True, timeout=120,
-        env={**os.environ, "PYTHONPATH": str(REPO / "helpers"), **env}, check=False,
-    )  # fmt: skip
-    assert "Traceback" not in done.stderr, done.stderr
-    assert len(done.stdout) < 2048
-    return done.returncode, json.loads(done.stdout)
-
-
-def baseline(root: Path, **env: str) -> dict[str, Any]:
-    for _ in range(10):
-        code, data = tool(root, "baseline", "--timeout", "20", **env)
-        if code != 1:
-            break
-    assert code == 0, data
-    return data
 
 
 def few_runs(root: Path) -> None:
@@ -124,12 +110,12 @@ def test_a_session_of_pi_autoresearch_goes_on(root: Path, flat: bool) -> None:
     at = begin_pi(root, flat)
     before = {kind: path.read_text() for kind, path in at.items()}
     for command in (["status"], ["init", "--scope", "src/**"]):
-        code, data = tool(root, *command)
+        code, data = Driver(root)(*command)
         assert code == 2
         assert "a session of pi-autoresearch is here" in data["error"]
         assert "3 runs, 2 kept" in data["error"]
         assert data["next"] == "autoresearch init --continue"
-    code, data = tool(root, "init", "--continue")
+    code, data = Driver(root)("init", "--continue")
     assert code == 0, data
     config = load_config(root)
     assert (config.goal, config.objective.metric) == ("fewer steps", "steps")
@@ -139,12 +125,12 @@ def test_a_session_of_pi_autoresearch_goes_on(root: Path, flat: bool) -> None:
     assert config.stop.max_experiments == 7
     if not flat:
         assert config.evaluator == [".auto/measure.sh", ".auto/checks.sh", ".auto/bench/tool.py"]
-    code, data = tool(root, "status")
+    code, data = Driver(root)("status")
     assert (code, data["state"]) == (0, "no baseline yet")
     assert data["history"].startswith("3 runs of another loop")
     few_runs(root)
-    assert baseline(root)["value"] == 1000, "measured anew"
-    code, data = tool(root, "status")
+    assert measured(root)["value"] == 1000, "measured anew"
+    code, data = Driver(root)("status")
     assert (data["baseline"], data["best"], data["counts"]) == (1000, 1000, {}), (
         "their 7 is no number of ours"
     )
@@ -154,7 +140,7 @@ def test_a_session_of_pi_autoresearch_goes_on(root: Path, flat: bool) -> None:
     assert [(r["run"], r["segment"]) for r in ours] == [(4, 1)]
     assert summarise(at["log"]).segments == 2
     # Ideas: the open one is found where they wrote it.
-    code, data = tool(root, "ideas", "next")
+    code, data = Driver(root)("ideas", "next")
     assert [i["text"] for i in data["ideas"]] == ["Halve the steps"]
     # Nothing of theirs is gone: the log and the notes have grown, the rest is as it was.
     assert at["log"].read_text().startswith(before["log"])
@@ -193,21 +179,21 @@ def test_karpathys_session_goes_on(root: Path) -> None:
         "print('peak_vram_mb:     45060.2')\n"
     )
     commit_all(root, "their session")
-    assert tool(root, "status")[1]["next"] == "autoresearch init --continue"
-    code, data = tool(root, "init", "--continue", "--max-iterations", "3")
+    assert Driver(root)("status")[1]["next"] == "autoresearch init --continue"
+    code, data = Driver(root)("init", "--continue", "--max-iterations", "3")
     assert (code, data["history"]) == (0, "3 runs of karpathy/autoresearch, copied from results.tsv")
     config = load_config(root)
     assert (config.objective.metric, config.objective.direction) == ("val_bpb", "lower")
     assert (config.scope, config.evaluator, config.stop.max_experiments) == (["train.py"], ["prepare.py"], 3)
     (root / "autoresearch.checks.sh").write_text("exit 0\n")
     few_runs(root)
-    assert baseline(root, **env)["value"] == 0.9979
+    assert measured(root, **env)["value"] == 0.9979
     ledger = list(records(root / "autoresearch.jsonl"))
     assert [r.get("status") for r in ledger if "run" in r] == ["keep", "keep", "crash", "keep"]
     assert next(r for r in ledger if r.get("type") == "import")["from"] == "results.tsv"
     assert (root / "results.tsv").read_text() == table
     assert load(root).history == 3
-    assert tool(root, "status")[1]["counts"] == {}
+    assert Driver(root)("status")[1]["counts"] == {}
 
 
 def test_a_results_table_of_another_loop_goes_on(root: Path) -> None:
@@ -218,10 +204,10 @@ def test_a_results_table_of_another_loop_goes_on(root: Path) -> None:
         "iteration\tcommit\tmetric\tdelta\tguard\tstatus\tdescription\n"
         "0\ta1b2c3d\t85.2\t0.0\tpass\tbaseline\tinitial\n1\tb2c3d4e\t87.1\t+1.9\tpass\tkeep\tmore tests\n"
     )
-    code, data = tool(root, "init", "--continue")
+    code, data = Driver(root)("init", "--continue")
     assert code == 2
     assert "--scope" in data["fix"]
-    code, data = tool(root, "init", "--continue", "--scope", "src/**", "--metric", "coverage")
+    code, data = Driver(root)("init", "--continue", "--scope", "src/**", "--metric", "coverage")
     assert code == 0
     assert load_config(root).objective.direction == "higher"
     assert load_config(root).objective.metric == "coverage"
@@ -231,10 +217,10 @@ def test_a_results_table_of_another_loop_goes_on(root: Path) -> None:
 
 
 def test_without_another_loop_there_is_nothing_to_go_on_from(root: Path) -> None:
-    code, data = tool(root, "init", "--continue")
+    code, data = Driver(root)("init", "--continue")
     assert code == 2
     assert "no session of another loop is here" in data["error"]
-    code, data = tool(root, "status")
+    code, data = Driver(root)("status")
     assert (code, data["next"]) == (2, "autoresearch init --plan")
 
 

@@ -15,18 +15,12 @@ from autoresearch.workspace import copies, objects
 from autoresearch.workspace.branch import advance, commit_winner
 from autoresearch.workspace.candidate import snapshot
 from autoresearch.workspace.git import git
-from conftest import Run
-from test_session import Session
+from driver import Driver
 
 AUDIT = ("finalize", "--audit", "--timeout", "20")
 
 
-@pytest.fixture
-def session(project: Project, autoresearch: Run) -> Session:
-    return Session(project, autoresearch)
-
-
-def keep(session: Session, name: str, old: str, new: str) -> None:
+def keep(session: Driver, name: str, old: str, new: str) -> None:
     session.open(name)
     session.edit(name, old, new)
     told = session.measure(name)[1]
@@ -34,7 +28,7 @@ def keep(session: Session, name: str, old: str, new: str) -> None:
     assert session("decide", name)[1]["status"] == "keep"
 
 
-def plant(session: Session, name: str, changes: dict[str, str], claimed: float, e_value: float) -> str:
+def plant(session: Driver, name: str, changes: dict[str, str], claimed: float, e_value: float) -> str:
     """A keep that no measurement stands behind: commit, branch and ledger lines as `decide` writes them."""
     root = session.project.root
     tip = git(root, "rev-parse", "autoresearch/t")
@@ -72,16 +66,15 @@ def _with(project: Project, tip: str, blobs: dict[str, str]) -> str:
         return git(project.root, "write-tree", env=env)
 
 
-def audits(session: Session) -> list[Record]:
+def audits(session: Driver) -> list[Record]:
     return [r for r in session.lines() if r.get("type") == "audit"]
 
 
-def audit(session: Session, *args: str) -> tuple[int, dict[str, Any]]:
+def audit(session: Driver, *args: str) -> tuple[int, dict[str, Any]]:
     return session.until_done(*AUDIT, *args)
 
 
-def test_two_keeps_are_verified_and_the_answer_is_recorded_once(session: Session) -> None:
-    session.baseline()
+def test_two_keeps_are_verified_and_the_answer_is_recorded_once(session: Driver) -> None:
     base = git(session.project.root, "rev-parse", "main")
     assert session(*AUDIT)[1]["error"].startswith("nothing is kept")
     keep(session, "one", "1000", "900")
@@ -125,8 +118,7 @@ def test_two_keeps_are_verified_and_the_answer_is_recorded_once(session: Session
     assert "older than the best commit" in (session.project.root / "IMPROVEMENTS.md").read_text()
 
 
-def test_a_planted_keep_is_refuted_and_dropped(session: Session) -> None:
-    session.baseline()
+def test_a_planted_keep_is_refuted_and_dropped(session: Driver) -> None:
     keep(session, "real", "1000", "900")
     commit = plant(session, "luck", {"src/luck.py": "LUCK = 1\n"}, claimed=9.0, e_value=60.0)
     code, data = audit(session, "--runs", "12")
@@ -159,8 +151,7 @@ def test_a_planted_keep_is_refuted_and_dropped(session: Session) -> None:
     assert (code, data["verified"], data["ratio"]) == (0, True, 1.0), data
 
 
-def test_drop_killed_between_ledger_and_branch_is_finished_by_the_next_command(session: Session) -> None:
-    session.baseline()
+def test_drop_killed_between_ledger_and_branch_is_finished_by_the_next_command(session: Driver) -> None:
     root = session.project.root
     plant(session, "a", {"src/a.py": "A = 1\n"}, claimed=3.0, e_value=60.0)
     before = plant(session, "b", {"src/b.py": "B = 1\n"}, claimed=3.0, e_value=60.0)
@@ -176,8 +167,7 @@ def test_drop_killed_between_ledger_and_branch_is_finished_by_the_next_command(s
     assert load(root).head == git(root, "rev-parse", "autoresearch/t")
 
 
-def test_a_keep_that_others_build_on_cannot_be_removed_alone(session: Session) -> None:
-    session.baseline()
+def test_a_keep_that_others_build_on_cannot_be_removed_alone(session: Driver) -> None:
     keep(session, "one", "1000", "900")
     keep(session, "two", "900", "720")
     code, data = session("finalize", "--drop", "one")
@@ -188,8 +178,7 @@ def test_a_keep_that_others_build_on_cannot_be_removed_alone(session: Session) -
     assert len(session.lines()) == before
 
 
-def test_a_pending_audit_is_resumed_and_a_moved_tip_starts_anew(session: Session) -> None:
-    session.baseline()
+def test_a_pending_audit_is_resumed_and_a_moved_tip_starts_anew(session: Driver) -> None:
     keep(session, "one", "1000", "900")
     code, data = session("finalize", "--audit", "--timeout", "0")
     assert (code, data["done"]) == (1, False)
@@ -212,8 +201,7 @@ def test_a_pending_audit_is_resumed_and_a_moved_tip_starts_anew(session: Session
     assert json.loads(pending.read_text())["total"]["job"] != old
 
 
-def test_an_audit_killed_after_its_ledger_line_is_not_written_twice(session: Session) -> None:
-    session.baseline()
+def test_an_audit_killed_after_its_ledger_line_is_not_written_twice(session: Driver) -> None:
     keep(session, "one", "1000", "900")
     session("finalize", "--audit", "--timeout", "0")
     pending = session.project.state / "audit.json"
@@ -225,8 +213,7 @@ def test_an_audit_killed_after_its_ledger_line_is_not_written_twice(session: Ses
     assert not pending.exists()
 
 
-def test_a_killed_job_is_an_environment_fault_and_measured_again(session: Session) -> None:
-    session.baseline()
+def test_a_killed_job_is_an_environment_fault_and_measured_again(session: Driver) -> None:
     keep(session, "one", "1000", "900")
     session("finalize", "--audit", "--timeout", "0")
     session("cancel", "--all")
@@ -237,8 +224,7 @@ def test_a_killed_job_is_an_environment_fault_and_measured_again(session: Sessio
     assert code == 0, data
 
 
-def test_a_heldout_benchmark_is_measured_beside_it(session: Session) -> None:
-    session.baseline()
+def test_a_heldout_benchmark_is_measured_beside_it(session: Driver) -> None:
     keep(session, "one", "1000", "900")
     script = session.project.root / "autoresearch.heldout.sh"
     script.write_text("echo METRIC steps=77\n")
@@ -259,8 +245,7 @@ def test_a_heldout_benchmark_is_measured_beside_it(session: Session) -> None:
     assert (code, data["verified"], data["heldout"]["proven"]) == (0, True, True), data
 
 
-def test_a_tip_that_fails_its_checks_is_refuted(session: Session) -> None:
-    session.baseline()
+def test_a_tip_that_fails_its_checks_is_refuted(session: Driver) -> None:
     plant(session, "broken", {"src/work.py": "def steps():\n    return 900\n\n\ndef answer():\n    return 41\n"},
           claimed=10.0, e_value=60.0)  # fmt: skip
     code, data = audit(session, "--runs", "12")
@@ -269,8 +254,7 @@ def test_a_tip_that_fails_its_checks_is_refuted(session: Session) -> None:
     assert session("status")[1]["verified_gain"]["verified"] is False
 
 
-def test_a_touched_evaluator_and_wrong_use(session: Session) -> None:
-    session.baseline()
+def test_a_touched_evaluator_and_wrong_use(session: Driver) -> None:
     assert session("finalize")[0] == 2
     assert session("finalize", "--audit", "--drop", "x")[0] == 2
     assert session("finalize", "--audit", "--runs", "13")[0] == 2
@@ -279,15 +263,15 @@ def test_a_touched_evaluator_and_wrong_use(session: Session) -> None:
     assert session(*AUDIT)[0] == 5
 
 
-def test_status_advises_an_audit_every_ten_keeps_and_at_the_end(session: Session) -> None:
-    config = session.project.root / "autoresearch.yaml"
+def test_status_advises_an_audit_every_ten_keeps_and_at_the_end(fresh: Driver) -> None:
+    config = fresh.project.root / "autoresearch.yaml"
     config.write_text(config.read_text() + "stop: {dry: 2}\n")
-    session.baseline()
+    fresh.baseline()
     for number in range(10):
-        plant(session, f"k{number}", {f"src/k{number}.py": "K = 1\n"}, claimed=2.0, e_value=60.0)
-        assert ("finalize" in session("status")[1]["advice"]) == (number == 9)
+        plant(fresh, f"k{number}", {f"src/k{number}.py": "K = 1\n"}, claimed=2.0, e_value=60.0)
+        assert ("finalize" in fresh("status")[1]["advice"]) == (number == 9)
     for name in ("x", "y"):
-        session.open(name)
-        session("decide", name, "--abandon")
-    code, data = session("status")
+        fresh.open(name)
+        fresh("decide", name, "--abandon")
+    code, data = fresh("status")
     assert (code, data["next"]) == (4, "autoresearch finalize --audit --timeout 25")

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from autoresearch.config import load_config
-from autoresearch.project import Project
 from autoresearch.report.progress import EVERY, tens
-from conftest import Run
-from test_session import Session
+from driver import Driver
 
 
 def run(status: str = "discard", effect: object = None, **more: Any) -> dict[str, Any]:
@@ -44,30 +41,25 @@ def test_any_run_lines_are_summarised(runs: list[dict[str, Any]]) -> None:
     assert len(tens(runs)) == len(runs) // EVERY
 
 
-@pytest.fixture
-def session(project: Project, autoresearch: Run) -> Session:
-    return Session(project, autoresearch)
-
-
-def test_ten_iterations_then_it_ends(session: Session) -> None:
-    code, data = session.until_done("baseline", "--timeout", "20", "--max-iterations", "10")
+def test_ten_iterations_then_it_ends(fresh: Driver) -> None:
+    code, data = fresh.until_done("baseline", "--timeout", "20", "--max-iterations", "10")
     assert code == 0
-    assert load_config(session.project.root).stop.max_experiments == 10
+    assert load_config(fresh.project.root).stop.max_experiments == 10
     for number in range(1, 10):
-        session.open(f"e{number}", "--source", "profile")
-        code, data = session("decide", f"e{number}", "--abandon")
+        fresh.open(f"e{number}", "--source", "profile")
+        code, data = fresh("decide", f"e{number}", "--abandon")
         assert (code, "summary" in data) == (1, False)
-    assert session("status")[1]["summary"] is None
-    session.open("e10")
+    assert fresh("status")[1]["summary"] is None
+    fresh.open("e10")
     # What is open counts, or a wave would overrun the bound.
-    code, data = session("new", "e11", "--hypothesis", "one more")
+    code, data = fresh("new", "e11", "--hypothesis", "one more")
     assert (code, data["next"]) == (1, "autoresearch status")
-    code, data = session("decide", "e10", "--abandon")
+    code, data = fresh("decide", "e10", "--abandon")
     assert data["summary"].startswith("experiments 1 to 10: 0 kept, 10 discarded")
-    code, data = session("status")
+    code, data = fresh("status")
     assert (code, data["stop"]["near"]["experiments"]) == (4, "10/10")
     assert data["summary"].startswith("experiments 1 to 10")
-    assert session("new", "e11", "--hypothesis", "one more")[0] == 4
-    document = session.project.document.read_text()
+    assert fresh("new", "e11", "--hypothesis", "one more")[0] == 4
+    document = fresh.project.document.read_text()
     assert "## Every ten experiments" in document
     assert "- experiments 1 to 10: 0 kept, 10 discarded" in document

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,7 +26,7 @@ from autoresearch.engines.supervisor import write_json
 from autoresearch.errors import BadInput
 from autoresearch.ledger.store import records
 from autoresearch.project import Project
-from conftest import Run
+from driver import Driver
 
 VM1 = Machine("vm-1", True, 2.0, 0.20)
 VM2 = Machine("vm-2", False, 1.0, 0.30, dollars=0.29)
@@ -166,68 +163,54 @@ def set_budget(project: Project, text: str) -> None:
     path.write_text("\n".join([*kept, f"budget: {text}"]) + "\n")
 
 
-def test_a_session_says_what_it_costs_and_stops_at_its_budget(project: Project, autoresearch: Run) -> None:
-    def call(*words: str) -> tuple[int, dict[str, Any]]:
-        done = autoresearch(*words, "--json")
-        assert "Traceback" not in done.stderr, done.stderr
-        assert len(done.stdout) < 2048
-        return done.returncode, json.loads(done.stdout)
-
-    def until_done(*words: str) -> tuple[int, dict[str, Any]]:
-        deadline = time.monotonic() + 200
-        while True:
-            code, data = call(*words, "--timeout", "20")
-            if code != 1 or (not data.get("running") and data.get("done") is not False):
-                return code, data
-            assert time.monotonic() < deadline, data
-
-    assert until_done("baseline")[0] == 0
-    code, _ = call("new", "e1", "--hypothesis", "fewer")
+def test_a_session_says_what_it_costs_and_stops_at_its_budget(session: Driver) -> None:
+    project = session.project
+    code, _ = session("new", "e1", "--hypothesis", "fewer")
     assert code == 0
     source = project.worktree("e1") / "src" / "work.py"
     source.write_text(source.read_text().replace("1000", "900"))
 
     set_budget(project, "{dollars: 5}")
-    code, data = call("run", "e1")
+    code, data = session("run", "e1")
     assert (code, "nobody names the price" in data["error"]) == (2, True)
     set_budget(
         project, "{dollars: 0.0001, price_per_hour: 360}"
     )  # 10 cents a second: the baseline was dearer
-    code, data = call("run", "e1")
+    code, data = session("run", "e1")
     assert code == 4
     assert "dollars spent (budget.dollars is 0.0001)" in data["error"]
-    code, data = call("status")
+    code, data = session("status")
     assert code == 4
-    code, data = call("baseline", "--new-segment", "--timeout", "1")
+    code, data = session("baseline", "--new-segment", "--timeout", "1")
     assert (code, "nothing more is measured" in data["error"]) == (4, True)
     baseline = next(r for r in records(project.ledger) if r.get("kind") == "baseline")
     hours = baseline["spent"]["vm_hours"]
     assert hours > 0
     # What is spent leaves room for less than an experiment.
     set_budget(project, f"{{vm_hours: {hours + 1e-5:.7f}, price_per_hour: 3.6}}")
-    code, data = call("run", "e1")
+    code, data = session("run", "e1")
     assert code == 4
     assert "would probably go beyond budget.vm_hours" in data["refused"][0]["error"]
 
     set_budget(project, "{dollars: 50, vm_hours: 10, tokens: 5000, price_per_hour: 3.6}")
-    code, data = call("run", "e1")
+    code, data = session("run", "e1")
     assert code == 0
     ahead = data["forecast"]
     assert (ahead["experiments"], ahead["basis"]) == (1, "the baseline")
     assert 0 < ahead["dollars"][0] <= ahead["dollars"][1]
-    assert until_done("wait")[0] == 0
+    assert session.until_done("wait", "--timeout", "20")[0] == 0
     set_budget(project, "{tokens: 1, price_per_hour: 3.6}")
-    assert until_done("ab", "e1")[0] == 0
-    code, data = call("decide", "e1", "--tokens", "4321")
+    assert session.until_done("ab", "e1", "--timeout", "20")[0] == 0
+    code, data = session("decide", "e1", "--tokens", "4321")
     assert (code, data["status"]) == (0, "keep")
     (line,) = [r for r in records(project.ledger) if r.get("experiment") == "e1" and "run" in r]
     assert line["tokens"] == line["spent"]["tokens"] == 4321
     assert line["cost"]["machine_s"] > 0
     assert line["cost"]["dollars"] == pytest.approx(line["cost"]["machine_s"] / 1000, rel=1e-3)
     assert line["spent"]["vm_hours"] > hours
-    code, data = call("status")
+    code, data = session("status")
     assert code == 4
     assert data["stop"]["near"]["tokens"] == "4321/1"
     assert data["cost"]["tokens"] == 4321
     assert data["cost"]["dollars"] >= round(line["spent"]["dollars"], 2)
-    assert "machine-hours" in autoresearch("status").stdout
+    assert "machine-hours" in session.run("status").stdout

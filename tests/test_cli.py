@@ -14,7 +14,7 @@ import pytest
 
 from autoresearch.cli import COMMANDS
 from autoresearch.errors import Exit
-from conftest import Run
+from driver import Run
 
 LEAVES_BY_DESIGN = {"ideas", "papers"}  # groups: their subcommands carry the promises
 

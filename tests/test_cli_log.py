@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import autoresearch
+from driver import Driver
 
-HELPERS = Path(autoresearch.__file__).parents[1]
 HEADER = {"type": "config", "name": "s", "metricName": "ms", "metricUnit": "ms", "bestDirection": "lower"}
 
 
 def call(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(HELPERS)}
-    command = [sys.executable, "-m", "autoresearch", "log", *arguments]
-    return subprocess.run(
-        command, cwd=directory, capture_output=True, text=True, env=environment, timeout=60, check=False
-    )
+    return Driver(directory).run("log", *arguments)
 
 
 def run(number: int, metric: float | None, status: str = "keep", description: str = "") -> dict[str, Any]:

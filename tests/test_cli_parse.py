@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
-import autoresearch
-
-HELPERS = Path(autoresearch.__file__).parents[1]
+from driver import command, environment
 
 
 def call(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    environment = {**os.environ, "PYTHONPATH": str(HELPERS)}
-    command = [sys.executable, "-m", "autoresearch", "parse", *arguments]
-    return subprocess.run(command, input=stdin, capture_output=True, env=environment, timeout=60, check=False)
+    return subprocess.run(
+        command("parse", *arguments),
+        input=stdin,
+        capture_output=True,
+        env=environment(),
+        timeout=60,
+        check=False,
+    )
 
 
 def test_json_of_a_pipe() -> None:

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from autoresearch.ledger.records import Config, Run
 from autoresearch.peers.export import write_jsonl, write_tsv
 from autoresearch.peers.foreign import Problem, entries
 from autoresearch.peers.summary import summarise
-
-CORPUS = Path(
-    os.environ.get("AUTORESEARCH_CORPUS") or Path(__file__).resolve().parents[2] / "shared" / "corpus"
-)
-
-
-def logs() -> list[tuple[Path, int]]:
-    index = CORPUS / "index.csv"
-    if not index.is_file():
-        pytest.skip(f"no corpus of public logs at {CORPUS}; set AUTORESEARCH_CORPUS to one with an index.csv")
-    with index.open(encoding="utf-8", newline="") as handle:
-        rows = [row for row in csv.DictReader(handle) if row["kind"] in ("jsonl", "tsv")]
-    assert rows, "the index names no logs"
-    return [(CORPUS / row["file"], int(row["lines"])) for row in rows]
+from peer_logs import logs
 
 
 def result_lines(path: Path) -> int:

@@ -18,9 +18,9 @@ from autoresearch import __version__
 from autoresearch.cli import COMMANDS, group
 from autoresearch.config import Config, parse_config
 from autoresearch.errors import Exit
+from story import REFERENCES
 
 ROOT = Path(__file__).resolve().parents[1]
-REFERENCES = tuple(sorted(f"references/{path.name}" for path in (ROOT / "references").glob("*.md")))
 DOCUMENTS = ("README.md", "SKILL.md", "instructions.md", *REFERENCES)
 BLOCK = re.compile(
     r"^(?P<indent> *)```(?:console|bash)\n(?P<body>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from arxiv_server import DATA, FakeArxiv
-from conftest import REPO
-from story import Line, Story, lines
-from test_docs import REFERENCES
+from driver import REPO
+from story import REFERENCES, Line, Story, lines
 
 # Documents that go on in each other's session, in the order in which an agent reads them.
 CHAINS = [

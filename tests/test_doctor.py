@@ -11,16 +11,14 @@ import pytest
 
 from autoresearch.config import Config, Objective
 from autoresearch.prepare.rehearsal import cores_of
-from conftest import commit_all
-from test_session import Session
-from test_session import session as session
+from driver import Driver, commit_all
 from trial_helpers import processes_with
 
 
 def test_doctor_says_what_a_build_would_do_to_the_evaluator_and_that_it_is_no_longer_the_frozen_one(
-    session: Session,
+    fresh: Driver,
 ) -> None:
-    root = session.project.root
+    root = fresh.project.root
     config = root / "autoresearch.yaml"
     plain = config.read_text()
     (root / ".gitignore").write_text("*.o\n")
@@ -31,32 +29,32 @@ def test_doctor_says_what_a_build_would_do_to_the_evaluator_and_that_it_is_no_lo
         f"{re.sub('(?m)^build:.*$', 'build: date > inputs/old.o', plain)}evaluator: [inputs/**]\n"
     )
     commit_all(root, "a build beside the inputs")
-    code, data = session("doctor")
+    code, data = fresh("doctor")
     assert code == 3
     told = {f["level"]: f["found"] for f in data["findings"]}
     assert "inputs/old.o" in told["warn"]
     assert "git ignores" in told["warn"]
     assert "changed inputs/old.o" in told["fail"]
     (root / "inputs" / "old.o").unlink()
-    code, data = session("doctor")
+    code, data = fresh("doctor")
     assert (code, data["next"]) == (0, "autoresearch baseline --timeout 25"), data
-    session.baseline()
-    assert session("doctor", "--no-run")[1]["next"] == "autoresearch status"
+    fresh.baseline()
+    assert fresh("doctor", "--no-run")[1]["next"] == "autoresearch status"
     (root / "inputs" / "case.txt").write_text("another")
-    code, data = session("new", "e1", "--hypothesis", "x")
+    code, data = fresh("new", "e1", "--hypothesis", "x")
     assert code == 5
     assert data["next"] == "autoresearch doctor"
-    code, data = session("doctor", "--no-run")
+    code, data = fresh("doctor", "--no-run")
     assert code == 0
     assert data["next"].startswith("autoresearch baseline --new-segment")
     assert any("inputs/case.txt" in f["found"] for f in data["findings"]), data
 
 
 def test_the_doctors_runs_have_what_a_trials_runs_have(
-    session: Session, monkeypatch: pytest.MonkeyPatch
+    fresh: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AN_AGENTS_TOKEN", "secret")
-    (session.project.root / "autoresearch.sh").write_text(
+    (fresh.project.root / "autoresearch.sh").write_text(
         "set -euo pipefail\n"
         'test -z "${AN_AGENTS_TOKEN:-}"\n'
         f'test "$HOME" != \'{os.environ["HOME"]}\' && test -w "$HOME" && test -z "$(ls -A "$HOME")"\n'
@@ -64,21 +62,21 @@ def test_the_doctors_runs_have_what_a_trials_runs_have(
         "test ! -e before && touch before\n"  # each run has a copy of its own
         "echo METRIC steps=1000\n"
     )
-    code, data = session("doctor")
+    code, data = fresh("doctor")
     assert code == 0, data
-    assert list(session.project.state.glob("tmp/*")) == []
+    assert list(fresh.project.state.glob("tmp/*")) == []
 
 
-def test_a_rehearsal_that_is_ended_by_its_time_limit_leaves_no_process(session: Session) -> None:
+def test_a_rehearsal_that_is_ended_by_its_time_limit_leaves_no_process(fresh: Driver) -> None:
     pause = f"sleep 600.{uuid.uuid4().int}"
-    (session.project.root / "autoresearch.sh").write_text(
+    (fresh.project.root / "autoresearch.sh").write_text(
         f"setsid {pause} &\n(setsid setsid {pause} &)\n{pause}\n"
     )
-    code, data = session("doctor", "--timeout", "5")
+    code, data = fresh("doctor", "--timeout", "5")
     assert code == 0, data
     assert any("when --timeout was over" in finding["found"] for finding in data["findings"]), data
     assert processes_with(pause.split()[1]) == []
-    assert list(session.project.state.glob("tmp/*")) == []
+    assert list(fresh.project.state.glob("tmp/*")) == []
 
 
 def test_a_benchmark_that_keeps_more_cores_busy_than_it_has_is_given_more() -> None:

@@ -13,7 +13,7 @@ from autoresearch.engines.notes import NOTES, append_note, read_notes
 from autoresearch.engines.skypilot import client
 from autoresearch.engines.skypilot.starter import vm_prefix
 from autoresearch.task import Task, load_task
-from conftest import REPO
+from driver import REPO
 from sky_helpers import Cloud, Make, dispatcher, submit, trial_bundle, wait
 from trial_helpers import eventually
 

@@ -18,7 +18,7 @@ from autoresearch.engines.skypilot import qualify, receipt
 from autoresearch.engines.skypilot.qualify import Yardstick
 from autoresearch.engines.skypilot.taskconfig import is_ours, launch_config, run_config, spec_hash
 from autoresearch.task import load_task, parse_task
-from conftest import REPO
+from driver import REPO
 from trial_helpers import HELPERS
 
 SHA = "ab" * 32

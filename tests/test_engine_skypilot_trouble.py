@@ -14,7 +14,7 @@ import pytest
 from autoresearch.engines.notes import NOTES, read_notes
 from autoresearch.errors import EnvironmentMissing, Exit
 from autoresearch.project import Project
-from conftest import Run
+from driver import Run
 from sky_helpers import Cloud, Make, dispatcher, submit, wait
 from trial_helpers import eventually
 

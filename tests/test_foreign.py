@@ -15,6 +15,7 @@ from autoresearch.ledger.records import Config, Run, status_word
 from autoresearch.peers.export import write_jsonl, write_tsv
 from autoresearch.peers.foreign import Problem, Table, entries, locate, sniff
 from autoresearch.peers.summary import summarise
+from peer_logs import runs, table
 
 KARPATHY = (
     "commit\tval_bpb\tmemory_gb\tstatus\tdescription\n"
@@ -31,16 +32,6 @@ OTHER = (
     "2\t2026-02-02T03:00:00Z\t-\t-\t-\t-\t-\tmetric-error\tno number\n"
     "3\t2026-02-02T03:10:00Z\t-\t87.1\t0\t-\t-\tno-op\tnothing\n"
 )
-
-
-def runs(path: Path) -> list[Run]:
-    return [entry for entry in entries(path) if isinstance(entry, Run)]
-
-
-def table(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / "results.tsv"
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 def test_karpathys_table(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from autoresearch.peers.export import write_jsonl, write_tsv
 from autoresearch.peers.foreign import entries, locate
 from autoresearch.peers.summary import summarise
-from test_foreign import runs, table
+from peer_logs import runs, table
 
 OTHER = "iteration\tcommit\tmetric\tstatus\tdescription\n0\taaa1111\t85.2\tbaseline\tstart\n"
 

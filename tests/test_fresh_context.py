@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch.project import Project
-from conftest import REPO, Run
-from test_session import Session
+from driver import REPO, Driver
 
 SCRIPT = re.search(r"```bash\n(.*?)```", (REPO / "references" / "fresh-context.md").read_text(), re.DOTALL)
 # An agent that does one experiment from what status says, and remembers nothing.
@@ -25,7 +23,7 @@ autoresearch decide "$name" --abandon >/dev/null || true
 """
 
 
-def loop(session: Session, tmp_path: Path, agent: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+def loop(session: Driver, tmp_path: Path, agent: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
     tools, calls = tmp_path / "bin", tmp_path / "calls"
     tools.mkdir()
     for name, text in (
@@ -44,15 +42,12 @@ def loop(session: Session, tmp_path: Path, agent: str) -> tuple[subprocess.Compl
 
 
 @pytest.fixture
-def session(project: Project, autoresearch: Run) -> Session:
-    config = project.root / "autoresearch.yaml"
-    config.write_text(config.read_text() + "stop: {max_experiments: 2}\n")
-    found = Session(project, autoresearch)
-    found.baseline()
-    return found
+def fresh(fresh: Driver) -> Driver:
+    fresh.configure("stop: {max_experiments: 2}\n")
+    return fresh
 
 
-def test_one_agent_per_experiment_until_the_stop_rule(session: Session, tmp_path: Path) -> None:
+def test_one_agent_per_experiment_until_the_stop_rule(session: Driver, tmp_path: Path) -> None:
     done, calls = loop(session, tmp_path, WORKER)
     assert done.returncode == 4, done.stderr
     assert (
@@ -63,7 +58,7 @@ def test_one_agent_per_experiment_until_the_stop_rule(session: Session, tmp_path
     assert '"near":{' in done.stdout
 
 
-def test_agents_that_do_nothing_end_the_loop(session: Session, tmp_path: Path) -> None:
+def test_agents_that_do_nothing_end_the_loop(session: Driver, tmp_path: Path) -> None:
     done, calls = loop(session, tmp_path, '#!/bin/sh\necho "$1" >> "$CALLS"\nexit 9\n')
     assert (done.returncode, len(calls)) == (1, 3), done.stderr
     assert done.stderr.count("the agent ended with 9") == 3

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch.project import Project
-from conftest import WORK, Run
+from driver import WORK, Run
 
 # `ab` waits, and tells the verdict; a keep is in the ledger when the second experiment is opened.
 MOST = {

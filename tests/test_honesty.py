@@ -16,7 +16,7 @@ from autoresearch.judging.units import layout_margin_pct, seconds_per_unit
 from autoresearch.judging.weighing import weigh
 from autoresearch.session.audit import Reading
 from autoresearch.verdict.rule import Rule
-from conftest import REPO
+from driver import REPO
 from trial_helpers import make_tree, run_trial, spec
 
 Clock = Callable[[random.Random, str], tuple[float, float]]

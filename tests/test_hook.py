@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from hypothesis import strategies as st
 
 from autoresearch.cli._guard import IDLE_BLOCKS, Guarded, Loop, send_back, shell_targets, shorten, written
 from autoresearch.project import Project
-from conftest import REPO, Run
+from driver import Driver, Run
 
 Hook = Callable[..., dict[str, Any] | None]
 
@@ -35,27 +33,9 @@ def hook(project: Project) -> Hook:
 
 
 def run_hook(text: str, env: Mapping[str, str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "autoresearch", "hook"],
-        input=text,
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(REPO / "helpers"), **env},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = Driver(cwd or Path.cwd()).run("hook", stdin=text, **env)
     assert done.returncode == 0, done.stderr
     return done
-
-
-@pytest.fixture
-def begun(project: Project, autoresearch: Run) -> Project:
-    """A session with its baseline."""
-    for _ in range(5):
-        done = autoresearch("baseline", "--timeout", "20", "--json")
-        if done.returncode == 0:
-            return project
-    raise AssertionError(done.stdout + done.stderr)
 
 
 def write(path: str) -> dict[str, Any]:
@@ -113,8 +93,8 @@ def test_before_the_baseline_the_evaluator_is_still_being_written(project: Proje
     assert "next: autoresearch doctor" in note["hookSpecificOutput"]["additionalContext"]
 
 
-def test_the_guard_after_the_baseline(begun: Project, hook: Hook, autoresearch: Run) -> None:
-    root = begun.root
+def test_the_guard_after_the_baseline(session: Driver, hook: Hook, autoresearch: Run) -> None:
+    root = session.root
     refused: list[dict[str, Any]] = [
         write("autoresearch.sh"),
         write(str(root / "autoresearch.checks.sh")),
@@ -156,7 +136,7 @@ def test_the_guard_after_the_baseline(begun: Project, hook: Hook, autoresearch: 
     assert autoresearch("status", "--json").returncode == 0
 
 
-def test_the_note_says_where_the_session_stands(begun: Project, hook: Hook, autoresearch: Run) -> None:
+def test_the_note_says_where_the_session_stands(session: Driver, hook: Hook, autoresearch: Run) -> None:
     for number in range(4):
         assert autoresearch("new", f"e{number}", "--hypothesis", "x").returncode == 0
         assert autoresearch("decide", f"e{number}", "--abandon", "--description", "é" * 79).returncode == 1
@@ -169,7 +149,7 @@ def test_the_note_says_where_the_session_stands(begun: Project, hook: Hook, auto
 
 
 def test_an_agent_is_sent_back_until_a_stop_rule_ends_the_session(
-    begun: Project, hook: Hook, autoresearch: Run
+    session: Driver, hook: Hook, autoresearch: Run
 ) -> None:
     first = hook("Stop", stop_hook_active=False)
     assert first is not None
@@ -184,13 +164,13 @@ def test_an_agent_is_sent_back_until_a_stop_rule_ends_the_session(
     assert after is not None, "it has worked since"
     assert "autoresearch run e1" in after["reason"]
 
-    config = begun.root / "autoresearch.yaml"
+    config = session.root / "autoresearch.yaml"
     config.write_text(config.read_text() + "stop: {dry: 1}\n")
     assert autoresearch("decide", "e1", "--abandon").returncode == 1
     assert hook("Stop", stop_hook_active=False) is None
 
 
-def test_an_agent_with_another_task_is_left_alone(begun: Project, hook: Hook) -> None:
+def test_an_agent_with_another_task_is_left_alone(session: Driver, hook: Hook) -> None:
     hook("SessionStart", source="startup")
     assert hook("Stop") is None
     assert hook("PreToolUse", **bash("ls")) is None
@@ -199,7 +179,7 @@ def test_an_agent_with_another_task_is_left_alone(begun: Project, hook: Hook) ->
     assert hook("Stop") is not None
 
 
-def test_a_long_output_is_shortened_with_the_verdict_first(begun: Project, hook: Hook) -> None:
+def test_a_long_output_is_shortened_with_the_verdict_first(session: Driver, hook: Hook) -> None:
     text = "noise\n" * 9000 + "METRIC time_s=0.7\n" + "noise\n" * 9000
     claude = hook(
         "PostToolUse", tool_name="Bash", tool_response={"stdout": text, "stderr": "", "interrupted": False}

@@ -18,8 +18,6 @@ from autoresearch.safetext import clean
 from autoresearch.search.ideas import VERDICTS, file
 from autoresearch.search.ideas.idea import Duplicate, Idea, calibration, find_duplicate, outcome, rank
 
-CORPUS = Path(__file__).resolve().parents[1].parent / "shared" / "corpus"
-
 texts = st.text(max_size=80).map(lambda text: clean(text).strip()).filter(bool)
 pieces = st.sampled_from(
     ["`", "``", "|", "\\", "[", "]", "<br>", "<", "&", "*", "_", "a", "b c", ";", "\n", "[i1]", "~~"]

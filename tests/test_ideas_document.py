@@ -16,8 +16,7 @@ from autoresearch.search.ideas import STATUSES
 from autoresearch.search.ideas.document import TABLE, Document
 from autoresearch.search.ideas.fields import format_status, format_tag, read_status, read_tag
 from autoresearch.search.ideas.idea import Idea
-
-CORPUS = Path(__file__).resolve().parents[1].parent / "shared" / "corpus"
+from peer_logs import CORPUS
 
 texts = st.text(max_size=80).map(lambda text: clean(text).strip()).filter(bool)
 pieces = st.sampled_from(

@@ -16,7 +16,7 @@ from autoresearch.metrics import parse
 from autoresearch.prepare.kinds import kinds, load_kind, with_settings
 from autoresearch.prepare.lint import is_driver, lint
 from autoresearch.trial import signing
-from conftest import REPO, Run, commit_all
+from driver import REPO, Run, commit_all
 
 FIXTURES = Path(__file__).parent / "data" / "kinds"
 NEEDS = {"size": ["node"], "build-time": ["make"]}

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch.project import Project
 from autoresearch.workspace.git import git
-from conftest import Run
-from test_session import Session
+from driver import Driver, Run
 
 NAMES = [
     "two\nlines.py",
@@ -27,14 +25,8 @@ NAMES = [
 WORDS = "faster\n\n## Heading | <script>alert(1)</script> `code` \x1b[2J $(touch pwned) ghp_" + "a1B2" * 10
 
 
-@pytest.fixture
-def session(project: Project, autoresearch: Run) -> Session:
-    return Session(project, autoresearch)
-
-
 @pytest.mark.slow
-def test_hostile_names_and_words_stay_words(session: Session, autoresearch: Run) -> None:
-    session.baseline()
+def test_hostile_names_and_words_stay_words(session: Driver, autoresearch: Run) -> None:
     root = session.project.root
     code, data = session("new", "e1", "--hypothesis", WORDS)
     assert code == 0, data

@@ -14,7 +14,7 @@ from autoresearch.errors import BadInput
 from autoresearch.prepare.lint import lint
 from autoresearch.prepare.planning import Wishes, draft, options
 from autoresearch.prepare.survey import Survey, look
-from conftest import REPO, Run, commit_all
+from driver import REPO, Run, commit_all
 
 RECORDED = Path(__file__).parent / "data" / "projects"
 

@@ -5,17 +5,15 @@ The change log of 26 names the speed-ups of `Version`. The A/B must find them, a
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from conftest import Run, commit_all
+from driver import Driver, commit_all
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -67,20 +65,12 @@ REVIEW = (
 )  # fmt: skip
 
 
-def test_a_released_speed_up_is_kept_and_a_comment_is_not(tmp_path: Path, autoresearch: Run) -> None:
+def test_a_released_speed_up_is_kept_and_a_comment_is_not(tmp_path: Path) -> None:
     old, new = sdist("25.0", tmp_path), sdist("26.2", tmp_path)
     subprocess.run(["git", "init", "-q", "-b", "main", str(old)], check=True)
     commit_all(old, "packaging 25.0")
 
-    def call(*args: str) -> tuple[int, dict[str, Any]]:
-        for _ in range(40):
-            done = autoresearch(*args, "--json", cwd=old)
-            assert "Traceback" not in done.stderr, done.stderr
-            data = json.loads(done.stdout)
-            if done.returncode != 1 or (not data.get("running") and data.get("done") is not False):
-                return done.returncode, data
-        raise AssertionError(f"{args} did not end")
-
+    call = Driver(old).until_done
     code, data = call(
         "init", "--goal", "Sort versions faster", "--metric", "sort_s", "--unit", "s", "--scope", "src/**"
     )  # fmt: skip

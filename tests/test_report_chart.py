@@ -15,8 +15,7 @@ from autoresearch.project import Project
 from autoresearch.report.chart import draw, limits
 from autoresearch.report.render import render, render_all
 from autoresearch.report.view import build
-from report_sessions import baseline, experiment, header, session
-from test_report_documents import write_ledger
+from report_sessions import baseline, experiment, header, session, write_ledger
 
 
 def long_session(count: int) -> list[dict[str, Any]]:

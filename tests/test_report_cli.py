@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 
 from autoresearch.project import Project
-from conftest import Run
-from report_sessions import experiment, session
-from test_report_documents import write_ledger
-
-CORPUS = Path(__file__).resolve().parents[1].parent / "shared" / "corpus"
+from driver import Run
+from peer_logs import CORPUS
+from report_sessions import experiment, session, write_ledger
 
 
 def test_a_person_sees_the_table_and_the_paths(project: Project, autoresearch: Run) -> None:

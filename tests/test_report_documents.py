@@ -17,7 +17,7 @@ from autoresearch.report.escape import markdown, plain
 from autoresearch.report.render import render, render_all
 from autoresearch.report.view import build
 from autoresearch.resources import shipped
-from report_sessions import baseline, experiment, header, session
+from report_sessions import baseline, experiment, header, session, write_ledger
 
 TEMPLATE = shipped("templates/autoresearch.md").read_text(encoding="utf-8")
 PEERS = [
@@ -260,13 +260,6 @@ def test_improvements_tell_each_win_and_the_honest_total() -> None:
 def test_improvements_without_a_win() -> None:
     text = documents.improvements(build([header(), baseline(), experiment(2, "discard", -1.0)]))
     assert "No improvement is kept yet" in text
-
-
-def write_ledger(root: Path, records: list[dict[str, Any]]) -> None:
-    from autoresearch.ledger.store import append
-
-    for record in records:
-        append(root / "autoresearch.jsonl", record)
 
 
 def test_render_all_writes_beside_the_ledger_and_repeats_itself(tmp_path: Path) -> None:

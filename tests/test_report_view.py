@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,9 +11,8 @@ from hypothesis import strategies as st
 
 from autoresearch.ledger.store import records
 from autoresearch.report.view import build, percent
+from peer_logs import CORPUS
 from report_sessions import BASE, baseline, experiment, header, session
-
-CORPUS = Path(__file__).resolve().parents[1].parent / "shared" / "corpus"
 
 
 def test_keeps_are_chained_and_discards_stand_on_their_own_base() -> None:

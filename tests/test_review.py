@@ -8,22 +8,19 @@ from pathlib import Path
 import pytest
 
 from autoresearch.errors import BadInput
-from autoresearch.project import Project
 from autoresearch.session import review
 from autoresearch.workspace.git import git
-from conftest import Run
-from test_session import Session
+from driver import Driver
 
 
 @pytest.fixture
-def session(project: Project, autoresearch: Run) -> Session:
-    path = project.root / "autoresearch.yaml"
+def fresh(fresh: Driver) -> Driver:
+    path = fresh.root / "autoresearch.yaml"
     path.write_text(path.read_text().replace("review: off\n", ""))
-    return Session(project, autoresearch)
+    return fresh
 
 
-def test_a_keep_is_committed_only_with_its_review(session: Session) -> None:
-    session.baseline()
+def test_a_keep_is_committed_only_with_its_review(session: Driver) -> None:
     session.open("win")
     session.edit("win", "return 1000", "return 900")
     session.measure("win")

@@ -15,8 +15,7 @@ import pytest
 from autoresearch.project import Project
 from autoresearch.session import scripts
 from autoresearch.workspace.git import git
-from conftest import REPO, Run
-from test_session import Session
+from driver import REPO, Driver
 
 RECIPES = re.findall(r"```bash\n(.*?)```", (REPO / "docs" / "user-hooks.md").read_text(), re.DOTALL)
 
@@ -105,14 +104,7 @@ def test_a_slow_script_does_not_hold_up_the_command(tmp_path: Path) -> None:
     assert late == "late"
 
 
-@pytest.fixture
-def session(project: Project, autoresearch: Run) -> Session:
-    found = Session(project, autoresearch)
-    found.baseline()
-    return found
-
-
-def keep(session: Session, name: str, old: str, new: str) -> dict[str, Any]:
+def keep(session: Driver, name: str, old: str, new: str) -> dict[str, Any]:
     session.open(name)
     session.edit(name, old, new)
     assert session.measure(name)[0] == 0
@@ -121,7 +113,7 @@ def keep(session: Session, name: str, old: str, new: str) -> dict[str, Any]:
     return data
 
 
-def test_both_scripts_around_each_experiment_and_every_recipe(session: Session, tmp_path: Path) -> None:
+def test_both_scripts_around_each_experiment_and_every_recipe(session: Driver, tmp_path: Path) -> None:
     root = session.project.root
     put(root, "before", "cat > before.json; echo 'think first'")
     put(root, "after", "cat > after.json; echo broken >&2; exit 7")

@@ -6,115 +6,53 @@ import json
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from autoresearch.ledger.store import records
-from autoresearch.project import Project
 from autoresearch.workspace.git import git
-from conftest import Run
-
-Answer = tuple[int, dict[str, Any]]
+from driver import Driver, Run
 
 
-class Session:
-    """The command in one project, as an agent uses it: JSON and exit codes."""
-
-    def __init__(self, project: Project, run: Run) -> None:
-        self.project = project
-        self.run = run
-
-    def __call__(self, *args: str) -> Answer:
-        done = self.run(*args, "--json")
-        assert "Traceback" not in done.stderr, done.stderr
-        assert done.stdout.count("\n") == 1, done.stdout + done.stderr
-        assert len(done.stdout) < 2048
-        data = json.loads(done.stdout)
-        assert "next" in data
-        return done.returncode, data
-
-    def until_done(self, *args: str) -> Answer:
-        for _ in range(30):
-            code, data = self(*args)
-            if code != 1 or (not data.get("running") and data.get("done") is not False):
-                return code, data
-        raise AssertionError(f"{args} did not end")
-
-    def baseline(self) -> dict[str, Any]:
-        code, data = self.until_done("baseline", "--timeout", "20")
-        assert code == 0, data
-        return data
-
-    def edit(self, name: str, old: str, new: str, path: str = "src/work.py") -> None:
-        file = self.project.worktree(name) / path
-        text = file.read_text()
-        assert old in text
-        file.write_text(text.replace(old, new))
-
-    def open(self, name: str, *args: str) -> dict[str, Any]:
-        code, data = self("new", name, "--hypothesis", f"idea of {name}", *args)
-        assert code == 0, data
-        return data
-
-    def measure(self, name: str) -> Answer:
-        return self.until_done("ab", name, "--timeout", "20")
-
-    def lines(self) -> list[dict[str, Any]]:
-        return list(records(self.project.ledger))
-
-    def run_line(self, name: str) -> dict[str, Any]:
-        (line,) = [r for r in self.lines() if r.get("experiment") == name and "run" in r]
-        return line
-
-
-@pytest.fixture
-def session(project: Project, autoresearch: Run) -> Session:
-    return Session(project, autoresearch)
-
-
-def test_the_loop(session: Session) -> None:
-    code, data = session("doctor")
+def test_the_loop(fresh: Driver) -> None:
+    code, data = fresh("doctor")
     assert (code, data["ready"]) == (0, True), data
-    told = session.baseline()
-    assert told["value"] == 1000
-    header, first = session.lines()[:2]
+    code, told = fresh.until_done("baseline", "--timeout", "20")
+    assert (code, told["value"]) == (0, 1000), told
+    header, first = fresh.lines()[:2]
     assert (header["type"], header["metricName"], header["bestDirection"]) == ("config", "steps", "lower")
     assert (first["run"], first["status"], first["kind"]) == (1, "keep", "baseline")
 
     for name in ("win", "same", "wrong", "broken", "crash"):
-        session.open(name)
-    session.edit("win", "1000", "900")
-    session.edit("same", "return 42", "return 40 + 2")
-    session.edit("wrong", "42", "41")
-    session.edit("broken", "def answer():", "def answer(:")
-    session.edit("crash", "return 1000", "raise SystemExit(3)")
-    code, data = session("run", "win", "same", "wrong", "broken", "crash")
+        fresh.open(name)
+    fresh.edit("win", "1000", "900")
+    fresh.edit("same", "return 42", "return 40 + 2")
+    fresh.edit("wrong", "42", "41")
+    fresh.edit("broken", "def answer():", "def answer(:")
+    fresh.edit("crash", "return 1000", "raise SystemExit(3)")
+    code, data = fresh("run", "win", "same", "wrong", "broken", "crash")
     assert code == 0
     assert set(data["submitted"]) == {"win", "same", "wrong", "broken", "crash"}
-    code, data = session.until_done("wait", "--timeout", "20")
+    code, data = fresh.until_done("wait", "--timeout", "20")
     assert code == 0
     assert data["stages"]["win"].startswith("screened")
     assert data["stages"]["wrong"].startswith("failed: checks_failed")
     assert data["stages"]["broken"].startswith("failed: crash")
 
-    code, data = session("decide", "win")
+    code, data = fresh("decide", "win")
     assert code == 1
     assert data["next"] == "autoresearch ab win"
-    assert session("decide", "wrong")[1]["status"] == "checks_failed"
-    assert session("decide", "broken")[1]["status"] == "crash"
-    assert session("decide", "crash")[1]["status"] == "crash"
-    code, data = session.measure("win")
+    assert fresh("decide", "wrong")[1]["status"] == "checks_failed"
+    assert fresh("decide", "broken")[1]["status"] == "crash"
+    assert fresh("decide", "crash")[1]["status"] == "crash"
+    code, data = fresh.measure("win")
     assert (code, data.get("verdict")) == (0, "keep"), data
-    code, data = session(
-        "decide", "win", "--description", "fewer | steps\n<b>", "--source", "arxiv:2101.00001"
-    )
+    code, data = fresh("decide", "win", "--description", "fewer | steps\n<b>", "--source", "arxiv:2101.00001")
     assert (code, data["status"]) == (0, "keep"), data
-    code, data = session.measure("same")
+    code, data = fresh.measure("same")
     assert (code, data.get("verdict")) == (1, "discard"), data
-    assert session("decide", "same")[1]["status"] == "discard"
+    assert fresh("decide", "same")[1]["status"] == "discard"
 
-    root = session.project.root
+    root = fresh.project.root
     message = git(root, "log", "-1", "--format=%B", "autoresearch/t")
     assert message.startswith("fewer | steps <b>")
     assert "Literature-Source: arxiv:2101.00001" in message
@@ -122,14 +60,14 @@ def test_the_loop(session: Session) -> None:
     assert "return 900" in git(root, "show", "autoresearch/t:src/work.py")
     assert git(root, "diff", "--name-only", "main", "autoresearch/t") == "src/work.py"
     assert (root / ".autoresearch/patches/same.patch").read_text().count("40 + 2") == 1
-    by_name = {r["experiment"]: r["status"] for r in session.lines() if "run" in r}
+    by_name = {r["experiment"]: r["status"] for r in fresh.lines() if "run" in r}
     assert by_name == {
         "baseline": "keep", "win": "keep", "same": "discard", "wrong": "checks_failed", "broken": "crash",
         "crash": "crash",
     }  # fmt: skip
     assert "fewer" in (root / "IMPROVEMENTS.md").read_text()
     assert (root / "autoresearch.md").exists()
-    code, data = session("status")
+    code, data = fresh("status")
     assert code == 0
     assert data["counts"] == {"keep": 1, "discard": 1, "crash": 2, "checks_failed": 1}
     assert data["claimed_gain_pct"] == 10.0
@@ -138,8 +76,7 @@ def test_the_loop(session: Session) -> None:
     assert git(root, "worktree", "list").count("\n") == 0
 
 
-def test_a_stale_ab_must_be_measured_again_and_wins_stack(session: Session) -> None:
-    session.baseline()
+def test_a_stale_ab_must_be_measured_again_and_wins_stack(session: Driver) -> None:
     for name in ("one", "two"):
         session.open(name)
     session.edit("one", "1000", "900")
@@ -159,9 +96,8 @@ def test_a_stale_ab_must_be_measured_again_and_wins_stack(session: Session) -> N
 
 
 def test_a_changed_file_mode_is_told_wherever_the_change_is_judged(
-    session: Session, autoresearch: Run
+    session: Driver, autoresearch: Run
 ) -> None:
-    session.baseline()
     session.open("modes")
     session.edit("modes", "1000", "900")
     tree = session.project.worktree("modes")
@@ -196,8 +132,7 @@ def test_a_changed_file_mode_is_told_wherever_the_change_is_judged(
     assert "modes" not in session.run_line("plain")
 
 
-def test_touching_the_evaluator_is_refused_and_logged(session: Session) -> None:
-    session.baseline()
+def test_touching_the_evaluator_is_refused_and_logged(session: Driver) -> None:
     session.open("cheat")
     session.edit("cheat", "%d", "1", "autoresearch.sh")
     code, data = session("run", "cheat")
@@ -208,8 +143,7 @@ def test_touching_the_evaluator_is_refused_and_logged(session: Session) -> None:
     assert "autoresearch.sh belongs to the evaluator" in session.run_line("cheat")["error"]
 
 
-def test_a_parent_that_nobody_judged_smuggles_nothing_in(session: Session) -> None:
-    session.baseline()
+def test_a_parent_that_nobody_judged_smuggles_nothing_in(session: Driver) -> None:
     session.open("carrier")
     where = session.project.worktree("carrier")
     (where / "sitecustomize.py").write_text("print('METRIC steps=1')\n")
@@ -225,8 +159,7 @@ def test_a_parent_that_nobody_judged_smuggles_nothing_in(session: Session) -> No
     assert session("decide", "e2")[0] == 5
 
 
-def test_an_edited_evaluator_stops_everything_until_a_new_segment(session: Session) -> None:
-    session.baseline()
+def test_an_edited_evaluator_stops_everything_until_a_new_segment(session: Driver) -> None:
     session.open("e1")
     benchmark = session.project.root / "autoresearch.sh"
     benchmark.write_text(benchmark.read_text() + "# longer\n")
@@ -239,8 +172,7 @@ def test_an_edited_evaluator_stops_everything_until_a_new_segment(session: Sessi
     assert session("status")[1]["counts"] == {}
 
 
-def test_a_forged_metric_is_never_kept(session: Session) -> None:
-    session.baseline()
+def test_a_forged_metric_is_never_kept(session: Driver) -> None:
     session.open("forged")
     session.edit("forged", "    return 1000", "    print('METRIC steps=1')\n    return 999")
     session("run", "forged")
@@ -250,8 +182,7 @@ def test_a_forged_metric_is_never_kept(session: Session) -> None:
     assert "conflicting METRIC steps" in session.run_line("forged")["error"]
 
 
-def test_killed_jobs_are_found_and_can_be_run_again(session: Session) -> None:
-    session.baseline()
+def test_killed_jobs_are_found_and_can_be_run_again(session: Driver) -> None:
     session.open("slow")
     session.edit("slow", "return 1000", "import time; time.sleep(60); return 1000")
     session("run", "slow")
@@ -269,8 +200,7 @@ def test_killed_jobs_are_found_and_can_be_run_again(session: Session) -> None:
     assert (code, data["next"]) == (1, "autoresearch run slow")
 
 
-def test_decide_killed_between_ledger_and_branch_is_finished_by_the_next_command(session: Session) -> None:
-    session.baseline()
+def test_decide_killed_between_ledger_and_branch_is_finished_by_the_next_command(session: Driver) -> None:
     session.open("win")
     session.edit("win", "1000", "900")
     session.measure("win")
@@ -282,21 +212,19 @@ def test_decide_killed_between_ledger_and_branch_is_finished_by_the_next_command
     assert git(session.project.root, "rev-parse", "autoresearch/t") == after
 
 
-def test_commands_work_from_a_worktree_and_a_subdirectory(session: Session, autoresearch: Run) -> None:
-    session.baseline()
+def test_commands_work_from_a_worktree_and_a_subdirectory(session: Driver, autoresearch: Run) -> None:
     where = session.project.root / session.open("e1")["worktree"]
     for place in (where, where / "src", session.project.root / "src"):
         assert json.loads(autoresearch("status", "--json", cwd=place).stdout)["session"] == "t"
 
 
-def test_stop_rules_end_the_session_with_exit_4(session: Session) -> None:
-    config = session.project.root / "autoresearch.yaml"
-    config.write_text(config.read_text() + "stop: {dry: 1}\n")
-    session.baseline()
-    session.open("e1")
-    assert session("decide", "e1", "--abandon")[1]["status"] == "discard"
-    assert session("new", "e2", "--hypothesis", "x")[0] == 4
-    code, data = session("status")
+def test_stop_rules_end_the_session_with_exit_4(fresh: Driver) -> None:
+    fresh.configure("stop: {dry: 1}\n")
+    fresh.baseline()
+    fresh.open("e1")
+    assert fresh("decide", "e1", "--abandon")[1]["status"] == "discard"
+    assert fresh("new", "e2", "--hypothesis", "x")[0] == 4
+    code, data = fresh("status")
     assert (code, data["stop"]["now"], data["next"]) == (4, True, "autoresearch report")
 
 
@@ -311,33 +239,31 @@ def test_stop_rules_end_the_session_with_exit_4(session: Session) -> None:
     ],
 )
 def test_wrong_use_is_one_sentence(
-    session: Session, autoresearch: Run, args: tuple[str, ...], code: int, says: str
+    session: Driver, autoresearch: Run, args: tuple[str, ...], code: int, says: str
 ) -> None:
-    session.baseline()
     done = autoresearch(*args)
     assert done.returncode == code
     assert says in done.stderr
     assert len(done.stderr.splitlines()) <= 2
 
 
-def test_before_the_baseline(session: Session, autoresearch: Run) -> None:
+def test_before_the_baseline(fresh: Driver, autoresearch: Run) -> None:
     done = autoresearch("new", "e1", "--hypothesis", "y")
     assert done.returncode == 2
     assert "no baseline" in done.stderr
-    assert session("status")[1]["next"] == "autoresearch doctor"
+    assert fresh("status")[1]["next"] == "autoresearch doctor"
 
 
-def test_a_base_that_fails_its_own_checks_opens_no_ledger(session: Session) -> None:
-    checks = session.project.root / "autoresearch.checks.sh"
+def test_a_base_that_fails_its_own_checks_opens_no_ledger(fresh: Driver) -> None:
+    checks = fresh.project.root / "autoresearch.checks.sh"
     checks.write_text("echo 'the answer is wrong'; exit 1\n")
-    code, data = session.until_done("baseline", "--timeout", "20")
+    code, data = fresh.until_done("baseline", "--timeout", "20")
     assert code == 3
     assert "checks" in data["error"]
-    assert not session.project.ledger.exists()
+    assert not fresh.project.ledger.exists()
 
 
-def test_two_agents_at_once_lose_nothing(session: Session) -> None:
-    session.baseline()
+def test_two_agents_at_once_lose_nothing(session: Driver) -> None:
     names = [f"a{i}" for i in range(3)] + [f"b{i}" for i in range(3)]
 
     def work(mine: list[str]) -> None:
@@ -358,17 +284,17 @@ def test_two_agents_at_once_lose_nothing(session: Session) -> None:
     assert session("queue")[1]["count"] == 0
 
 
-def test_the_users_files_survive(session: Session) -> None:
-    root: Path = session.project.root
+def test_the_users_files_survive(fresh: Driver) -> None:
+    root: Path = fresh.project.root
     (root / "README.md").write_text("uncommitted\n")
     (root / "src" / "draft.py").write_text("untracked\n")
-    told = session.baseline()
+    told = fresh.baseline()
     assert told["dirty"] == 1
-    session.open("win")
-    assert not (session.project.worktree("win") / "src" / "draft.py").exists()
-    session.edit("win", "1000", "900")
-    session.measure("win")
-    session("decide", "win")
+    fresh.open("win")
+    assert not (fresh.project.worktree("win") / "src" / "draft.py").exists()
+    fresh.edit("win", "1000", "900")
+    fresh.measure("win")
+    fresh("decide", "win")
     assert (root / "README.md").read_text() == "uncommitted\n"
     assert (root / "src" / "draft.py").read_text() == "untracked\n"
     assert git(root, "rev-parse", "--abbrev-ref", "HEAD") == "main"

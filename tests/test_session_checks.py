@@ -10,8 +10,7 @@ from autoresearch.config import load_config
 from autoresearch.errors import BadInput
 from autoresearch.project import Project
 from autoresearch.workspace.evaluator import hidden_checks, survey
-from conftest import Run, commit_all
-from test_session import Session
+from driver import Driver, commit_all
 
 DIFF = """python3 - "$1" <<'PY'
 import random, sys
@@ -23,7 +22,7 @@ PY
 
 
 @pytest.fixture
-def session(project: Project, autoresearch: Run) -> Session:
+def fresh(fresh: Driver, project: Project) -> Driver:
     (project.root / "autoresearch.diff.sh").write_text(DIFF)
     (project.root / "autoresearch.checks.sh").write_text("exit 0\n")
     (project.root / ".gitignore").write_text("__pycache__/\n.autoresearch/\n")
@@ -32,14 +31,12 @@ def session(project: Project, autoresearch: Run) -> Session:
     work = project.root / "src" / "work.py"
     work.write_text(work.read_text() + "\n\ndef bonus():\n    return 1\n")
     commit_all(project.root)
-    path = project.root / "autoresearch.yaml"
-    path.write_text(path.read_text() + "differential: {inputs: 3}\n")
-    return Session(project, autoresearch)
+    fresh.configure("differential: {inputs: 3}\n")
+    return fresh
 
 
 @pytest.mark.slow
-def test_what_the_checks_miss_is_found_on_other_inputs(session: Session) -> None:
-    session.baseline()
+def test_what_the_checks_miss_is_found_on_other_inputs(session: Driver) -> None:
     for name in ("wrong", "broken", "right"):
         session.open(name)
         session.edit(name, "return 1000", "return 900")

@@ -12,23 +12,19 @@ from autoresearch.judging.outcome import problem_of
 from autoresearch.project import Project
 from autoresearch.workspace.candidate import export
 from autoresearch.workspace.git import git
-from conftest import Run
-from test_session import Session
+from driver import Driver
 
 IDENTITY = ("-c", "user.name=x", "-c", "user.email=x@example.org")
 
 
 @pytest.fixture
-def session(project: Project, autoresearch: Run) -> Session:
-    made = Session(project, autoresearch)
-    config = project.root / "autoresearch.yaml"
+def fresh(fresh: Driver) -> Driver:
     # On a busy machine a build may seem slower than the benchmark, and then other rules hold.
-    config.write_text(config.read_text() + "test: {layout: fresh}\n")
-    made.baseline()
-    return made
+    fresh.configure("test: {layout: fresh}\n")
+    return fresh
 
 
-def kept(session: Session) -> dict[str, Any]:
+def kept(session: Driver) -> dict[str, Any]:
     session.open("win")
     session.edit("win", "1000", "900")
     session.measure("win")
@@ -37,17 +33,17 @@ def kept(session: Session) -> dict[str, Any]:
     return session.run_line("win")
 
 
-def commit_on(session: Session, parent: str, message: str = "faster") -> str:
+def commit_on(session: Driver, parent: str, message: str = "faster") -> str:
     root = session.project.root
     return git(root, *IDENTITY, "commit-tree", f"{parent}^{{tree}}", "-p", parent, "-m", message)
 
 
-def write_line(session: Session, line: dict[str, Any]) -> None:
+def write_line(session: Driver, line: dict[str, Any]) -> None:
     with session.project.ledger.open("a") as file:
         file.write(json.dumps(line) + "\n")
 
 
-def test_a_forged_keep_of_an_open_experiment_closes_no_copy_and_stops_status_too(session: Session) -> None:
+def test_a_forged_keep_of_an_open_experiment_closes_no_copy_and_stops_status_too(session: Driver) -> None:
     """Its commit is the base itself, so no branch would have to move."""
     session.open("e1")
     session.edit("e1", "1000", "1001")
@@ -61,7 +57,7 @@ def test_a_forged_keep_of_an_open_experiment_closes_no_copy_and_stops_status_too
 
 
 def test_a_git_configuration_that_git_cannot_read_is_named(
-    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = tmp_path / "broken.gitconfig"
     broken.write_text("import time\n")
@@ -70,16 +66,14 @@ def test_a_git_configuration_that_git_cannot_read_is_named(
     assert (code, str(broken) in data["error"]) == (3, True), data
 
 
-def test_an_honest_session_goes_on(session: Session) -> None:
+def test_an_honest_session_goes_on(session: Driver) -> None:
     kept(session)
     session.open("e2")
     assert session("status")[0] == 0
 
 
 @pytest.mark.parametrize("known", ["nothing", "the experiment", "an A/B of something else"])
-def test_a_keep_that_no_command_wrote_stops_everything_and_moves_nothing(
-    session: Session, known: str
-) -> None:
+def test_a_keep_that_no_command_wrote_stops_everything_and_moves_nothing(session: Driver, known: str) -> None:
     line = kept(session)
     before = git(session.project.root, "rev-parse", "autoresearch/t")
     commit = commit_on(session, before)
@@ -104,7 +98,7 @@ def test_a_keep_that_no_command_wrote_stops_everything_and_moves_nothing(
     assert git(session.project.root, "rev-parse", "autoresearch/t") == before
 
 
-def test_a_commit_that_nobody_judged_is_no_base(session: Session) -> None:
+def test_a_commit_that_nobody_judged_is_no_base(session: Driver) -> None:
     session.open("e1")
     tip = git(session.project.root, "rev-parse", "autoresearch/t")
     git(session.project.root, "update-ref", "refs/heads/autoresearch/t", commit_on(session, tip))
@@ -123,7 +117,7 @@ def test_a_commit_that_nobody_judged_is_no_base(session: Session) -> None:
     ],
 )
 def test_what_measures_and_what_is_promised_are_frozen(
-    session: Session, path: str, old: str, new: str, says: str
+    session: Driver, path: str, old: str, new: str, says: str
 ) -> None:
     session.open("e1")
     file = session.project.root / path

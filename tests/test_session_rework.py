@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
-
-from autoresearch.project import Project
-from conftest import Run
-from test_session import Session
+from driver import Driver
 
 
-@pytest.fixture
-def session(project: Project, autoresearch: Run) -> Session:
-    found = Session(project, autoresearch)
-    found.baseline()
-    return found
-
-
-def run_once(session: Session, name: str) -> str:
+def run_once(session: Driver, name: str) -> str:
     code, data = session("run", name)
     assert code == 0, data
     return str(session.until_done("wait", "--timeout", "20")[1]["stages"][name])
 
 
-def test_a_failed_win_is_reworked_twice_at_most(session: Session) -> None:
+def test_a_failed_win_is_reworked_twice_at_most(session: Driver) -> None:
     session.open("e1")
     session.edit("e1", "return 1000", "return 900")
     session.edit("e1", "return 42", "return 41")
@@ -49,7 +38,7 @@ def test_a_failed_win_is_reworked_twice_at_most(session: Session) -> None:
     assert session("status")[1]["counts"] == {"checks_failed": 1}
 
 
-def test_a_reworked_win_is_kept_and_its_tests_stay_untouched(session: Session) -> None:
+def test_a_reworked_win_is_kept_and_its_tests_stay_untouched(session: Driver) -> None:
     session.open("e1")
     session.edit("e1", "return 1000", "return 900")
     session.edit("e1", "return 42", "return 41")

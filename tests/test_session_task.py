@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
-from autoresearch.project import Project
-from conftest import Run
-from test_session import Session
+from driver import Driver
 
 
-@pytest.fixture
-def session(project: Project, autoresearch: Run) -> Session:
-    return Session(project, autoresearch)
-
-
-def test_a_users_own_task_file_is_executed_as_it_stands(session: Session) -> None:
+def test_a_users_own_task_file_is_executed_as_it_stands(fresh: Driver) -> None:
     """A classic SkyPilot task without our trial screens; the A/B still uses our own, with the user's setup."""
-    session.project.task.write_text(
+    fresh.project.task.write_text(
         "name: classic\nresources: {cpus: 2+}\nworkdir: .\nenvs: {EXP_ID: null, ROUNDS: 3}\n"
         "secrets: {DATA_SOURCE: null}\n"
         "setup: echo ready > setup.txt\n"
@@ -29,28 +20,27 @@ def test_a_users_own_task_file_is_executed_as_it_stands(session: Session) -> Non
         "    echo 'EXPERIMENT_STATUS: checks_failed'; echo 'CHECKS_STATUS: failed (exit 1)'\n"
         "  fi\n"
     )
-    session.baseline()
-    session.open("good")
-    session.open("bad")
-    session.edit("good", "1000", "900")
-    session.edit("bad", "42", "41")
-    code, data = session("run", "good")
+    fresh.baseline()
+    fresh.open("good")
+    fresh.open("bad")
+    fresh.edit("good", "1000", "900")
+    fresh.edit("bad", "42", "41")
+    code, data = fresh("run", "good")
     assert code == 2
     assert "Set DATA_SOURCE in the environment" in data["refused"][0]["fix"]
-    assert session.run("run", "good", "bad", DATA_SOURCE="shelf").returncode == 0
-    stages = session.until_done("wait", "--timeout", "20")[1]["stages"]
+    assert fresh.run("run", "good", "bad", DATA_SOURCE="shelf").returncode == 0
+    stages = fresh.until_done("wait", "--timeout", "20")[1]["stages"]
     assert stages["good"].startswith("screened")
     assert stages["bad"].startswith("failed: checks_failed")
-    job = next(r["job"] for r in session.lines() if r.get("experiment") == "good" and r.get("type") == "job")
-    log = (session.project.jobs / job / "log.txt").read_text()
+    job = next(r["job"] for r in fresh.lines() if r.get("experiment") == "good" and r.get("type") == "job")
+    log = (fresh.project.jobs / job / "log.txt").read_text()
     assert "ready\nrounds=3 exp=good from=shelf\nMETRIC steps=900" in log
-    assert session.measure("good")[1]["verdict"] == "keep"
-    assert session("decide", "good")[1]["status"] == "keep"
-    assert session("decide", "bad")[1]["status"] == "checks_failed"
+    assert fresh.measure("good")[1]["verdict"] == "keep"
+    assert fresh("decide", "good")[1]["status"] == "keep"
+    assert fresh("decide", "bad")[1]["status"] == "checks_failed"
 
 
-def test_a_broken_task_file_is_named_before_anything_runs(session: Session) -> None:
-    session.baseline()
+def test_a_broken_task_file_is_named_before_anything_runs(session: Driver) -> None:
     session.open("e1")
     session.edit("e1", "1000", "900")
     session.project.task.write_text("name: x\nrnu: echo\n")
@@ -60,7 +50,7 @@ def test_a_broken_task_file_is_named_before_anything_runs(session: Session) -> N
     assert session("queue")[1]["count"] == 0
 
 
-def test_without_checks_the_ledger_says_so(session: Session) -> None:
-    (session.project.root / "autoresearch.checks.sh").unlink()
-    session.baseline()
-    assert session.run_line("baseline")["checks"] == "skipped (no checks)"
+def test_without_checks_the_ledger_says_so(fresh: Driver) -> None:
+    (fresh.project.root / "autoresearch.checks.sh").unlink()
+    fresh.baseline()
+    assert fresh.run_line("baseline")["checks"] == "skipped (no checks)"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -15,14 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoresearch.config import load_config
-from autoresearch.project import Project
 from autoresearch.search.ideas import file
 from autoresearch.search.ideas.holders import agent, claim_note, has_ended, holder
 from autoresearch.search.ideas.idea import Idea
 from autoresearch.session.access import load
 from autoresearch.workspace.git import git
-from conftest import REPO, Run
-from test_session import Session
+from driver import Driver, command, environment
 
 NOW = datetime(2026, 11, 21, 6, 40, 30, tzinfo=timezone.utc)
 
@@ -53,24 +49,17 @@ def test_a_persons_claim_has_no_end(note: str, who: str | None) -> None:
     assert holder(Idea("i1", "x", status="running", note=note), NOW) is None
 
 
-@pytest.fixture
-def session(project: Project, autoresearch: Run) -> Session:
-    found = Session(project, autoresearch)
-    found.baseline()
-    return found
-
-
-def add_ideas(session: Session, count: int) -> None:
+def add_ideas(session: Driver, count: int) -> None:
     words = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india")
     for word in words[:count]:
         file.add(session.project.ideas, Idea("", f"{word} {word[::-1]} {word * 3}"))
 
 
-def start(session: Session, *words: str) -> subprocess.Popen[str]:
+def start(session: Driver, *words: str) -> subprocess.Popen[str]:
     """The command as its own process, so that many run at once."""
     return subprocess.Popen(
-        [sys.executable, "-m", "autoresearch", *words, "--json"], cwd=session.project.root, text=True,
-        env={**os.environ, "PYTHONPATH": str(REPO / "helpers")}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        command(*words, "--json"), cwd=session.root, text=True, env=environment(),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
 
@@ -80,7 +69,7 @@ def answers(started: list[subprocess.Popen[str]]) -> list[tuple[int, dict[str, A
     return [(code, json.loads(out)) for (out, _), code in ended]
 
 
-def test_eight_agents_share_a_session(session: Session) -> None:
+def test_eight_agents_share_a_session(session: Driver) -> None:
     add_ideas(session, 8)
     names = [f"agent {n}" for n in range(8)]
     claims = answers([start(session, "ideas", "next", "--claim", name) for name in names])
@@ -108,7 +97,7 @@ def test_eight_agents_share_a_session(session: Session) -> None:
     assert session("status")[1]["counts"] == {"discard": 8}
 
 
-def test_an_idea_that_another_agent_holds_is_refused(session: Session) -> None:
+def test_an_idea_that_another_agent_holds_is_refused(session: Driver) -> None:
     add_ideas(session, 3)
     assert session("ideas", "next", "--claim", "ann")[1]["ideas"][0]["id"] == "i1"
     for words in (("new", "e1", "--idea", "i1"), ("new", "e1", "--idea", "i1", "--as", "bob")):
@@ -137,7 +126,7 @@ def test_an_idea_that_another_agent_holds_is_refused(session: Session) -> None:
     assert session("status", "--as", "cleo")[1]["next"] == "autoresearch ideas next"
 
 
-def test_a_successor_goes_on_where_the_session_ended(session: Session) -> None:
+def test_a_successor_goes_on_where_the_session_ended(session: Driver) -> None:
     root = session.project.root
     add_ideas(session, 2)
     session.open("e1")

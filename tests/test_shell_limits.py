@@ -7,21 +7,16 @@ far below the minute.
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import click
-import pytest
 
 from autoresearch.cli import COMMANDS, group
 from autoresearch.project import Project
-from conftest import BENCHMARK, REPO, Run
-from test_session import Session
+from driver import BENCHMARK, Driver
 
 SLOW = BENCHMARK.replace("print('METRIC", "import time; time.sleep(60); print('METRIC")
 # Asked for one second; a minute passes only if the limit is not kept, on however busy a machine.
@@ -30,10 +25,7 @@ GIVEN, BOUND = 1.0, 45.0
 
 def timed(project: Project, *words: str) -> dict[str, Any]:
     begun = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "autoresearch", *words, "--json"], cwd=project.root, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(REPO / "helpers")}, timeout=100, check=False,
-    )  # fmt: skip
+    done = Driver(project.root).run(*words, "--json")
     took = time.monotonic() - begun
     assert took < BOUND, f"{words} took {took:.0f} s"
     assert "Traceback" not in done.stderr
@@ -41,20 +33,14 @@ def timed(project: Project, *words: str) -> dict[str, Any]:
     return data
 
 
-def quick_then_slow(session: Session) -> None:
+def quick_then_slow(session: Driver) -> None:
     """A session with a baseline and an experiment whose candidate, from here on, takes a minute a run."""
-    session.baseline()
     session.open("e1")
     session.edit("e1", "def steps():", "import time\n\n\ndef steps():\n    time.sleep(60)")
 
 
-@pytest.fixture
-def session(project: Project, autoresearch: Run) -> Session:
-    return Session(project, autoresearch)
-
-
-def test_doctor_baseline_and_plan_return_in_time(session: Session) -> None:
-    project = session.project
+def test_doctor_baseline_and_plan_return_in_time(fresh: Driver) -> None:
+    project = fresh.project
     (project.root / "autoresearch.sh").write_text(SLOW)
     told = timed(project, "doctor", "--timeout", f"{GIVEN:g}")
     assert told["ready"] is True, "what could not be tried to its end is no failure"
@@ -65,7 +51,7 @@ def test_doctor_baseline_and_plan_return_in_time(session: Session) -> None:
     timed(project, "init", "--plan", "--benchmark", "sleep 60", "--timeout", f"{GIVEN:g}")
 
 
-def test_run_wait_ab_and_logs_return_in_time(session: Session) -> None:
+def test_run_wait_ab_and_logs_return_in_time(session: Driver) -> None:
     project = session.project
     quick_then_slow(session)
     assert timed(project, "run", "e1")["submitted"]
@@ -77,8 +63,7 @@ def test_run_wait_ab_and_logs_return_in_time(session: Session) -> None:
     timed(project, "cancel", "e1")
 
 
-def test_an_audit_returns_in_time(session: Session) -> None:
-    session.baseline()
+def test_an_audit_returns_in_time(session: Driver) -> None:
     session.open("e1")
     session.edit("e1", "return 1000", "return 900")
     assert session.measure("e1")[1]["verdict"] == "keep"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from autoresearch.trial import clock, reading, seal, signing
 from autoresearch.trial.procs import Finished
-from conftest import REPO
+from driver import REPO
 from trial_helpers import Ran, make_tree, run_trial, spec
 
 TEMPLATE = (REPO / "templates" / "autoresearch.sh").read_text()

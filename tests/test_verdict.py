@@ -18,9 +18,9 @@ from autoresearch.verdict.eprocess import ORDERS, draw_order, evidence, interval
 from autoresearch.verdict.rule import PRESETS, Rule, epoch_start, next_alpha
 from autoresearch.verdict.sequential import SequentialTest, judge
 from autoresearch.verdict.verdict import Verdict
+from made_blocks import Blocks, repeated
 
 HELPERS = Path(__file__).resolve().parents[1] / "helpers"
-Blocks = list[tuple[str, list[float]]]
 
 
 def blocks_of(gain: float, cv: float, count: int, seed: int = 1, sign: float = 1.0) -> Blocks:
@@ -135,12 +135,6 @@ def test_a_malformed_block_is_an_error(order: str, count: int) -> None:
 
 
 # --- metrics without noise, and coarse ones --------------------------------------------------------------
-
-
-def repeated(a: float, b: float, count: int = 15) -> Blocks:
-    rng = random.Random(3)
-    orders = [draw_order(rng) for _ in range(count)]
-    return [(order, [a if s == "A" else b for s in order]) for order in orders]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from autoresearch.verdict.eprocess import draw_order
 from autoresearch.verdict.rule import Rule
 from autoresearch.verdict.sequential import SequentialTest, judge
 from autoresearch.verdict.units import is_count
-from test_verdict import repeated
+from made_blocks import repeated
 
 
 @pytest.mark.parametrize(

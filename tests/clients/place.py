@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conftest import WORK, commit_all, write_project
+from driver import WORK, commit_all, write_project
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = (

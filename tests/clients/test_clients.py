@@ -13,7 +13,7 @@ from drive import CLIENTS, PREFIX, SKILLS_DIR, ClientMissing, call, executable, 
 from fake_model import Turn
 from place import Account, autoresearch, copy_source, git, ledger, make_bare_project, make_project, sh, tree
 
-from conftest import BENCHMARK, CHECKS
+from driver import BENCHMARK, CHECKS
 
 if not PREFIX:
     pytest.skip(

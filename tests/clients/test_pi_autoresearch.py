@@ -16,7 +16,7 @@ from place import git, make_bare_project
 
 from autoresearch.project import Project
 from autoresearch.session.scripts import fire
-from conftest import BENCHMARK, CHECKS, REPO, commit_all
+from driver import BENCHMARK, CHECKS, REPO, commit_all
 
 if not PREFIX:
     pytest.skip(

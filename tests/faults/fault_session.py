@@ -26,7 +26,7 @@ import fault_hooks
 
 from autoresearch import cli
 from autoresearch.project import Project
-from conftest import BENCHMARK, CHECKS, CONFIG, WORK
+from driver import BENCHMARK, CHECKS, CONFIG, WORK
 
 GIT_IDENTITY = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
 
