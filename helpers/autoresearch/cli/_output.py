@@ -21,6 +21,25 @@ json_option: Callable[[F], F] = click.option(
 )
 
 
+wait_option: Callable[[F], F] = click.option(
+    "--timeout", type=click.FloatRange(min=0), help="Return after this many seconds; repeat to go on."
+)
+
+
+def timeout_option(what: str, otherwise: str = "as long as it takes") -> Callable[[F], F]:
+    """`--timeout` of a command that need not wait for jobs; see `allowed`."""
+    default = f"Default: 25 with --json, as agents' shells return then; else {otherwise}."
+    return click.option("--timeout", type=click.FloatRange(min=1), help=f"{what} {default}")
+
+
+def who_option(why: str) -> Callable[[F], F]:
+    """`--as WHO`, for agents that share a session."""
+    return click.option(
+        "--as", "who", envvar="AUTORESEARCH_AGENT", default="", metavar="WHO",
+        help=f"Which of several agents you are: {why}",
+    )  # fmt: skip
+
+
 def to_json(data: Mapping[str, Any]) -> str:
     """One line of strict JSON; anything outside ASCII is escaped, so a terminal or agent gets no raw bytes."""
     return json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
@@ -30,6 +49,11 @@ def emit(data: Mapping[str, Any], human: str, *, as_json: bool) -> None:
     """Print `data` as JSON or `human` as text, and what was made up for unasked."""
     told = _with_notices(data)
     click.echo(to_json(told) if as_json else human)
+
+
+def tell(data: Mapping[str, Any], lines: Iterable[str], *, as_json: bool) -> None:
+    """`emit`, for a person the lines that say something, and what comes `next`."""
+    emit(data, "\n".join(filter(None, [*lines, f"next: {data['next']}"])), as_json=as_json)
 
 
 def _with_notices(data: Mapping[str, Any], limit: int = 2040) -> dict[str, Any]:

@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autoresearch.cli._output import is_terminal, say
 from autoresearch.errors import AutoresearchError, Exit
 from autoresearch.safetext import one_line
 
-Submit = Callable[[str], str]
+if TYPE_CHECKING:
+    from autoresearch.budget.purse import Purse
+    from autoresearch.ledger.history import Experiment, Session
+    from autoresearch.workspace.evaluator import Manifest
+
+    Submit = Callable[[Session, Experiment, Manifest, Callable[[str], None]], str]
+
+
+def submit_all(
+    session: Session, experiments: Iterable[str], submit: Submit, *, quiet: bool
+) -> tuple[dict[str, str], dict[str, AutoresearchError], Purse]:
+    """Submit what stop rules, the frozen evaluator and the budgets allow; as `submit_each`, and the purse."""
+    from autoresearch.budget.purse import Purse
+    from autoresearch.budget.rules import refuse_if_stopped
+    from autoresearch.session.integrity import verify_evaluator
+
+    frozen = verify_evaluator(session)
+    refuse_if_stopped(session)
+    purse = Purse(session)
+
+    def one(name: str) -> str:
+        return submit(session, session.undecided(name), frozen, purse.draw)
+
+    return *submit_each(experiments, one, quiet=quiet), purse
 
 
 def submit_each(
-    experiments: Iterable[str], submit: Submit, *, quiet: bool
+    experiments: Iterable[str], submit: Callable[[str], str], *, quiet: bool
 ) -> tuple[dict[str, str], dict[str, AutoresearchError]]:
     """Call `submit` for each experiment; returns the job ids and the refusals, by experiment.
 
@@ -31,8 +54,10 @@ def submit_each(
     return submitted, refused
 
 
-def describe(refused: dict[str, AutoresearchError]) -> list[dict[str, Any]]:
-    """Refusals for `--json`."""
+def say_refused(refused: dict[str, AutoresearchError]) -> list[dict[str, Any]]:
+    """Say the refusals to a person; what `--json` has of them."""
+    for name, exc in refused.items():
+        say(f"autoresearch: {name}: {one_line(exc.sentence(), 500)}")
     return [
         {
             "experiment": name,

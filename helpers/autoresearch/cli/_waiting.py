@@ -11,9 +11,15 @@ import click
 from autoresearch.cli import started
 from autoresearch.cli._output import is_terminal
 from autoresearch.errors import EnvironmentMissing
+from autoresearch.safetext import one_line
 
 if TYPE_CHECKING:
     from autoresearch.engines import JobState
+
+
+def running(states: Mapping[str, JobState]) -> dict[str, str]:
+    """Those that have not ended, with what they do now."""
+    return {name: one_line(s.phase or s.state, 60) for name, s in states.items() if not s.final}
 
 
 class Pollable(Protocol):
@@ -40,19 +46,21 @@ def wait_for(
     while True:
         states = engine.poll(list(jobs.values()))
         by_name = {name: states[job] for name, job in jobs.items()}
-        running = [
-            f"{name} {state.phase or state.state}" for name, state in by_name.items() if not state.final
-        ]
-        problem = engine.blocked() if running else None
+        left_over = running(by_name)
+        problem = engine.blocked() if left_over else None
         if problem is not None:
             raise problem
-        at_first = len(running) if at_first is None else at_first
+        at_first = len(left_over) if at_first is None else at_first
         left = None if deadline is None else deadline - clock()
         over = left is not None and left <= 0
-        if not running or over or (any_one and len(running) < at_first):
+        if not left_over or over or (any_one and len(left_over) < at_first):
             if live:
                 click.echo("\r\x1b[K", nl=False, err=True)
             return by_name
         if live:
-            click.echo("\r\x1b[K" + f"waiting: {', '.join(running)}"[:100], nl=False, err=True)
+            click.echo(
+                "\r\x1b[K" + f"waiting: {', '.join(map(' '.join, left_over.items()))}"[:100],
+                nl=False,
+                err=True,
+            )
         sleep(0.25 if left is None else max(0.01, min(0.25, left)))

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from autoresearch.cli._fit import fit
-from autoresearch.cli._output import emit, is_terminal, json_option, modes_line, say
+from autoresearch.cli._output import emit, is_terminal, json_option, modes_line, tell
 from autoresearch.errors import BadInput, Exit, poll_ab
 from autoresearch.safetext import one_line
 
@@ -48,27 +48,18 @@ from autoresearch.safetext import one_line
 )
 @click.option("--max-runs", type=click.IntRange(8, 2000), help="Runs at most. Default: the preset's.")
 @click.option(
-    "--min-effect",
-    type=click.FloatRange(0, 99),
-    default=1.0,
-    show_default=True,
+    "--min-effect", type=click.FloatRange(0, 99), default=1.0, show_default=True,
     help="Smallest gain worth keeping, percent.",
-)
+)  # fmt: skip
 @click.option(
-    "--layout",
-    type=click.Choice(["auto", "fresh", "fixed"]),
-    default="auto",
-    show_default=True,
+    "--layout", type=click.Choice(["auto", "fresh", "fixed"]), default="auto", show_default=True,
     help="Rebuild before each run, or build once.",
-)
+)  # fmt: skip
 @click.option("--seed", type=int, help="Seed of the run order. Default: drawn, and reported.")
 @click.option(
-    "--run-timeout",
-    type=click.FloatRange(min=0.01),
-    default=300.0,
-    show_default=True,
+    "--run-timeout", type=click.FloatRange(min=0.01), default=300.0, show_default=True,
     help="Seconds one run may take.",
-)
+)  # fmt: skip
 @json_option
 @click.pass_context
 def command(
@@ -154,47 +145,30 @@ def _commands(options: dict[str, Any], as_json: bool) -> int:
 
 def _experiments(experiments: tuple[str, ...], timeout: float | None, as_json: bool) -> int:
     """Submit what is not submitted yet for the present files, wait, and tell."""
-    from autoresearch.budget.purse import Purse
-    from autoresearch.budget.rules import refuse_if_stopped
-    from autoresearch.cli._submitting import describe, submit_each, worst
-    from autoresearch.cli._waiting import wait_for
+    from autoresearch.cli._submitting import say_refused, submit_all, worst
+    from autoresearch.cli._waiting import running, wait_for
     from autoresearch.engines.choose import engine_of
     from autoresearch.session import open_session
     from autoresearch.session.decision import preview
     from autoresearch.session.dispatch import submit_ab
-    from autoresearch.session.integrity import verify_evaluator
 
     with open_session() as session:
-        frozen = verify_evaluator(session)
-        refuse_if_stopped(session)
-
-        purse = Purse(session)
-
-        def ensure(name: str) -> str:
-            return submit_ab(session, session.undecided(name), frozen, purse.draw)
-
-        jobs, refused = submit_each(experiments, ensure, quiet=as_json)
+        jobs, refused, _ = submit_all(session, experiments, submit_ab, quiet=as_json)
         engine = engine_of(session)
-    for name, exc in refused.items():
-        say(f"autoresearch: {name}: {one_line(exc.sentence(), 500)}")
+    told = say_refused(refused)
     states = wait_for(engine, jobs, timeout, quiet=as_json) if jobs else {}
-    running = {
-        name: one_line(state.phase or state.state, 60) for name, state in states.items() if not state.final
-    }
-    verdicts = {}
+    now = running(states)
     with open_session() as session:
-        for name in jobs:
-            if name not in running:
-                verdicts[name] = preview(session, session.experiment(name))
-    if running:
+        verdicts = {name: preview(session, session.experiment(name)) for name in jobs if name not in now}
+    if now:
         follow = poll_ab(*experiments)
     elif verdicts:
         follow = f"autoresearch decide {next(iter(verdicts))}"
     else:
         follow = next((exc.next for exc in refused.values() if exc.next), "autoresearch status")
     lines = [line for name, v in verdicts.items() for line in (f"{name}: {v['line']}", modes_line(v)) if line]
-    lines += [f"{name}: running, {detail}" for name, detail in running.items()]
-    data: dict[str, Any] = {"running": running, "refused": describe(refused), "next": follow}
+    lines += [f"{name}: running, {detail}" for name, detail in now.items()]
+    data: dict[str, Any] = {"running": now, "refused": told, "next": follow}
     short = {name: {k: x for k, x in v.items() if k != "line"} for name, v in verdicts.items()}
     if len(experiments) == 1 and short:
         data = {**next(iter(short.values())), **data, "experiment": experiments[0]}
@@ -203,15 +177,8 @@ def _experiments(experiments: tuple[str, ...], timeout: float | None, as_json: b
             name: {k: v.get(k) for k in ("verdict", "effect_pct", "runs_used", "reason")}
             for name, v in short.items()
         }
-    emit(
-        fit(data, "verdicts", "running", "refused", "modes"),
-        "\n".join([*lines, f"next: {follow}"]),
-        as_json=as_json,
-    )
+    tell(fit(data, "verdicts", "running", "refused", "modes"), lines, as_json=as_json)
     if refused:
         return int(worst(refused))
-    return (
-        0
-        if verdicts and not running and all(v["verdict"] == "keep" for v in verdicts.values())
-        else int(Exit.NO)
-    )
+    kept = verdicts and not now and all(v["verdict"] == "keep" for v in verdicts.values())
+    return int(Exit.DONE if kept else Exit.NO)

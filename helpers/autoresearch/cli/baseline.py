@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from autoresearch.cli._output import emit, json_option, say
+from autoresearch.cli._documents import render
+from autoresearch.cli._output import json_option, say, tell, wait_option
 from autoresearch.errors import POLL_BASELINE, Exit
 from autoresearch.safetext import one_line
 
@@ -13,9 +14,7 @@ from autoresearch.safetext import one_line
     epilog="Exit codes: 0 measured, 1 still running (repeat the command), 2 wrong use, 3 the base commit fails its "
     "own benchmark or checks, 5 integrity."
 )
-@click.option(
-    "--timeout", type=click.FloatRange(min=0), help="Return after this many seconds; repeat to go on."
-)
+@wait_option
 @click.option(
     "--new-segment", is_flag=True, help="Accept a changed evaluator: numbers start anew from the best commit."
 )
@@ -54,23 +53,14 @@ def command(
     if not states["baseline"].final:
         state = states["baseline"]
         detail = state.phase or state.state
-        data: dict[str, object] = {
-            "done": False,
-            "state": state.state,
-            "detail": detail,
-            "dirty": len(dirty),
-            "next": POLL_BASELINE,
-        }
-        emit(data, f"baseline: {detail}\nnext: {POLL_BASELINE}", as_json=as_json)
+        data: dict[str, object] = {"done": False, "state": state.state, "detail": detail, "dirty": len(dirty)}
+        tell({**data, "next": POLL_BASELINE}, [f"baseline: {detail}"], as_json=as_json)
         ctx.exit(int(Exit.NO))
     with open_session() as session:
         record = finish(session, job)
-        from autoresearch.cli._documents import render
-
         note = render(session.project)
         objective = session.config.objective
     noise = record["noise"]
-    follow = "autoresearch ideas next"
     data = {
         "done": True,
         "metric": objective.metric,
@@ -81,7 +71,7 @@ def command(
         "cores": record["cores"],
         "branch": session.branch,
         "dirty": len(dirty),
-        "next": follow,
+        "next": "autoresearch ideas next",
     }
     unit = f" {objective.unit}" if objective.unit else ""
     lines = [
@@ -89,9 +79,8 @@ def command(
         f"noise: {noise.get('class')}; {noise.get('advice')}",
         f"checks: {record['checks']}; branch {session.branch}",
         note,
-        f"next: {follow}",
     ]
-    emit(data, "\n".join(filter(None, lines)), as_json=as_json)
+    tell(data, lines, as_json=as_json)
 
 
 def _bound(most: int) -> None:

@@ -32,19 +32,9 @@ from autoresearch.safetext import one_line
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context,
-    experiment: str,
-    description: str,
-    source: str,
-    what: str,
-    why: str,
-    risk: str,
-    checked: str,
-    review_file: str | None,
-    abandon: bool,
-    tokens: int | None,
-    as_json: bool,
-) -> None:
+    ctx: click.Context, experiment: str, description: str, source: str, what: str, why: str, risk: str,
+    checked: str, review_file: str | None, abandon: bool, tokens: int | None, as_json: bool,
+) -> None:  # fmt: skip
     """Decide an experiment by its measured A/B: commit the winner, or store the patch.
 
     One line is written to the ledger either way, and the documents are rendered anew. A keep is committed only with

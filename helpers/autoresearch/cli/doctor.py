@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from autoresearch.cli._fit import fit
-from autoresearch.cli._output import allowed, emit, is_terminal, json_option, say
+from autoresearch.cli._output import allowed, emit, is_terminal, json_option, say, tell, timeout_option
 from autoresearch.errors import Exit
 from autoresearch.safetext import one_line
 
@@ -22,11 +22,7 @@ _COLOUR = {"ok": "green", "warn": "yellow", "fail": "red"}
     epilog="Exit codes: 0 ready (perhaps with warnings), 2 wrong use, 3 something is missing or broken."
 )
 @click.option("--no-run", is_flag=True, help="Do not build, check and run the benchmark twice.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=1),
-    help="Seconds for all of it. Default: 25 with --json, as agents' shells return then; else as long as it takes.",
-)
+@timeout_option("Seconds for all of it.")
 @click.option(
     "--repair", is_flag=True, help="Mend what crashes have left, and say what was done; nothing else."
 )
@@ -104,5 +100,5 @@ def _repair(project: Project, as_json: bool) -> int:
         ],
         "next": "autoresearch status",
     }
-    emit(fit(data, "left", "repaired"), "\n".join([*lines, "next: autoresearch status"]), as_json=as_json)
+    tell(fit(data, "left", "repaired"), lines, as_json=as_json)
     return int(Exit.ENVIRONMENT) if failed else 0

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from autoresearch.cli._output import emit, json_option
+from autoresearch.cli._documents import render
+from autoresearch.cli._output import json_option, tell, wait_option
 from autoresearch.errors import AUDIT_ABLATE, AUDIT_RUNS, BadInput, Exit, poll_audit
 from autoresearch.safetext import one_line
 
@@ -33,9 +34,7 @@ MOST = 5  # keeps listed in an answer; the ledger has all
     "--ablate", type=click.IntRange(0, 50), default=AUDIT_ABLATE, show_default=True,
     help="Where the claims do not hold: measure the best commit without each of the N weakest keeps.",
 )  # fmt: skip
-@click.option(
-    "--timeout", type=click.FloatRange(min=0), help="Return after this many seconds; repeat to go on."
-)
+@wait_option
 @json_option
 @click.pass_context
 def command(
@@ -64,7 +63,6 @@ def command(
 
 
 def _drop(name: str, reason: str, as_json: bool) -> None:
-    from autoresearch.cli._documents import render
     from autoresearch.report.overview import claimed_gain
     from autoresearch.session import open_session
     from autoresearch.session.reverting import drop
@@ -85,13 +83,12 @@ def _drop(name: str, reason: str, as_json: bool) -> None:
     line = (
         f"dropped {name} by revert commit {data['commit']}: {record['reason']}; {data['keeps']} keeps remain"
     )
-    emit(data, "\n".join(filter(None, [line, note, f"next: {data['next']}"])), as_json=as_json)
+    tell(data, [line, note], as_json=as_json)
 
 
 def _audit(runs: int, ablate: int, timeout: float | None, as_json: bool) -> int:
     from autoresearch.budget.rules import stop_view
-    from autoresearch.cli._documents import render
-    from autoresearch.cli._waiting import wait_for
+    from autoresearch.cli._waiting import running, wait_for
     from autoresearch.engines.choose import engine_of
     from autoresearch.session import open_session
     from autoresearch.session.audit import step
@@ -106,15 +103,10 @@ def _audit(runs: int, ablate: int, timeout: float | None, as_json: bool) -> int:
                 break
             engine = engine_of(session)
         states = wait_for(engine, now.jobs, timeout, quiet=as_json)
-        running = {name: one_line(s.phase or s.state, 60) for name, s in states.items() if not s.final}
-        if running:
-            shown = dict(list(running.items())[:MOST])
+        shown = dict(list(running(states).items())[:MOST])
+        if shown:
             words = ", ".join(f"{name}: {detail}" for name, detail in shown.items())
-            emit(
-                {"done": False, "running": shown, "next": follow_up},
-                f"{words}\nnext: {follow_up}",
-                as_json=as_json,
-            )
+            tell({"done": False, "running": shown, "next": follow_up}, [words], as_json=as_json)
             return int(Exit.NO)
     record = now.record
     refuted = record["refuted"]
@@ -125,7 +117,7 @@ def _audit(runs: int, ablate: int, timeout: float | None, as_json: bool) -> int:
     data = summary(record) | {"next": follow}
     if note:
         data["note"] = note
-    emit(data, "\n".join([*human(record), *filter(None, [note]), f"next: {follow}"]), as_json=as_json)
+    tell(data, [*human(record), note], as_json=as_json)
     return int(Exit.DONE if record["verified"] else Exit.NO)
 
 

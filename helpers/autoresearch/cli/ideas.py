@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autoresearch.cli._fit import fit
-from autoresearch.cli._output import emit, json_option, table
+from autoresearch.cli._output import emit, json_option, table, tell
 from autoresearch.errors import BadInput
 from autoresearch.safetext import one_line
 from autoresearch.search.ideas import CLASSES, MINUTES, OPEN, STATUSES, VERDICTS
@@ -44,21 +44,15 @@ def command() -> None:
 @command.command()
 @click.argument("text")
 @click.option(
-    "--gain",
-    type=click.FloatRange(-1000, 1_000_000),
-    callback=_finite,
-    help="Expected improvement in percent.",
-)
+    "--gain", type=click.FloatRange(-1000, 1_000_000), callback=_finite, help="Expected improvement in percent.",
+)  # fmt: skip
 @click.option(
     "--confidence", type=click.FloatRange(0, 1), callback=_finite, help="How likely it works, 0 to 1."
 )
 @click.option(
-    "--cost",
-    type=click.FloatRange(0, 1000, min_open=True),
-    callback=_finite,
-    default=1.0,
+    "--cost", type=click.FloatRange(0, 1000, min_open=True), callback=_finite, default=1.0,
     help="Relative effort; default 1.",
-)
+)  # fmt: skip
 @click.option("--source", default="", help="Where it is from: arxiv:2101.00001, fork:URL, profile, own.")
 @click.option(
     "--class", "kind", type=click.Choice(CLASSES), default="other", show_default=True, help="What it spares."
@@ -66,15 +60,9 @@ def command() -> None:
 @click.option("--force", is_flag=True, help="Add it although one like it is there.")
 @json_option
 def add(
-    text: str,
-    gain: float | None,
-    confidence: float | None,
-    cost: float,
-    source: str,
-    kind: str,
-    force: bool,
+    text: str, gain: float | None, confidence: float | None, cost: float, source: str, kind: str, force: bool,
     as_json: bool,
-) -> None:
+) -> None:  # fmt: skip
     """Add an idea, unless one like it is there already (exit 1).
 
     \b
@@ -91,14 +79,10 @@ def add(
     if isinstance(added, Duplicate):
         twin = added.idea
         data = {
-            "added": False,
-            "duplicate_of": twin.id,
-            "similarity": round(added.similarity, 3),
-            "numbers_only": added.numbers_only,
-            "text": one_line(twin.text, 200),
-            "status": twin.status,
+            "added": False, "duplicate_of": twin.id, "similarity": round(added.similarity, 3),
+            "numbers_only": added.numbers_only, "text": one_line(twin.text, 200), "status": twin.status,
             "next": "autoresearch ideas next",
-        }
+        }  # fmt: skip
         why = "differs only in numbers from" if added.numbers_only else "is like"
         human = (
             f"not added: it {why} {twin.id} ({twin.status}): {one_line(twin.text)}\nto add it anyway: --force"
@@ -139,12 +123,9 @@ def rank_(plain: bool, as_json: bool) -> None:
 @click.option("--n", "count", type=click.IntRange(1, 100), default=1, show_default=True, help="How many.")
 @click.option("--claim", metavar="WHO", help="Take them for WHO, so that no other agent gets them.")
 @click.option(
-    "--minutes",
-    type=click.FloatRange(min=0, max=100_000),
-    default=MINUTES,
-    show_default=True,
+    "--minutes", type=click.FloatRange(min=0, max=100_000), default=MINUTES, show_default=True,
     help="With --claim: how long; then they are anybody's again.",
-)
+)  # fmt: skip
 @click.option("--plain", is_flag=True, help="Do not discount sources and classes that failed before.")
 @json_option
 def next_(count: int, claim: str | None, minutes: float, plain: bool, as_json: bool) -> None:
@@ -172,7 +153,7 @@ def next_(count: int, claim: str | None, minutes: float, plain: bool, as_json: b
     if not best:
         todo = 'autoresearch ideas add "WHAT AND WHERE" --gain PERCENT --confidence SHARE --source profile'
         say = "no open idea: profile the best commit (references/profiling.md), then read (autoresearch papers search)"
-        emit({"ideas": [], "why": say, "next": todo}, f"{say}\nnext: {todo}", as_json=as_json)
+        tell({"ideas": [], "why": say, "next": todo}, [say], as_json=as_json)
         raise click.exceptions.Exit(1)
     if claim is None:
         free = free_number(project)
@@ -192,11 +173,9 @@ def next_(count: int, claim: str | None, minutes: float, plain: bool, as_json: b
 @command.command()
 @click.argument("idea")
 @click.option(
-    "--measured",
-    type=click.FloatRange(-1_000_000, 1_000_000),
-    callback=_finite,
+    "--measured", type=click.FloatRange(-1_000_000, 1_000_000), callback=_finite,
     help="Measured improvement in percent.",
-)
+)  # fmt: skip
 @click.option(
     "--verdict", type=click.Choice(VERDICTS), help="What decide said; default: done, without a verdict."
 )
@@ -217,12 +196,9 @@ def done(idea: str, measured: float | None, verdict: str | None, note: str, as_j
     closed = file.mark(_file(), idea, verdict or "done", measured, note)
     word = outcome(closed)
     data = {
-        **_brief(closed),
-        "predicted_pct": closed.gain_pct,
-        "measured_pct": closed.measured_pct,
-        "outcome": word,
+        **_brief(closed), "predicted_pct": closed.gain_pct, "measured_pct": closed.measured_pct, "outcome": word,
         "next": "autoresearch ideas next",
-    }
+    }  # fmt: skip
     human = _line(closed)
     if word and closed.measured_pct is not None:
         human += f"\n  predicted {closed.gain_pct:g} %, measured {closed.measured_pct:g} %: {word}"
@@ -281,12 +257,10 @@ def list_(status: str | None, as_json: bool) -> None:
     counts = {word: sum(i.status == word for i in everything) for word in STATUSES}
     worth = calibration(everything)
     data = {
-        "total": len(everything),
-        "counts": {word: count for word, count in counts.items() if count},
-        "calibration": worth,
-        "ideas": [_brief(idea) for idea in shown],
+        "total": len(everything), "counts": {word: count for word, count in counts.items() if count},
+        "calibration": worth, "ideas": [_brief(idea) for idea in shown],
         "next": "autoresearch ideas next" if counts[OPEN] else 'autoresearch ideas add "TEXT"',
-    }
+    }  # fmt: skip
     rows = [
         (i.id, _number(i.gain_pct), _number(i.confidence), _number(i.cost), _status(i), i.text) for i in shown
     ]
@@ -324,18 +298,11 @@ def _brief(idea: Idea) -> dict[str, Any]:
     from autoresearch.search.ideas.idea import outcome
 
     fields = {
-        "id": idea.id,
-        "text": one_line(idea.text, 100),
-        "status": idea.status,
-        "gain_pct": idea.gain_pct,
-        "confidence": idea.confidence,
-        "cost": idea.cost,
-        "source": one_line(idea.source, 40),
-        "class": one_line(idea.kind, 20),
-        "measured_pct": idea.measured_pct,
-        "outcome": outcome(idea),
+        "id": idea.id, "text": one_line(idea.text, 100), "status": idea.status, "gain_pct": idea.gain_pct,
+        "confidence": idea.confidence, "cost": idea.cost, "source": one_line(idea.source, 40),
+        "class": one_line(idea.kind, 20), "measured_pct": idea.measured_pct, "outcome": outcome(idea),
         "note": one_line(idea.note, 40),
-    }
+    }  # fmt: skip
     return {name: value for name, value in fields.items() if value not in (None, "")}
 
 

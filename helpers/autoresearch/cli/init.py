@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autoresearch.cli._output import emit, json_option
+from autoresearch.cli._output import emit, json_option, tell
 from autoresearch.errors import POLL_BASELINE, BadInput
 
 if TYPE_CHECKING:
@@ -30,20 +30,15 @@ if TYPE_CHECKING:
 @click.option("--build", help="Clean build command, run in a fresh tree; empty when there is none.")
 @click.option("--max-iterations", type=click.IntRange(1), help="End the session after so many experiments.")
 @click.option(
-    "--continue",
-    "continued",
-    is_flag=True,
+    "--continue", "continued", is_flag=True,
     help="Go on from a session that pi-autoresearch or another loop began here; options win over what it says.",
-)
+)  # fmt: skip
 @click.option(
     "--after", metavar="NAME", help="Follow the finished session NAME: a new branch from its last commit."
 )
 @click.option(
-    "--template",
-    "kind",
-    metavar="KIND",
-    help="Begin from a ready benchmark and checks; KIND list shows them.",
-)
+    "--template", "kind", metavar="KIND", help="Begin from a ready benchmark and checks; KIND list shows them.",
+)  # fmt: skip
 @click.option(
     "--plan", is_flag=True, help="Look at the project, propose and try a benchmark, write after a go."
 )
@@ -58,16 +53,9 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Replace autoresearch.yaml; the old one is kept as a backup.")
 @json_option
 def command(
-    name: str | None,
-    max_iterations: int | None,
-    continued: bool,
-    after: str | None,
-    kind: str | None,
-    plan: bool,
-    force: bool,
-    as_json: bool,
-    **given: Any,
-) -> None:
+    name: str | None, max_iterations: int | None, continued: bool, after: str | None, kind: str | None,
+    plan: bool, force: bool, as_json: bool, **given: Any,
+) -> None:  # fmt: skip
     """Scaffold a session in this directory.
 
     Writes autoresearch.yaml and, where they are missing, autoresearch.sh, autoresearch.checks.sh and
@@ -212,7 +200,7 @@ def _follow(after: str, name: str | None, goal: str | None, most: int | None, *,
         note = f"what {after} claims was not verified by finalize --audit"
         data["note"] = note
         lines.append(note)
-    emit(data, "\n".join([*lines, f"next: {POLL_BASELINE}"]), as_json=as_json)
+    tell(data, lines, as_json=as_json)
 
 
 def _begun(root: Path) -> Begun:

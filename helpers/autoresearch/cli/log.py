@@ -33,15 +33,9 @@ JSON_LIMIT = 1990
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context,
-    everything: bool,
-    foreign: str | None,
-    form: str | None,
-    output: str | None,
-    force: bool,
-    direction: str | None,
-    as_json: bool,
-) -> None:
+    ctx: click.Context, everything: bool, foreign: str | None, form: str | None, output: str | None, force: bool,
+    direction: str | None, as_json: bool,
+) -> None:  # fmt: skip
     """Show, import or export the ledger.
 
     --import reads pi-autoresearch's logs (.auto/log.jsonl, autoresearch.jsonl), Karpathy's results.tsv and tables
@@ -98,21 +92,13 @@ def _data(summary: Summary, skipped: int, width: int) -> dict[str, Any]:
         return {"run": name, "metric": run["metric"], **short}
 
     return {
-        "lines": summary.lines,
-        "runs": summary.runs,
-        "configs": summary.configs,
-        "segments": summary.segments,
-        "by_status": summary.by_status,
-        "best": brief(summary.best),
-        "baseline": brief(summary.baseline),
-        "skipped": summary.skipped[:skipped],
-        "skipped_total": summary.skipped_total,
-        "other_records": summary.others,
-        "format": summary.format,
-        "metric_name": one_line(summary.metric_name, width),
-        "direction": summary.direction,
+        "lines": summary.lines, "runs": summary.runs, "configs": summary.configs, "segments": summary.segments,
+        "by_status": summary.by_status, "best": brief(summary.best), "baseline": brief(summary.baseline),
+        "skipped": summary.skipped[:skipped], "skipped_total": summary.skipped_total,
+        "other_records": summary.others, "format": summary.format,
+        "metric_name": one_line(summary.metric_name, width), "direction": summary.direction,
         "direction_known": summary.direction_known,
-    }
+    }  # fmt: skip
 
 
 def _json(summary: Summary) -> str:
@@ -181,14 +167,10 @@ def _runs(path: Path, summary: Summary, direction: str | None, limit: int | None
     cells = [
         (
             str(run.run) + ("*" if run.run == best and run.segment == summary.segments - 1 else ""),
-            run.commit[:7],
-            _value(run.metric),
-            _change(run, summary),
-            run.status,
-            one_line(run.description, 70),
+            run.commit[:7], _value(run.metric), _change(run, summary), run.status, one_line(run.description, 70),
         )
         for run in rows
-    ]
+    ]  # fmt: skip
     lines = [
         one_line(head, 120),
         table(cells, ("run", "commit", "metric", "change", "status", "description")),
@@ -214,14 +196,9 @@ def _change(run: Run, summary: Summary) -> str:
 
 
 def _export(
-    path: Path,
-    summary: Summary,
-    form: str,
-    output: str | None,
-    force: bool,
-    direction: str | None,
+    path: Path, summary: Summary, form: str, output: str | None, force: bool, direction: str | None,
     as_json: bool,
-) -> None:
+) -> None:  # fmt: skip
     import tempfile
 
     from autoresearch.peers.export import write_jsonl, write_tsv

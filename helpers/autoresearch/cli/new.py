@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from autoresearch.cli._output import emit, json_option, with_said
+from autoresearch.cli._output import json_option, tell, who_option, with_said
 from autoresearch.errors import BadInput
 
 
@@ -20,14 +20,7 @@ from autoresearch.errors import BadInput
     "--source", default="", help="Where it comes from, such as arxiv:2101.00001. Default: the idea's."
 )
 @click.option("--parent", help="Commit or experiment to start from. Default: the best commit.")
-@click.option(
-    "--as",
-    "who",
-    envvar="AUTORESEARCH_AGENT",
-    default="",
-    metavar="WHO",
-    help="Which of several agents you are: whoever claimed the idea (ideas next --claim WHO).",
-)
+@who_option("whoever claimed the idea (ideas next --claim WHO).")
 @json_option
 def command(
     experiment: str | None, idea: str | None, hypothesis: str, predict: float | None, source: str,
@@ -45,23 +38,19 @@ def command(
 
     if not idea and not hypothesis.strip():
         raise BadInput(
-            "an experiment needs a reason",
-            fix="Give --idea ID or --hypothesis TEXT",
-            next="autoresearch ideas next",
-        )
+            "an experiment needs a reason", fix="Give --idea ID or --hypothesis TEXT", next="autoresearch ideas next"
+        )  # fmt: skip
     with open_session() as session:
         made, where = open_experiment(
             session, experiment, parent=parent, idea=idea, hypothesis=hypothesis,
             predicted_pct=predict, source=source, who=who,
         )  # fmt: skip
-        try:
-            shown = where.relative_to(session.project.root)
-        except ValueError:
-            shown = where
+        root = session.project.root
+        shown = where.relative_to(root) if where.is_relative_to(root) else where
         event = event_of(session, "before")
     # Outside the lock: a script may take its time, and may call us.
     said = run_script(session.project, event)
-    follow = f"autoresearch run {made.id}"
-    data = {"experiment": made.id, "worktree": str(shown), "parent": made.parent[:12], "next": follow}
+    data = {"experiment": made.id, "worktree": str(shown), "parent": made.parent[:12]}
+    data["next"] = f"autoresearch run {made.id}"
     human = f"{made.id}: edit the files in {shown} (from {made.parent[:12]})"
-    emit(with_said(data, said), "\n".join(filter(None, [human, said, f"next: {follow}"])), as_json=as_json)
+    tell(with_said(data, said), [human, said], as_json=as_json)

@@ -70,19 +70,13 @@ def _data(done: Rendered) -> dict[str, object]:
 
     view = done.view
     return {
-        "experiments": view.experiments,
-        "counts": view.counts,
-        "runs": view.runs,
-        "seconds": round(view.seconds, 1),
-        "segments": len(view.segments),
-        "claimed_pct": round(view.current.claimed, 3),
-        "verified_side_by_side": view.current.verified,
-        "reverified": _reverified(view.current),
-        "paths": [plain(path, 160) for path in done.paths],
-        "changed": len(done.changed),
-        "warnings": [plain(warning, 100) for warning in done.warnings[:3]],
+        "experiments": view.experiments, "counts": view.counts, "runs": view.runs,
+        "seconds": round(view.seconds, 1), "segments": len(view.segments),
+        "claimed_pct": round(view.current.claimed, 3), "verified_side_by_side": view.current.verified,
+        "reverified": _reverified(view.current), "paths": [plain(path, 160) for path in done.paths],
+        "changed": len(done.changed), "warnings": [plain(warning, 100) for warning in done.warnings[:3]],
         "next": "autoresearch status",
-    }
+    }  # fmt: skip
 
 
 def _reverified(segment: Segment) -> dict[str, object] | bool:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import click
 
 from autoresearch.cli._fit import fit
-from autoresearch.cli._output import emit, json_option, say
+from autoresearch.cli._output import json_option, tell
 from autoresearch.errors import POLL_WAIT
-from autoresearch.safetext import one_line
 
 
 @click.command(
@@ -26,33 +25,21 @@ def command(ctx: click.Context, experiments: tuple[str, ...], as_json: bool) -> 
     Example:
       autoresearch run e1 e2 e3
     """
-    from autoresearch.budget.purse import Purse
-    from autoresearch.budget.rules import refuse_if_stopped
-    from autoresearch.cli._submitting import describe, submit_each, worst
+    from autoresearch.cli._submitting import say_refused, submit_all, worst
     from autoresearch.session import open_session
     from autoresearch.session.dispatch import submit_screening
-    from autoresearch.session.integrity import verify_evaluator
 
     with open_session() as session:
-        frozen = verify_evaluator(session)
-        refuse_if_stopped(session)
-        purse = Purse(session)
-        submitted, refused = submit_each(
-            experiments,
-            lambda name: submit_screening(session, session.undecided(name), frozen, purse.draw),
-            quiet=as_json,
-        )
+        submitted, refused, purse = submit_all(session, experiments, submit_screening, quiet=as_json)
         ahead = purse.forecast(len(submitted))
     follow = POLL_WAIT if submitted else next(iter(refused.values())).next or "autoresearch status"
-    for name, exc in refused.items():
-        say(f"autoresearch: {name}: {one_line(exc.sentence(), 500)}")
     data = {
         "submitted": submitted,
-        "refused": describe(refused),
+        "refused": say_refused(refused),
         "forecast": None if ahead is None else ahead.to_json(),
         "next": follow,
     }
     lines = [f"submitted: {', '.join(submitted) or 'nothing'}"]
     lines += [f"forecast: {ahead.sentence()}"] if ahead is not None else []
-    emit(fit(data, "submitted", "refused"), "\n".join([*lines, f"next: {follow}"]), as_json=as_json)
+    tell(fit(data, "submitted", "refused"), lines, as_json=as_json)
     ctx.exit(int(worst(refused)))

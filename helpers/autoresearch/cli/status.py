@@ -5,18 +5,11 @@ from __future__ import annotations
 import click
 
 from autoresearch.cli._fit import fit
-from autoresearch.cli._output import emit, json_option, with_said
+from autoresearch.cli._output import emit, json_option, who_option, with_said
 
 
 @click.command(epilog="Exit codes: 0 shown, 2 no session here, 4 a stop rule was reached, 5 integrity.")
-@click.option(
-    "--as",
-    "who",
-    envvar="AUTORESEARCH_AGENT",
-    default="",
-    metavar="WHO",
-    help="Which of several agents you are: next then leaves the others' experiments to them.",
-)
+@who_option("next then leaves the others' experiments to them.")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, who: str, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from autoresearch.cli._fit import fit
-from autoresearch.cli._output import allowed, emit, json_option, table
+from autoresearch.cli._output import allowed, emit, json_option, table, timeout_option
 from autoresearch.errors import Exit
 from autoresearch.safetext import one_line
 
@@ -21,12 +21,7 @@ GONE = ("retired", "lost")
 @click.option("--all", "show_all", is_flag=True, help="Show those that are gone too.")
 @click.option("--refresh", is_flag=True, help="Ask SkyPilot what they have cost (takes seconds).")
 @click.option("--down", is_flag=True, help="End them all, and verify it.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=1),
-    help="With --down, --refresh: return after this many seconds; repeat to go on. Default: 25 with --json, as agents' "
-    "shells return then; else as long as it takes.",
-)
+@timeout_option("With --down, --refresh: return after this many seconds; repeat to go on.")
 @json_option
 @click.pass_context
 def command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from autoresearch.cli._fit import fit
-from autoresearch.cli._output import emit, json_option, table
+from autoresearch.cli._output import json_option, table, tell
 from autoresearch.errors import POLL_WAIT, Exit
 from autoresearch.safetext import one_line
 
@@ -47,9 +47,5 @@ def command(
         "next": follow,
     }
     rows = [(name, s.name, one_line(s.detail, 90)) for name, s in shown.items()]
-    emit(
-        fit(data, "stages", "running"),
-        "\n".join(filter(None, [table(rows), f"next: {follow}"])),
-        as_json=as_json,
-    )
+    tell(fit(data, "stages", "running"), [table(rows)], as_json=as_json)
     ctx.exit(int(Exit.NO) if running else 0)
