@@ -24,7 +24,7 @@ def leftover_processes(state: Path) -> set[int]:
         home = env.get("AUTORESEARCH_HOME", "")
         if not home.startswith(f"{jobs}{os.sep}"):
             continue
-        if not _lives(jobs / Path(home).relative_to(jobs).parts[0]):
+        if is_free(jobs / Path(home).relative_to(jobs).parts[0] / "lock"):
             found.add(pid)
     return found
 
@@ -35,7 +35,7 @@ def leftover_trees(state: Path) -> list[Path]:
         jobdir / name
         for jobdir in sorted((state / "jobs").glob("*"))
         for name in ("trial", "scratch", "workdir")
-        if (jobdir / name).exists() and not _lives(jobdir) and _drops(jobdir, name)
+        if (jobdir / name).exists() and is_free(jobdir / "lock") and _drops(jobdir, name)
     ]
 
 
@@ -63,8 +63,3 @@ def kill_leftovers(state: Path) -> None:
         for pid in alive:
             processes.kill(pid)
         time.sleep(0.02)
-
-
-def _lives(jobdir: Path) -> bool:
-    """Whether a runner holds the job's lock."""
-    return not is_free(jobdir / "lock")

@@ -62,6 +62,7 @@ class LocalEngine(Engine):
         jobs_parallel: int | None = None,
     ) -> None:
         self.state = state_dir.resolve()
+        self.jobs = self.state / "jobs"
         self.plan: CpuPlan = plan_cpus(slots, cores_per_slot)
         self.warnings = self.plan.warnings
         count = len(self.plan.slots)
@@ -82,7 +83,7 @@ class LocalEngine(Engine):
         if shutil.which("bash") is None:
             raise EnvironmentMissing("bash is not installed", fix="Install bash; tasks are written for it")
         values = task.resolve(envs)
-        jobdir = new_directory(self._jobs(), experiment, mode)
+        jobdir = new_directory(self.jobs, experiment, mode)
         lock = os.open(jobdir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             # Held from here on: the runner inherits it, so there is no moment at which the job looks lost.
@@ -100,7 +101,7 @@ class LocalEngine(Engine):
     def poll(self, jobs: Iterable[str] | None = None) -> dict[str, JobState]:
         """States of the given jobs, or of all in order of submission. A lost job's leftovers are killed."""
         self._children = [child for child in self._children if child.poll() is None]
-        names = self._all_jobs() if jobs is None else list(jobs)
+        names = all_jobs(self.jobs) if jobs is None else list(jobs)
         states = {name: self._state(name) for name in names}
         for name, state in states.items():
             if state.state == LOST:
@@ -147,7 +148,7 @@ class LocalEngine(Engine):
 
     def drop_unknown(self, known: set[str]) -> list[str]:
         dropped = []
-        for jobdir in sorted(self._jobs().glob("*")):
+        for jobdir in sorted(self.jobs.glob("*")):
             if jobdir.name in known or not jobdir.is_dir() or (jobdir / "exit.json").exists():
                 continue
             if (jobdir / "job.json").exists():
@@ -163,14 +164,8 @@ class LocalEngine(Engine):
 
     # --- inside
 
-    def _jobs(self) -> Path:
-        return self.state / "jobs"
-
     def _directory(self, job: str) -> Path:
-        return job_directory(self._jobs(), job)
-
-    def _all_jobs(self) -> list[str]:
-        return all_jobs(self._jobs())
+        return job_directory(self.jobs, job)
 
     def _write_job(
         self, jobdir: Path, task: Task, experiment: str, mode: str, values: dict[str, str], timeout: float
@@ -247,7 +242,7 @@ class LocalEngine(Engine):
 
     def _span(self, job: str) -> tuple[float, float, bool] | None:
         """(begin, end so far, whether it runs) in seconds since the epoch; None when nothing of it ran or is left."""
-        jobdir = self._jobs() / job
+        jobdir = self.jobs / job
         started = read_json(jobdir / "started.json")
         if started is None:
             return None

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from autoresearch.ledger.store import end_torn_line
 from autoresearch.safetext import one_line
 
 NOTES = "machines.jsonl"
@@ -27,9 +28,9 @@ def append_note(state: Path, kind: str, vm: str, reason: str, data: Mapping[str,
         **data,
         "timestamp": stamp,
     }
+    end_torn_line(path)  # a killed writer's must not swallow ours
     with path.open("ab") as file:
-        # A torn line of a killed writer must not swallow ours.
-        file.write(b"\n" * _torn(path) + json.dumps(record).encode() + b"\n")
+        file.write(json.dumps(record).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
 
@@ -49,11 +50,3 @@ def read_notes(path: Path) -> list[dict[str, Any]]:
         if isinstance(record, dict) and isinstance(record.get("timestamp"), int):
             found.append(record)
     return found
-
-
-def _torn(path: Path) -> bool:
-    with path.open("rb") as file:
-        if not file.seek(0, os.SEEK_END):
-            return False
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) != b"\n"

@@ -120,10 +120,16 @@ def mismatches(version: str, sdk: Any) -> list[str]:
     return wrong
 
 
-def _task(config: dict[str, Any]) -> Any:
+def _package() -> Any:
     import sky as package
 
-    return package.Task.from_yaml_config(config)
+    return package
+
+
+def _get(name: str, *arguments: Any, **options: Any) -> Any:
+    """Ask SkyPilot's server, and wait for its answer."""
+    s = sky()
+    return s.get(getattr(s, name)(*arguments, **options))
 
 
 # --- ops: keyword arguments in, JSON values out
@@ -132,18 +138,15 @@ def _task(config: dict[str, Any]) -> Any:
 def hello(reply: Reply) -> dict[str, Any]:
     """-> {version, python}. Imports SkyPilot; talks to no server."""
     sky()
-    import sky as package
-
-    return {"version": str(package.__version__), "python": sys.executable}
+    return {"version": str(_package().__version__), "python": sys.executable}
 
 
 def check(reply: Reply, full: bool = False) -> dict[str, Any]:
     """-> {clouds: enabled ones, server, server_version}. `full` probes the credentials anew (10 s and more)."""
-    s = sky()
     if full:
-        s.get(s.check(None, False))
-    clouds = s.get(s.enabled_clouds())
-    info = s.api_info()
+        _get("check", None, False)
+    clouds = _get("enabled_clouds")
+    info = sky().api_info()
     return {
         "clouds": [str(cloud) for cloud in clouds],
         "server": str(_field(info, "status")),
@@ -153,26 +156,24 @@ def check(reply: Reply, full: bool = False) -> dict[str, Any]:
 
 def launch(reply: Reply, cluster: str, task: dict[str, Any]) -> dict[str, Any]:
     """Bring a cluster up and run the task's setup. -> {job: number of the job that ran it, or None}"""
-    s = sky()
-    with _SUBMITTING:
-        request = s.launch(_task(task), cluster_name=cluster)
-    return _submitted(s, reply, request)
+    return _submit(reply, "launch", cluster, task)
 
 
 def exec_(reply: Reply, cluster: str, task: dict[str, Any]) -> dict[str, Any]:
     """Copy the workdir and put the task into the cluster's queue. -> {job}"""
-    s = sky()
+    return _submit(reply, "exec", cluster, task)
+
+
+def _submit(reply: Reply, op: str, cluster: str, task: dict[str, Any]) -> dict[str, Any]:
+    submit = getattr(sky(), op)
     with _SUBMITTING:
-        request = s.exec(_task(task), cluster_name=cluster)
-    return _submitted(s, reply, request)
+        request = submit(_package().Task.from_yaml_config(task), cluster_name=cluster)
+    return result(reply, request)
 
 
 def result(reply: Reply, request: str) -> dict[str, Any]:
     """Wait for a launch or exec that was submitted before. -> {job}"""
-    return _submitted(sky(), reply, request)
-
-
-def _submitted(s: Any, reply: Reply, request: Any) -> dict[str, Any]:
+    s = sky()
     reply({"request": str(request)})
     job, _ = s.get(request)
     return {"job": job}
@@ -180,14 +181,12 @@ def _submitted(s: Any, reply: Reply, request: Any) -> dict[str, Any]:
 
 def requests(reply: Reply, cluster: str) -> list[dict[str, Any]]:
     """-> unfinished requests about a cluster: [{request, name, status}]"""
-    s = sky()
-    found = [r for r in s.api_status(cluster_name=cluster) if _field(r, "cluster_name") == cluster]
+    found = [r for r in sky().api_status(cluster_name=cluster) if _field(r, "cluster_name") == cluster]
     return [{"request": r.request_id, "name": r.name, "status": str(r.status)} for r in found]
 
 
 def queue(reply: Reply, cluster: str) -> list[dict[str, Any]]:
     """-> the cluster's jobs: [{job, name, status, ended}]; status INIT PENDING SETTING_UP RUNNING SUCCEEDED ..."""
-    s = sky()
     return [
         {
             "job": _field(r, "job_id"),
@@ -195,7 +194,7 @@ def queue(reply: Reply, cluster: str) -> list[dict[str, Any]]:
             "status": _word(_field(r, "status")),
             "ended": _word(_field(r, "status")) not in ("INIT", "PENDING", "SETTING_UP", "RUNNING"),
         }
-        for r in s.get(s.queue(cluster))
+        for r in _get("queue", cluster)
     ]
 
 
@@ -215,11 +214,10 @@ def status(reply: Reply, clusters: list[str] | None = None, refresh: bool = Fals
     status INIT UP STOPPED ...; `launched` in seconds since the epoch, `price` in dollars an hour or None;
     `refresh` asks the cloud. Names that do not exist are left out.
     """
-    s = sky()
-    import sky as package
-
-    mode = package.StatusRefreshMode.FORCE if refresh else package.StatusRefreshMode.NONE
-    return [_cluster(r) for r in s.get(s.status(clusters, refresh=mode))]
+    sky()
+    modes = _package().StatusRefreshMode
+    found = _get("status", clusters, refresh=modes.FORCE if refresh else modes.NONE)
+    return [_cluster(r) for r in found]
 
 
 def _cluster(record: Any) -> dict[str, Any]:
@@ -245,19 +243,16 @@ def _cluster(record: Any) -> dict[str, Any]:
 
 def cancel(reply: Reply, cluster: str, job: int) -> None:
     """End a job with its processes."""
-    s = sky()
-    s.get(s.cancel(cluster, job_ids=[job]))
+    _get("cancel", cluster, job_ids=[job])
 
 
 def down(reply: Reply, cluster: str) -> None:
     """Give a cluster back."""
-    s = sky()
-    s.get(s.down(cluster))
+    _get("down", cluster)
 
 
 def cost_report(reply: Reply, days: int = 30) -> list[dict[str, Any]]:
     """-> clusters of the last days, ended ones too: [{cluster, hash, seconds, cost}] (an estimate of SkyPilot's)"""
-    s = sky()
     return [
         {
             "cluster": str(_field(r, "name")),
@@ -265,7 +260,7 @@ def cost_report(reply: Reply, days: int = 30) -> list[dict[str, Any]]:
             "seconds": float(_field(r, "duration") or 0),
             "cost": float(_field(r, "total_cost") or 0),
         }
-        for r in s.get(s.cost_report(days))
+        for r in _get("cost_report", days)
     ]
 
 
@@ -280,9 +275,7 @@ def _word(value: Any) -> str:
 
 OPS: dict[str, Callable[..., Any]] = {
     f.__name__.rstrip("_"): f
-    for f in (
-        hello, check, launch, exec_, result, requests, queue, follow, status, cancel, down, cost_report,
-    )
+    for f in (hello, check, launch, exec_, result, requests, queue, follow, status, cancel, down, cost_report)
 }  # fmt: skip
 
 

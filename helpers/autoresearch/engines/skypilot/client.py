@@ -111,13 +111,8 @@ def check_version(python: str) -> str:
     """SkyPilot's version as its package says (no import: 50 ms); `EnvironmentMissing` when we cannot speak with it."""
     code = "import importlib.metadata as m; print(m.version('skypilot'))"
     done = subprocess.run(
-        [python, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+        [python, "-c", code], capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
     version = done.stdout.strip()
     if done.returncode != 0 or not version:
         raise EnvironmentMissing(f"{python} has no SkyPilot", fix=INSTALL)

@@ -38,7 +38,6 @@ class Dispatcher:
     def __init__(self, store: Store, bridge: Bridge, clock: Callable[[], float] = time.monotonic) -> None:
         # A monotonic clock stands still while a laptop sleeps: nothing is late because we were.
         self.store = store
-        self.bridge = bridge
         self.clock = clock
         plan = store.plan()
         self.fleet = Fleet(_policy(plan), str(plan.get("prefix", "vm")))
@@ -56,7 +55,7 @@ class Dispatcher:
 
     def run(self) -> None:
         """Until nothing is left to do. `EnvironmentMissing` when SkyPilot cannot be used."""
-        self.check()
+        require_cloud(self.desk.bridge, self.store.plan().get("infra"), START_PATIENCE)
         self.restore()
         while True:
             self.scan()
@@ -65,10 +64,6 @@ class Dispatcher:
             if self.fleet.at_rest:
                 return
             self.desk.attend(TICK)
-
-    def check(self) -> None:
-        """Is there a SkyPilot that we can use, and a cloud?"""
-        require_cloud(self.bridge, self.store.plan().get("infra"), START_PATIENCE)
 
     def restore(self) -> None:
         """Take up where another dispatcher stood."""
@@ -90,9 +85,8 @@ class Dispatcher:
         jobs = []
         for _, name, spec in self.store.waiting(self.known):
             self.known.add(name)
-            jobs.append(
-                m.Job(name, float(spec["timeout"]), bool(spec.get("qualifies")), self.store.attempts(name))
-            )
+            job = m.Job(name, float(spec["timeout"]), bool(spec.get("qualifies")), self.store.attempts(name))
+            jobs.append(job)
         self.fleet.restore(vms.values(), jobs, now)
         self._note_landings()
         self.vms.restore()
@@ -151,10 +145,8 @@ class Dispatcher:
 
     def _note(self, note: m.Note) -> None:
         facts = self.desk.facts.get(note.vm, {})
-        data = (
-            {"infra": facts.get("infra"), "resources": facts.get("resources"), **note.data} if note.vm else {}
-        )
-        append_note(self.store.state, note.kind, note.vm, note.reason, data)
+        data = {**{key: facts.get(key) for key in ("infra", "resources")}, **note.data}
+        append_note(self.store.state, note.kind, note.vm, note.reason, data if note.vm else {})
 
     # --- memory
 
@@ -186,8 +178,7 @@ def main(argv: list[str]) -> int:
     bridge = None
     try:
         bridge = Bridge(find_interpreter(), store.sky / "bridge.log")
-        dispatch = Dispatcher(store, bridge)
-        dispatch.run()
+        Dispatcher(store, bridge).run()
     except EnvironmentMissing as exc:
         store.set_problem(exc.message, exc.fix)
         return int(exc.code)
@@ -196,9 +187,8 @@ def main(argv: list[str]) -> int:
         return 3
     except Exception as exc:
         traceback.print_exc()
-        store.set_problem(
-            f"the dispatcher failed: {type(exc).__name__}: {exc}", f"See {store.sky / 'dispatcher.log'}"
-        )
+        why = f"the dispatcher failed: {type(exc).__name__}: {exc}"
+        store.set_problem(why, f"See {store.sky / 'dispatcher.log'}")
         return 3
     finally:
         if bridge is not None:

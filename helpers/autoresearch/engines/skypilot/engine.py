@@ -30,7 +30,7 @@ from autoresearch.engines.jobdir import (
 from autoresearch.engines.skypilot import model as m
 from autoresearch.engines.skypilot.memory import ENDED, LANDED, Store, billed_hours
 from autoresearch.engines.skypilot.qualify import Yardstick
-from autoresearch.engines.skypilot.starter import DispatcherLock, start, vm_prefix
+from autoresearch.engines.skypilot.starter import dispatcher_lock, start, vm_prefix
 from autoresearch.engines.skypilot.taskconfig import is_ours, launch_config, run_config, spec_hash
 from autoresearch.engines.supervisor import write_json
 from autoresearch.errors import BadInput, EnvironmentMissing, NotYet
@@ -120,8 +120,8 @@ class SkyPilotEngine(Engine):
     def cancel(self, job: str, patience: float = 60.0) -> JobState:
         """End a job. On a VM this takes some seconds; after `patience` it goes on without us."""
         jobdir = self._directory(job)
-        if self._state(job).final:
-            return self._state(job)
+        if (state := self._state(job)).final:
+            return state
         (jobdir / "cancel").touch()
         deadline = time.monotonic() + patience
         while not (state := self._state(job)).final and time.monotonic() < deadline:
@@ -193,7 +193,7 @@ class SkyPilotEngine(Engine):
     def refresh(self, seconds: float = math.inf) -> None:
         from autoresearch.engines.skypilot.giveback import refresh_costs
 
-        with self._lock() as lock:
+        with dispatcher_lock(self.store.lock) as lock:
             if lock is not None:  # else a dispatcher is busy with them
                 with self._bridge(time.monotonic() + seconds, "autoresearch vms --refresh") as bridge:
                     refresh_costs(self.store, bridge)
@@ -210,7 +210,7 @@ class SkyPilotEngine(Engine):
                     f"{', '.join(busy[:5])} still need the VMs", fix="Wait for them, or stop them",
                     next="autoresearch cancel --all",
                 )  # fmt: skip
-            with self._lock() as lock:
+            with dispatcher_lock(self.store.lock) as lock:
                 if lock is not None:
                     with self._bridge(begun + seconds, again) as bridge:
                         left, late = give_back(self.store, bridge)
@@ -316,14 +316,11 @@ class SkyPilotEngine(Engine):
 
     def _cancel_waiting(self, jobdir: Path) -> bool:
         """End a job that no dispatcher has taken; True when that is done."""
-        with self._lock() as lock:
+        with dispatcher_lock(self.store.lock) as lock:
             if lock is None or (jobdir / "flight.json").exists():
                 return False
             write_json(jobdir / "exit.json", {"state": CANCELLED, "exit": None, "detail": "cancelled"})
         return True
-
-    def _lock(self) -> DispatcherLock:
-        return DispatcherLock(self.store.lock)
 
     def _ensure(self) -> None:
         """See that a dispatcher lives; one that could not use SkyPilot is not started again at once."""
@@ -331,14 +328,12 @@ class SkyPilotEngine(Engine):
         problem = self.store.problem()
         if problem is not None and time.time() - float(problem.get("time", 0.0)) < RETRY:
             return
-        with self._lock() as lock:
-            if lock is None:
-                self._write_plan()
-                return
+        with dispatcher_lock(self.store.lock) as lock:
             self._write_plan()
+            if lock is None:
+                return
             self.store.clear_problem()
-            child = start(self.store, lock)
-        self._children.append(child)
+            self._children.append(start(self.store, lock))
 
     def _write_plan(self) -> None:
         known = self.store.plan()

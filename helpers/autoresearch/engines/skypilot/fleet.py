@@ -106,11 +106,9 @@ class Fleet(FleetVms):
     def _launch_refused(self, vm: m.Vm, event: m.LaunchRefused, now: float) -> None:
         if vm.state != m.LAUNCHING:
             return
-        vm.reason = event.reason
-        self._note("refused", vm, event.reason)
         self._setback(now, self.policy.launches if event.hopeless else 1)
         # A refused launch may have left something behind that costs money.
-        self._leave(vm, now)
+        self._dismiss(vm, "refused", event.reason, now)
 
     def _accepted(self, vm: m.Vm, flight: m.Flight, event: m.Accepted, now: float) -> None:
         if flight.stage not in (m.SENDING, m.UNSURE):
@@ -124,7 +122,7 @@ class Fleet(FleetVms):
     def _refused(self, vm: m.Vm, flight: m.Flight, event: m.Refused, now: float) -> None:
         self._land(vm, now)
         self._strike(vm, event.reason, now)
-        self._again(vm, flight, event.reason, now)
+        self._no_result(vm, flight, event.reason, now)
 
     def _unclear(self, vm: m.Vm, flight: m.Flight, event: m.Unclear, now: float) -> None:
         if flight.stage == m.STOPPING:
@@ -140,10 +138,8 @@ class Fleet(FleetVms):
         self._land(vm, now)
         if not event.usable:
             self._strike(vm, event.detail, now)
-            if timed_out and flight.attempt.job:
-                self._finish_flight(flight, "failed", timed_out)
-            else:
-                self._again(vm, flight, event.detail, now)
+            over = bool(timed_out and flight.attempt.job)
+            self._no_result(vm, flight, timed_out if over else event.detail, now, over=over)
             return
         vm.strikes = 0
         vm.trials += 1
@@ -165,10 +161,7 @@ class Fleet(FleetVms):
         self._land(vm, now)
         if flight.reason:  # what hung may have left its mark on the VM
             self._requalify(vm, now)
-        if flight.attempt.job:
-            self._finish_flight(flight, "failed", flight.reason)
-        else:
-            self._unqualified(vm, flight.reason, now)
+        self._no_result(vm, flight, flight.reason, now, over=True)
 
     def _vm_lost(self, vm: m.Vm, event: m.VmLost, now: float) -> None:
         if vm.state in m.OVER:
@@ -183,7 +176,7 @@ class Fleet(FleetVms):
         if not event.idle_end:
             self._setback(now)
         if flight is not None:
-            self._again(vm, flight, event.reason, now)
+            self._no_result(vm, flight, event.reason, now)
 
     def _gone(self, vm: m.Vm, event: m.Gone, now: float) -> None:
         if vm.state == m.LEAVING:
@@ -214,23 +207,16 @@ class Fleet(FleetVms):
             if now > flight.begun + self._limit(flight):
                 self._unclear(vm, flight, m.Unclear(flight.attempt, "its time is up"), now)
         elif flight.stage == m.STOPPING and waited > policy.stop_timeout:
-            self._give_up(vm, f"{flight.reason}; it could not be stopped", now)
+            self._give_up(vm, flight, f"{flight.reason}; it could not be stopped", now)
         elif flight.stage == m.UNSURE and waited > policy.unreachable_after:
-            self._give_up(vm, f"beyond reach for {waited:.0f} s: {flight.reason}", now)
+            self._give_up(vm, flight, f"beyond reach for {waited:.0f} s: {flight.reason}", now)
 
-    def _give_up(self, vm: m.Vm, reason: str, now: float) -> None:
+    def _give_up(self, vm: m.Vm, flight: m.Flight, reason: str, now: float) -> None:
         """Take a VM out of service that may still run: its trial's output will never be asked for again."""
-        flight, vm.flight = vm.flight, None
-        vm.reason = reason
-        self._note("lost", vm, reason)
+        vm.flight = None
         self._setback(now)
-        self._leave(vm, now)
-        if flight is None:
-            return
-        if flight.stage == m.STOPPING and flight.attempt.job:
-            self._finish_flight(flight, "failed", reason)
-        else:
-            self._again(vm, flight, reason, now)
+        self._dismiss(vm, "lost", reason, now)
+        self._no_result(vm, flight, reason, now, over=flight.stage == m.STOPPING)
 
     def _limit(self, flight: m.Flight) -> float:
         job = self.jobs.get(flight.attempt.job)
@@ -238,10 +224,15 @@ class Fleet(FleetVms):
 
     # --- what happens to a job
 
-    def _again(self, vm: m.Vm, flight: m.Flight, reason: str, now: float) -> None:
-        """The flight has brought nothing: the job waits for another VM, or has had its last try."""
+    def _no_result(
+        self, vm: m.Vm, flight: m.Flight, reason: str, now: float, *, over: bool = False
+    ) -> None:  # fmt: skip
+        """The flight has brought nothing: the job waits for another VM, or it is `over`, as after its last try."""
         if not flight.attempt.job:
             self._unqualified(vm, reason, now)
+            return
+        if over:
+            self._finish_flight(flight, "failed", reason)
             return
         job = self.jobs[flight.attempt.job]
         job.vm, job.avoid = "", vm.name
@@ -290,7 +281,7 @@ class Fleet(FleetVms):
             return
         self._replace(vm, noise.reason, now, data)
         if flight.attempt.job:
-            self._again(vm, flight, f"measures badly: {noise.reason}", now)
+            self._no_result(vm, flight, f"measures badly: {noise.reason}", now)
 
     def _stop(self, vm: m.Vm, flight: m.Flight, now: float) -> None:
         job = self.jobs.get(flight.attempt.job)

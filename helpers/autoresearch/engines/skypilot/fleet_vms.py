@@ -58,27 +58,29 @@ class FleetVms:
 
     def _outdated(self, vm: m.Vm, event: m.Outdated, now: float) -> None:
         if vm.state in (m.IDLE, m.FRESH):
-            vm.reason = event.reason
-            self._note("replaced", vm, event.reason)
-            self._leave(vm, now)
+            self._dismiss(vm, "replaced", event.reason, now)
 
     def _may_replace(self) -> bool:
         return self.replaced < self.policy.replacements
 
     def _replace(self, vm: m.Vm, reason: str, now: float, data: dict[str, Any] | None = None) -> None:
         self.replaced += 1
-        vm.reason = reason
         left = f"; replacement {self.replaced} of {self.policy.replacements}"
-        self._note("replaced", vm, reason + left, data)
-        self._leave(vm, now)
+        self._dismiss(vm, "replaced", reason, now, left, data)
 
     def _strike(self, vm: m.Vm, reason: str, now: float) -> None:
         vm.strikes += 1
         if vm.strikes >= self.policy.strikes and vm.state in (m.IDLE, m.FRESH):
-            vm.reason = f"{vm.strikes} failures in a row, the last: {reason}"
-            self._note("lost", vm, vm.reason)
             self._setback(now)
-            self._leave(vm, now)
+            self._dismiss(vm, "lost", f"{vm.strikes} failures in a row, the last: {reason}", now)
+
+    def _dismiss(
+        self, vm: m.Vm, kind: m.NoteKind, reason: str, now: float, more: str = "", data: dict[str, Any] | None = None
+    ) -> None:  # fmt: skip
+        """Give a VM back and note why; `more` is for the note alone."""
+        vm.reason = reason
+        self._note(kind, vm, reason + more, data)
+        self._leave(vm, now)
 
     def _leave(self, vm: m.Vm, now: float) -> None:
         self._enter(vm, m.LEAVING, now)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
 import secrets
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from autoresearch.engines.skypilot.memory import Store
@@ -26,25 +28,20 @@ def start(store: Store, lock: int) -> subprocess.Popen[bytes]:
         )  # fmt: skip
 
 
-class DispatcherLock:
-    """The dispatcher's lock as a context: its descriptor, or None when somebody holds it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._fd = -1
-
-    def __enter__(self) -> int | None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return None
-        return self._fd
-
-    def __exit__(self, *exc: object) -> None:
+@contextlib.contextmanager
+def dispatcher_lock(path: Path) -> Iterator[int | None]:
+    """The dispatcher's lock: its descriptor, or None when somebody holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        held = None
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = fd
+        yield held
+    finally:
         # A dispatcher that was started meanwhile has inherited the lock, and keeps it.
-        os.close(self._fd)
+        os.close(fd)
 
 
 def vm_prefix(name: str) -> str:
