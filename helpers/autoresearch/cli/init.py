@@ -85,7 +85,9 @@ def command(
         _follow(after, name, given["goal"], max_iterations, as_json=as_json)
         return
     if plan:
-        _plan(root, name, max_iterations, given, force=force, as_json=as_json)
+        from autoresearch.cli._plan import wizard
+
+        wizard(root, name, max_iterations, given, force=force, as_json=as_json)
         return
     stray = next(
         (key for key in ("yes", "pick", "benchmark", "checks", "no_run", "timeout") if given[key]), ""
@@ -131,35 +133,6 @@ def command(
         "next": "autoresearch doctor",
     }
     emit(data, "\n".join(lines), as_json=as_json)
-
-
-def _plan(
-    root: Path, name: str | None, most: int | None, given: dict[str, Any], *, force: bool, as_json: bool
-) -> None:
-    from autoresearch.cli._plan import wizard
-    from autoresearch.prepare.planning import Wishes
-    from autoresearch.prepare.scaffold import default_name, refuse_a_second
-
-    refuse_a_second(root, force=force)
-    metric, unit, direction, benchmark, checks = (
-        str(given[key] or "") for key in ("metric", "unit", "direction", "benchmark", "checks")
-    )
-    build = None if given["build"] is None else str(given["build"])
-    scope, off_limits, evaluator = (tuple(given[key]) for key in ("scope", "off_limits", "evaluator"))
-    wishes = Wishes(metric, unit, direction, benchmark, checks, build, scope, off_limits, evaluator)
-    settings = {"name": name or default_name(root, continued=False), "goal": given["goal"] or ""}
-    limit = 0.0 if given["no_run"] else given["timeout"] or 25.0
-    wizard(
-        root,
-        wishes,
-        settings,
-        go=given["yes"],
-        pick=given["pick"] or "",
-        limit=limit,
-        most=most,
-        force=force,
-        as_json=as_json,
-    )
 
 
 def _filled(template: Kind, given: dict[str, Any]) -> dict[str, Any]:

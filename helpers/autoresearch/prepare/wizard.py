@@ -5,27 +5,100 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from autoresearch.errors import BadInput
 from autoresearch.prepare.dryrun import Copy, DryRun
 from autoresearch.prepare.lint import Mistake, lint
-from autoresearch.prepare.planning import Option, Plan, Wishes, draft
-from autoresearch.prepare.survey import Survey
+from autoresearch.prepare.lint_rules import Kind
+from autoresearch.prepare.planning import Option, Plan, Wishes, draft, options
+from autoresearch.prepare.survey import Survey, survey
 from autoresearch.prepare.toolchain import READ_AT_MOST
 from autoresearch.project import EVALUATOR_FILES, SESSION_FILES, Project
 from autoresearch.resources import shipped
 from autoresearch.safetext import one_line
-from autoresearch.workspace.git import git
+from autoresearch.workspace.git import git, resolve, toplevel
 
 
-def signing() -> str:
+@dataclass
+class Proposal:
+    """What was found in a project, what is proposed for it, and what came of trying that.
+
+    `choices` are all ways to measure it, `failed` says why those that were tried before did not run.
+    """
+
+    found: Survey
+    wishes: Wishes
+    choices: list[Option]
+    plan: Plan
+    tried: DryRun
+    failed: dict[str, str]
+
+    @property
+    def works(self) -> bool:
+        """It ran, or nobody asked."""
+        return self.tried.state in ("ok", "not run")
+
+    @property
+    def others(self) -> list[Option]:
+        return [option for option in self.choices if option.id != self.plan.option.id]
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """For autoresearch.yaml."""
+        option, wishes, plan = self.plan.option, self.wishes, self.plan
+        return {
+            "metric": option.metric, "unit": wishes.unit or option.unit,
+            "direction": wishes.direction or option.direction,
+            "scope": list(plan.scope), "off_limits": list(plan.off_limits), "evaluator": list(plan.evaluator),
+            "build": plan.build,
+        }  # fmt: skip
+
+
+def propose(root: Path, wishes: Wishes, pick: str, limit: float, progress: Callable[[str], None]) -> Proposal:
+    """Look at `root`, and try what is proposed, or the option `pick`, within `limit` seconds (0: not at all).
+
+    `progress` is told each step. `BadInput` where nothing can be proposed.
+    """
+    toplevel(root)
+    commit = resolve(root, "HEAD")
+    if commit is None:
+        raise BadInput("this repository has no commit yet", fix="git add -A && git commit -m start")
+    own = _own_scripts(root)
+    scripts = {name: text.decode("utf-8", "replace") for name, text in own.items()}
+    tracked = _tracked_files(root)
+    drivers, missing = _drivers_of(root, wishes, set(tracked))
+    wishes = replace(wishes, scripts=scripts, signing=_signing(), drivers=drivers)
+    found = survey(root, tracked)
+    choices = options(found, wishes)
+    if pick:
+        named = ", ".join(option.id for option in choices)
+        choices = [option for option in choices if option.id == pick]
+        if not choices:
+            raise BadInput(f"no proposal is called {pick}", fix=f"Choose one of {named}")
+    own |= _given_files(root, wishes.evaluator)
+    made = _first_that_runs(root, commit, found, choices, wishes, own, limit, progress)
+    if made.tried.state == "failed" and made.tried.stage == "setup" and wishes.benchmark and wishes.checks:
+        # What the user gave may need none of the dependencies; what it does need, the next try will say.
+        without = replace(wishes, setup=False)
+        again = _first_that_runs(root, commit, found, choices, without, own, limit, progress)
+        made = again if again.tried.state == "ok" else made
+    if not made.plan.scope:
+        raise BadInput("no source files were found that may change", fix="Name them: --scope 'GLOB'")
+    if made.tried.state == "failed":
+        made.tried.fix = _remedy(made.tried, missing)
+    made.tried.mistakes = [*_mistakes(made, root), *made.tried.mistakes, *_too_long(made.tried)]
+    return made
+
+
+def _signing() -> str:
     """The part of the shipped benchmark template that signs results."""
     text = shipped("templates/autoresearch.sh").read_text(encoding="utf-8")
     return text[text.index("# Signing") : text.index("# Example")]
 
 
-def tracked_files(root: Path) -> list[str]:
+def _tracked_files(root: Path) -> list[str]:
     """The project's own files: not the session's, nor what tools keep in hidden directories."""
     names = git(root, "ls-files", "-z").split("\0")
     return [
@@ -34,7 +107,7 @@ def tracked_files(root: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def own_scripts(root: Path) -> dict[str, bytes]:
+def _own_scripts(root: Path) -> dict[str, bytes]:
     """Evaluator scripts that were written already; an untouched template is none."""
     found = {}
     for name in EVALUATOR_FILES:
@@ -44,7 +117,7 @@ def own_scripts(root: Path) -> dict[str, bytes]:
     return found
 
 
-def given_files(root: Path, patterns: tuple[str, ...]) -> dict[str, bytes]:
+def _given_files(root: Path, patterns: tuple[str, ...]) -> dict[str, bytes]:
     """Files of --evaluator, which may not be committed yet."""
     found = {}
     for pattern in patterns:
@@ -55,7 +128,7 @@ def given_files(root: Path, patterns: tuple[str, ...]) -> dict[str, bytes]:
     return found
 
 
-def drivers_of(root: Path, wishes: Wishes, tracked: set[str]) -> tuple[str, list[str]]:
+def _drivers_of(root: Path, wishes: Wishes, tracked: set[str]) -> tuple[str, list[str]]:
     """The text of the files that the given benchmark names, and files of the commands that are not committed."""
     texts, missing = [], []
     for number, command in enumerate((wishes.benchmark, wishes.checks, wishes.build or "")):
@@ -71,7 +144,7 @@ def drivers_of(root: Path, wishes: Wishes, tracked: set[str]) -> tuple[str, list
     return "\n".join(texts), missing
 
 
-def remedy(done: DryRun, missing: list[str]) -> str:
+def _remedy(done: DryRun, missing: list[str]) -> str:
     """What a failure of the usual kinds needs, for who does not know that a copy of the last commit was tried."""
     if missing:
         return f"Commit {one_line(', '.join(missing[:3]), 100)} first: the last commit is what is tried"
@@ -81,30 +154,17 @@ def remedy(done: DryRun, missing: list[str]) -> str:
     return ""
 
 
-def no_such(pick: str, choices: list[Option]) -> list[Option]:
-    raise BadInput(f"no proposal is called {pick}", fix=f"Choose one of {', '.join(o.id for o in choices)}")
-
-
-def first_that_runs(
-    project: Project,
-    commit: str,
-    found: Survey,
-    choices: list[Option],
-    wishes: Wishes,
-    own: dict[str, bytes],
-    limit: float,
-    progress: Callable[[str], None],
-) -> tuple[Plan, DryRun, dict[str, str]]:
-    """Try the proposals in their order until one works; the first one's failure stands when none does.
-
-    `progress` is told each step.
-    """
-    failed: dict[str, str] = {}
-    first: tuple[Plan, DryRun] | None = None
+def _first_that_runs(
+    root: Path, commit: str, found: Survey, choices: list[Option], wishes: Wishes, own: dict[str, bytes],
+    limit: float, progress: Callable[[str], None],
+) -> Proposal:  # fmt: skip
+    """Try the proposals in their order until one works; the first one's failure stands when none does."""
+    made = Proposal(found, wishes, choices, draft(found, choices[0], wishes), DryRun(), {})
     if limit <= 0:
-        return draft(found, choices[0], wishes), DryRun(), {}
+        return made
     end = time.monotonic() + limit
-    with Copy(project, commit, own, progress) as copy:
+    failed: dict[str, str] = {}
+    with Copy(Project(root), commit, own, progress) as copy:
         for number, option in enumerate(choices[:4], 1):
 
             def redraft(rounds: int, option: Option = option) -> Plan:
@@ -113,38 +173,34 @@ def first_that_runs(
             # Something is left for the next one, in case this one takes for ever.
             left = max(1.0, end - time.monotonic())
             last = number == min(len(choices), 4)
-            plan, done = copy.attempt(redraft(1), redraft, left if last else 0.6 * left)
-            if done.state == "ok":
-                return plan, done, failed
-            failed[option.id] = f"{done.stage}: {done.said}"
-            first = first or (plan, done)
-            if done.stage in ("setup", "build"):
+            plan, tried = copy.attempt(redraft(1), redraft, left if last else 0.6 * left)
+            if number == 1 or tried.state == "ok":
+                made = replace(made, plan=plan, tried=tried)
+            if tried.state == "ok":
+                break
+            failed[option.id] = f"{tried.stage}: {tried.said}"
+            if tried.stage in ("setup", "build"):
                 break  # the others would fail in the same way
-    assert first is not None
-    failed.pop(first[0].option.id)
-    return *first, failed
+    failed.pop(made.plan.option.id, None)
+    return replace(made, failed=failed)
 
 
-def settings_of(plan: Plan, wishes: Wishes) -> dict[str, object]:
-    option = plan.option
-    return {
-        "metric": option.metric, "unit": wishes.unit or option.unit, "direction": wishes.direction or option.direction,
-        "scope": list(plan.scope), "off_limits": list(plan.off_limits), "evaluator": list(plan.evaluator),
-        "build": plan.build,
-    }  # fmt: skip
+def _mistakes(made: Proposal, root: Path) -> list[Mistake]:
+    """What the scripts, written or drafted, do that the lint knows."""
+    texts = {**made.wishes.scripts, **made.plan.files}
+    kinds: tuple[tuple[str, Kind], ...] = (
+        ("autoresearch.sh", "benchmark"),
+        ("autoresearch.checks.sh", "checks"),
+    )
+    return [
+        mistake for name, kind in kinds if name in texts
+        for mistake in lint(
+            texts[name], kind, metric=made.plan.option.metric, scripts=made.found.scripts, root=str(root)
+        )
+    ]  # fmt: skip
 
 
-def mistakes_of(plan: Plan, wishes: Wishes, found: Survey, root: Path) -> list[Mistake]:
-    metric = plan.option.metric
-    texts = {**wishes.scripts, **plan.files}
-    bench, checks = texts.get("autoresearch.sh", ""), texts.get("autoresearch.checks.sh")
-    made = lint(bench, metric=metric, scripts=found.scripts, root=str(root))
-    if checks is not None:
-        made += lint(checks, "checks", metric=metric, scripts=found.scripts, root=str(root))
-    return made
-
-
-def too_long(done: DryRun) -> list[Mistake]:
+def _too_long(done: DryRun) -> list[Mistake]:
     if done.seconds > 10:
         found = f"a run takes {done.seconds:.0f} s, and one A/B needs up to 60 of them"
         return [Mistake("long", 0, found, "Measure a smaller part or input: aim at 0.2 to 5 s a run")]
