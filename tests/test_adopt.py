@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from autoresearch.config import load_config, parse_config, with_max_experiments
+from autoresearch.config import edited, load_config, parse_config
 from autoresearch.errors import BadInput
 from autoresearch.ledger.store import append, records
 from autoresearch.peers import adopt
@@ -262,13 +262,49 @@ def test_the_bound_is_set_and_the_rest_stays(stop: str) -> None:
     text = CONFIG + stop
     if stop.startswith("#"):
         with pytest.raises(BadInput, match="max_experiments"):
-            with_max_experiments(text, 12)
+            edited(text, {"stop.max_experiments": 12})
         return
-    new = parse_config(with_max_experiments(text, 12))
+    new = parse_config(edited(text, {"stop.max_experiments": 12}))
     old = parse_config(text)
     assert new.stop.max_experiments == 12
     assert new.stop.dry == old.stop.dry
     assert (new.scope, new.objective) == (old.scope, old.objective)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "line"),
+    [
+        ("name", "p-2", 'name: "p-2"  # short'), ("goal", "faster #1", 'goal: "faster #1"'),
+        ("build", "make -j2", 'build: "make -j2"'), ("scope", ["a/**"], 'scope: ["a/**"]  # theirs'),
+        ("after", "p", 'after: "p"'), ("objective.min_effect_pct", 0.5, "  min_effect_pct: 0.5   # percent"),
+        ("objective.unit", "s", '  unit: "s"'), ("timeouts.build", 7.5, "timeouts: {checks: 5, build: 7.5}"),
+        ("timeouts.setup", 1.0, "timeouts: {setup: 1.0, checks: 5, build: 60}"), ("stop.dry", 4, "  dry: 4"),
+    ],
+)  # fmt: skip
+def test_one_line_is_edited_and_no_other(path: str, value: object, line: str) -> None:
+    text = (
+        "name: p  # short\ngoal: 'slower # not a comment'\nbuild: make all, then test\n"
+        "scope: ['src/**', \"b,c\"]  # theirs\n"
+        "objective:\n  metric: min_effect_pct\n  min_effect_pct: 1.0   # percent\n"
+        "timeouts: {checks: 5, build: 60}\n"
+    )
+    lines = edited(text, {path: value}).splitlines()
+    assert line in lines
+    kept = [old for old in text.splitlines() if old in lines]
+    assert len(kept) >= len(text.splitlines()) - 1
+    assert [old for old in lines if old in kept] == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "value"),
+    [
+        ("goal: |\n  two\n  lines\n", "goal", "x"),
+        ("timeouts:\n    # build: 5\n    checks: 5\n", "timeouts.build", 3.0),
+    ],
+)
+def test_what_single_lines_cannot_say_is_left_to_the_person(text: str, path: str, value: object) -> None:
+    with pytest.raises(BadInput, match=f"cannot set {path}"):
+        edited("name: p\nscope: [a]\nobjective: {metric: m}\n" + text, {path: value})
 
 
 def test_our_own_ledger_is_no_foreign_session(tmp_path: Path) -> None:

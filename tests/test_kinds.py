@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from autoresearch.config import edited
 from autoresearch.errors import BadInput
 from autoresearch.metrics import parse
-from autoresearch.prepare.kinds import kinds, load_kind, with_settings
+from autoresearch.prepare.kinds import kinds, load_kind
 from autoresearch.prepare.lint import is_driver, lint
 from autoresearch.trial import signing
 from driver import REPO, Run, commit_all
@@ -164,5 +165,5 @@ def test_list_and_unknown_names(autoresearch: Run) -> None:
 
 
 def test_a_setting_that_has_no_line_is_refused() -> None:
-    with pytest.raises(BadInput, match="no single line"):
-        with_settings("a: 1\n", {"b": 2})
+    with pytest.raises(BadInput, match=r"cannot set objective.nothing, b in autoresearch.yaml"):
+        edited("name: t\nscope: [a]\nobjective: {metric: m}\n", {"objective.nothing": 1, "b": 2})

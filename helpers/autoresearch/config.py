@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -223,32 +225,56 @@ def _check_metrics(config: Config, where: str) -> None:
             raise BadInput(f"{where}: {kind} names a metric twice")
 
 
-def with_max_experiments(text: str, most: int) -> str:
-    """The YAML text with `stop.max_experiments` set and everything else, comments too, as it was."""
-    old = parse_config(text)
-    if re.search(r"\bmax_experiments:", text):
-        new = re.sub(
-            r"(^[^#\n]*\bmax_experiments:)[ \t]*[^\s,}]+", rf"\g<1> {most}", text, count=1, flags=re.MULTILINE
-        )
-    elif re.search(r"^stop:[ \t]*\{", text, re.MULTILINE):
-        new = re.sub(
-            r"^stop:[ \t]*\{", f"stop: {{max_experiments: {most}, ", text, count=1, flags=re.MULTILINE
-        )
-    elif re.search(r"^stop:[ \t]*(#.*)?$", text, re.MULTILINE):
-        new = re.sub(r"^(stop:.*)$", rf"\1\n  max_experiments: {most}", text, count=1, flags=re.MULTILINE)
-    else:
-        new = text.rstrip("\n") + f"\nstop:\n  max_experiments: {most}\n"
-    wanted = msgspec.structs.replace(old, stop=msgspec.structs.replace(old.stop, max_experiments=most))
+def edited(text: str, changes: Mapping[str, object]) -> str:
+    """The YAML text with values set by path, such as `stop.max_experiments`; all else, comments too, as it was.
+
+    `BadInput` where editing single lines does not lead there: the result is parsed, and compared with what is wanted.
+    """
+    wanted = msgspec.to_builtins(parse_config(text))
+    new = text
+    for path, value in changes.items():
+        above, _, key = path.rpartition(".")
+        new = _with_line(new, above, key, json.dumps(value, ensure_ascii=False))
+        (wanted[above] if above else wanted)[key] = value
     try:
-        done = parse_config(new) == wanted
-    except BadInput:
+        done = parse_config(new) == msgspec.convert(wanted, Config)
+    except (BadInput, msgspec.ValidationError):
         done = False
     if not done:
-        raise BadInput(
-            f"cannot set stop.max_experiments in this {CONFIG_NAME}",
-            fix=f"Write max_experiments: {most} under stop:",
-        )
+        words = ", ".join(f"{path}: {value}" for path, value in changes.items())
+        raise BadInput(f"cannot set {', '.join(changes)} in {CONFIG_NAME}", fix=f"Write into it: {words}")
     return new
+
+
+_QUOTED = r"""(?:"(?:\\.|[^"\\\n])*"|'[^'\n]*'|\[[^\]\n]*\])"""
+# A value on a line of its own, and between braces.
+_OF_LINE = rf"[ \t]*(?:{_QUOTED}|[^\s\"'#].*?|)(?=[ \t]+#|[ \t]*$)"
+_IN_BRACES = rf"[ \t]*(?:{_QUOTED}|[^\s,}}]+)"
+
+
+def _with_line(text: str, above: str, key: str, value: str) -> str:
+    """`key: value` in the mapping `above` ("": the whole), in the place of the old value, or else as its first."""
+    part = re.search(rf"^{above}:.*(?:\n(?:[ \t#-].*)?)*" if above else r"(?s).*", text, re.MULTILINE)
+    if part is None:
+        return f"{text.rstrip()}\n{above}:\n  {key}: {value}\n"
+    old = part[0]
+    for begin, end in (
+        (rf"^{'[ ]+' if above else ''}{key}:", _OF_LINE),
+        (rf"^[^#\n]*[{{,][ ]*{key}:", _IN_BRACES),
+    ):
+        new, found = re.subn(f"({begin}){end}", lambda m: f"{m[1]} {value}", old, count=1, flags=re.MULTILINE)
+        if found:
+            return text[: part.start()] + new + text[part.end() :]
+    if above and not re.search(
+        rf"#.*\b{key}:", text
+    ):  # a comment may be what its writer wants to see changed
+        old = re.sub(rf"^{above}:[ ]*{{", lambda m: f"{m[0]}{key}: {value}, ", old)
+        old = (
+            old
+            if f" {{{key}:" in old
+            else re.sub("$", f"\n  {key}: {value}", old, count=1, flags=re.MULTILINE)
+        )
+    return text[: part.start()] + old + text[part.end() :] if above else f"{key}: {value}\n{text}"
 
 
 def load_config(root: Path) -> Config:

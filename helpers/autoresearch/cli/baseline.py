@@ -85,9 +85,9 @@ def command(
 
 def _bound(most: int) -> None:
     """Write the bound into autoresearch.yaml, where every later command finds it."""
-    from autoresearch.config import CONFIG_NAME, with_max_experiments
+    from autoresearch.config import CONFIG_NAME, edited
     from autoresearch.files import write_atomic
     from autoresearch.session import find_root
 
     path = find_root() / CONFIG_NAME
-    write_atomic(path, with_max_experiments(path.read_text(encoding="utf-8"), most).encode())
+    write_atomic(path, edited(path.read_text(encoding="utf-8"), {"stop.max_experiments": most}).encode())

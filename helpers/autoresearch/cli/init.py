@@ -153,7 +153,7 @@ def _list_kinds(*, as_json: bool) -> None:
 
 def _follow(after: str, name: str | None, goal: str | None, most: int | None, *, as_json: bool) -> None:
     """Turn autoresearch.yaml into that of the session's successor; the old one is kept as a backup."""
-    from autoresearch.config import CONFIG_NAME, parse_config, with_max_experiments
+    from autoresearch.config import CONFIG_NAME, edited, parse_config
     from autoresearch.files import write_atomic
     from autoresearch.prepare.scaffold import make_way
     from autoresearch.prepare.successor import follow
@@ -162,7 +162,7 @@ def _follow(after: str, name: str | None, goal: str | None, most: int | None, *,
     with open_session() as session:
         text = follow(session, after, name, goal)
         if most is not None:
-            text = with_max_experiments(text, most)
+            text = edited(text, {"stop.max_experiments": most})
         make_way(session.project.root, text, force=True, continued=False)
         write_atomic(session.project.root / CONFIG_NAME, text.encode())
         unproven = bool(session.kept) and session.unaudited > 0

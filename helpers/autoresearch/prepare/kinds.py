@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autoresearch.config import CONFIG_NAME, parse_config
 from autoresearch.errors import BadInput
 from autoresearch.resources import shipped
 
@@ -18,7 +15,7 @@ _SIGNER = "signed_metric.py"
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind: `values` fill autoresearch.yaml's template, `settings` change further keys, `files` are copied."""
+    """One kind: `values` fill the template of autoresearch.yaml, `settings` change it by path, `files` are copied."""
 
     name: str
     what: str
@@ -57,17 +54,3 @@ def load_kind(name: str) -> Kind:
 
 def _belongs(path: Path) -> bool:
     return "__pycache__" not in path.parts and path.suffix != ".pyc"
-
-
-def with_settings(text: str, settings: dict[str, Any]) -> str:
-    """The text of a freshly filled autoresearch.yaml with some keys set anew; comments stay.
-
-    Keys are names of one line each, wherever they stand; a value is written as JSON, which is YAML.
-    """
-    for key, value in settings.items():
-        line = re.compile(rf"^(\s*{re.escape(key)}:).*$", re.MULTILINE)
-        if len(line.findall(text)) != 1:
-            raise BadInput(f"{CONFIG_NAME} has no single line for {key}")
-        text = line.sub(r"\1 " + json.dumps(value).replace("\\", r"\\"), text)
-    parse_config(text)
-    return text

@@ -6,17 +6,13 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from autoresearch.config import CONFIG_NAME, parse_config, with_max_experiments
+from autoresearch.config import CONFIG_NAME, edited
 from autoresearch.errors import BadInput
 from autoresearch.files import ensure_directory, sweep, write_atomic
 from autoresearch.project import Project
 from autoresearch.resources import shipped
-
-if TYPE_CHECKING:
-    pass
-
 
 # (template, file in the project, executable)
 _FILES = (
@@ -40,14 +36,8 @@ def write_session(
 
     `drafts` are texts for files in the project, in place of the empty templates.
     """
-    filled = _render_config(**values)
-    if settings:
-        from autoresearch.prepare.kinds import with_settings
-
-        filled = with_settings(filled, settings)
-    if most is not None:
-        filled = with_max_experiments(filled, most)
-    parse_config(filled)
+    changes = (settings or {}) | ({} if most is None else {"stop.max_experiments": most})
+    filled = edited(_render_config(**values), changes)
     written = []
     make_way(root, filled, force=force, continued=continued)
     ensure_directory(root / ".autoresearch")

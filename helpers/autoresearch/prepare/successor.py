@@ -6,13 +6,9 @@ error budget begin anew, as the baseline does: no number of the predecessor is c
 
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
 
-import msgspec
-
-from autoresearch.config import CONFIG_NAME, parse_config
+from autoresearch.config import CONFIG_NAME, edited
 from autoresearch.errors import BadInput, NotYet
 from autoresearch.ledger.history import Session
 from autoresearch.workspace.git import resolve
@@ -44,24 +40,6 @@ def follow(session: Session, after: str, name: str | None, goal: str | None) -> 
     name = name or next_name(session)
     if name == after or resolve(session.project.root, f"refs/heads/autoresearch/{name}") is not None:
         raise BadInput(f"branch autoresearch/{name} is there already", fix="Choose another --name")
-    path = session.project.root / CONFIG_NAME
+    text = (session.project.root / CONFIG_NAME).read_text(encoding="utf-8")
     changes = {"name": name, "after": after} | ({"goal": goal} if goal is not None else {})
-    return _changed(path, changes)
-
-
-def _changed(path: Path, changes: dict[str, str]) -> str:
-    """The config's text with top-level texts set, and everything else, comments too, as it was."""
-    text = path.read_text(encoding="utf-8")
-    wanted = msgspec.structs.replace(parse_config(text), **changes)
-    for key, value in changes.items():
-        line = f"{key}: {json.dumps(value, ensure_ascii=False)}"
-        found = re.search(rf"^{key}:.*$", text, re.MULTILINE)
-        text = f"{line}\n{text}" if found is None else text[: found.start()] + line + text[found.end() :]
-    try:
-        done = parse_config(text) == wanted
-    except BadInput:
-        done = False
-    if not done:
-        words = ", ".join(f"{key}: {value}" for key, value in changes.items())
-        raise BadInput(f"cannot change {path.name} by myself", fix=f"Write into it: {words}")
-    return text
+    return edited(text, changes)
