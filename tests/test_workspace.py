@@ -15,6 +15,7 @@ from autoresearch.workspace import copies, objects
 from autoresearch.workspace.branch import advance, commit_winner, create_branch
 from autoresearch.workspace.candidate import Conflict, _sha256, export, onto, snapshot
 from autoresearch.workspace.git import git, resolve
+from driver import commit_all
 
 
 def head(project: Project) -> str:
@@ -223,3 +224,18 @@ def test_a_copy_with_a_repository_of_its_own_cannot_hide_a_change(project: Proje
     assert git(where, "diff-tree", "-r", "--name-only", head(project), honest.tree) == ""
     found = snapshot(project, "e1", head(project), {})
     assert (found.tree, found.changes, found.diff_sha256) == (honest.tree, honest.changes, honest.diff_sha256)
+
+
+def test_a_copy_cannot_hide_the_change_of_a_submodule(project: Project) -> None:
+    def index(where: Path, *args: str) -> None:
+        subprocess.run(["git", "update-index", *args], cwd=where, check=True)
+
+    (project.root / ".gitmodules").write_text('[submodule "sub"]\n\tpath = sub\n\turl = ./sub\n')
+    (project.root / "sub").mkdir()
+    index(project.root, "--add", "--cacheinfo", f"160000,{head(project)},sub")
+    commit_all(project.root)
+    where = opened(project)
+    index(where, "--assume-unchanged", ".gitmodules")
+    (where / ".gitmodules").write_text('[submodule "sub"]\n\tpath = sub\n\turl = ./sub\n\tignore = all\n')
+    index(where, "--cacheinfo", f"160000,{head(project)},sub")
+    assert [c.path for c in snapshot(project, "e1", head(project), {}).changes] == ["sub"]

@@ -124,11 +124,12 @@ def compare(project: Project, where: Path, old: str, new: str) -> Difference:
     The objects are the repository's own, whatever the `.git` of the work tree `where` says; attributes are `where`'s.
     """
     place = (f"--git-dir={places_of(project)[1]}", f"--work-tree={where}", "-c", "core.bare=false")
-    out = run_git(where, [*place, *_PATCH, "--raw", "--numstat", "-z", old, new])
-    # Two fields for each path, then one for each path, then an empty one before the patch.
-    listed, _, patch = out.partition(b"\0\0")
+    # `where` may say of its submodules that their changes are not to be shown.
+    every = ("--ignore-submodules=none", "--raw", "--numstat", "-z")
+    listed, _, patch = run_git(where, [*place, *_PATCH, *every, old, new]).partition(b"\0\0")
+    # Each path's modes and name, then a line of counts for each, then an empty field before the patch.
     fields = listed.split(b"\0")
-    raw = 2 * (len(fields) // 3)
+    raw = next(n for n in range(0, len(fields) + 2, 2) if not b"".join(fields[n : n + 1]).startswith(b":"))
     counts = [line.split(b"\t")[:2] for line in fields[raw:] if line]
     added, removed = (sum(int(pair[side]) for pair in counts if pair[side].isdigit()) for side in (0, 1))
     return Difference(_changes(fields[:raw]), patch, added, removed)
