@@ -11,7 +11,7 @@ from autoresearch.cli._output import emit, json_option, tell
 from autoresearch.errors import POLL_BASELINE, BadInput
 
 if TYPE_CHECKING:
-    from autoresearch.peers.adopt import Begun
+    from autoresearch.peers.adopt import ForeignSession
     from autoresearch.prepare.kinds import Kind
 
 
@@ -176,7 +176,7 @@ def _follow(after: str, name: str | None, goal: str | None, most: int | None, *,
     tell(data, lines, as_json=as_json)
 
 
-def _begun(root: Path) -> Begun:
+def _begun(root: Path) -> ForeignSession:
     from autoresearch.peers.adopt import find
 
     found = find(root)
@@ -189,7 +189,7 @@ def _begun(root: Path) -> Begun:
     return found
 
 
-def _values(begun: Begun | None, given: dict[str, Any]) -> dict[str, Any]:
+def _values(begun: ForeignSession | None, given: dict[str, Any]) -> dict[str, Any]:
     """What the config is filled with: options first, then what another loop's session says, then defaults."""
     known: dict[str, Any] = {"metric": "time_s", "direction": "lower", "goal": "", "unit": "", "build": ""}
     lists: dict[str, tuple[str, ...]] = {"scope": (), "off_limits": (), "evaluator": ()}
@@ -203,7 +203,7 @@ def _values(begun: Begun | None, given: dict[str, Any]) -> dict[str, Any]:
     return known | more | {"scope": list(dict.fromkeys(scope))}
 
 
-def _take_history(begun: Begun) -> dict[str, Any]:
+def _take_history(begun: ForeignSession) -> dict[str, Any]:
     """Make the other loop's log our history; what to tell about it."""
     from autoresearch.peers.adopt import take_history
 

@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch.errors import AutoresearchError, BadInput
-from autoresearch.ledger.store import physical_lines
-from autoresearch.peers.foreign import KARPATHY, kind_of, locate
+from autoresearch.files import write_atomic
+from autoresearch.ledger.store import encode, physical_lines
+from autoresearch.peers.export import peer_records
+from autoresearch.peers.foreign import KARPATHY, entries, kind_of, locate
+from autoresearch.peers.summary import summarise
 from autoresearch.project import AUTO, AUTO_FILES, Project
 from autoresearch.safetext import one_line
 
@@ -36,7 +39,7 @@ awk '/^(val_bpb|peak_vram_mb|training_seconds):/ { sub(":", "", $1); print "METR
 
 
 @dataclass(frozen=True)
-class Begun:
+class ForeignSession:
     """What another loop left in `root`. `log` is None where it has measured nothing yet.
 
     `scripts` are files of ours that call its own, name -> text; `evaluator` its files to freeze beside them.
@@ -68,7 +71,7 @@ class Begun:
         return f"a session of {self.kind} is here{log}"
 
 
-def find(root: Path) -> Begun | None:
+def find(root: Path) -> ForeignSession | None:
     """The session of another loop in `root`, or None; a ledger of ours is none."""
     try:
         log: Path | None = locate(root)
@@ -99,16 +102,11 @@ def refuse_foreign(root: Path) -> None:
         )
 
 
-def take_history(begun: Begun) -> int:
+def take_history(begun: ForeignSession) -> int:
     """Copy a table's runs into our ledger as its first segment; returns how many. JSON lines stay where they are."""
     ledger = Project(begun.root).ledger
     if begun.log is None or begun.log == ledger or ledger.exists():
         return 0
-    from autoresearch.files import write_atomic
-    from autoresearch.ledger.store import encode
-    from autoresearch.peers.export import peer_records
-    from autoresearch.peers.foreign import entries
-
     records = list(
         peer_records(entries(begun.log, begun.direction), begun.metric or "metric", begun.direction)
     )
@@ -124,8 +122,6 @@ def _is_ours(log: Path) -> bool:
 def _facts(log: Path | None) -> dict[str, Any]:
     if log is None:
         return {}
-    from autoresearch.peers.summary import summarise
-
     found = summarise(log)
     if not found.recognised:
         return {}
@@ -136,14 +132,14 @@ def _facts(log: Path | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _table(root: Path, log: Path | None, facts: dict[str, Any]) -> Begun:
+def _table(root: Path, log: Path | None, facts: dict[str, Any]) -> ForeignSession:
     first = next((line for line in physical_lines(log) if line.strip()), b"") if log is not None else b""
     train = root / "train.py"
     if tuple(first.decode("utf-8", "replace").lower().split()) != KARPATHY:
-        return Begun(root, "a loop with a results table", log, **facts)
+        return ForeignSession(root, "a loop with a results table", log, **facts)
     facts["metric"] = facts["metric"] or "val_bpb"
     facts["direction"] = facts["direction"] or "lower"
-    return Begun(
+    return ForeignSession(
         root, "karpathy/autoresearch", log, **facts, goal="Lower validation loss in the fixed training budget",
         scope=("train.py",) if train.is_file() else (),
         evaluator=("prepare.py",) if (root / "prepare.py").is_file() else (),
@@ -151,7 +147,7 @@ def _table(root: Path, log: Path | None, facts: dict[str, Any]) -> Begun:
     )  # fmt: skip
 
 
-def _pi(root: Path, log: Path | None, facts: dict[str, Any]) -> Begun:
+def _pi(root: Path, log: Path | None, facts: dict[str, Any]) -> ForeignSession:
     project = Project(root)
     auto = project.auto
     document = _read(project.document)
@@ -162,7 +158,7 @@ def _pi(root: Path, log: Path | None, facts: dict[str, Any]) -> Begun:
     limits = _json(root / (f"{AUTO}/config.json" if auto else "autoresearch.config.json"))
     most = limits.get("maxIterations")
     title = re.search(r"^#\s*Autoresearch:\s*(.+)$", document, re.MULTILINE)
-    return Begun(
+    return ForeignSession(
         root, "pi-autoresearch", log, **facts,
         goal=one_line(title[1] if title else facts.get("name", ""), 160),
         scope=tuple(_paths(root, _section(document, "Files in Scope"))),

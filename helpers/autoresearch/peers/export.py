@@ -130,7 +130,7 @@ def write_jsonl(
     entries: Iterable[object], handle: IO[bytes], metric_name: str = "metric", direction: str | None = None
 ) -> int:
     """Write pi-autoresearch's JSON lines; returns the number of runs written."""
-    import jsonlines
+    import jsonlines  # heavy, and for this form only
 
     runs = 0
     with jsonlines.Writer(handle, dumps=to_text) as writer:

@@ -13,10 +13,19 @@ from pathlib import Path
 
 from autoresearch.config import Config
 from autoresearch.engines import containment
+from autoresearch.engines.cpus import plan_cpus
 from autoresearch.errors import POLL, POLL_BASELINE, AutoresearchError, EnvironmentMissing, IntegrityFault
-from autoresearch.prepare.finding import Finding
+from autoresearch.prepare.diagnosis import Diagnosis
+from autoresearch.prepare.lint import is_driver, lint
+from autoresearch.prepare.lint_rules import ScriptKind
+from autoresearch.prepare.toolchain import npm_scripts
 from autoresearch.project import Project
 from autoresearch.safetext import one_line
+from autoresearch.session.access import load
+from autoresearch.session.integrity import frozen_manifest
+from autoresearch.session.repair import look
+from autoresearch.session.scripts import switched_off
+from autoresearch.task import load_task
 from autoresearch.workspace import copies, evaluator
 from autoresearch.workspace.git import GitError, git, identity, resolve, toplevel, version
 
@@ -33,14 +42,14 @@ def examine(
     dry_run: bool = True,
     seconds: float = math.inf,
     progress: Callable[[str], None] = lambda _: None,
-) -> Iterator[Finding]:
+) -> Iterator[Diagnosis]:
     """All findings, cheapest first; the benchmark is run twice only when nothing before has failed.
 
     `seconds` is for all of it, clearing up included; what does not fit is ended and named.
     """
     failed = False
     end = time.monotonic() + 0.85 * seconds
-    checks: tuple[Callable[[Project, Config], Iterator[Finding]], ...] = (
+    checks: tuple[Callable[[Project, Config], Iterator[Diagnosis]], ...] = (
         _machine, _repository, _evaluator, _task, _scripts, _left, _contained,
         # A client that was given up takes a second or two to end.
         lambda project, config: _engine(project, config, end - 2.0 - time.monotonic()),
@@ -59,60 +68,59 @@ def examine(
         yield from rehearse(project, config, end)
 
 
-def _machine(project: Project, config: Config) -> Iterator[Finding]:
+def _machine(project: Project, config: Config) -> Iterator[Diagnosis]:
     python = ".".join(map(str, sys.version_info[:3]))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    yield Finding("ok", "machine", f"{cores} cores, Python {python}")
+    yield Diagnosis("ok", "machine", f"{cores} cores, Python {python}")
     have = version()
     if have < (2, 32):
-        yield Finding("fail", "git", f"git {have[0]}.{have[1]} is too old", "Install git 2.32 or newer")
+        yield Diagnosis("fail", "git", f"git {have[0]}.{have[1]} is too old", "Install git 2.32 or newer")
     free = shutil.disk_usage(project.root).free / 2**30
     if free < 1:
-        yield Finding("fail", "disk", f"{free:.1f} GiB free", "Free some space: worktrees and logs need it")
+        yield Diagnosis("fail", "disk", f"{free:.1f} GiB free", "Free some space: worktrees and logs need it")
     if importlib.util.find_spec("matplotlib") is None:
-        yield Finding(
+        yield Diagnosis(
             "warn", "chart", "matplotlib is missing: no chart", "Install the extra: autoresearch-skill[chart]"
         )
     if importlib.util.find_spec("arxiv") is None:
-        yield Finding(
+        yield Diagnosis(
             "warn", "papers", "arxiv is missing: no papers", "Install the extra: autoresearch-skill[papers]"
         )
     if config.engine != "local":
         return
-    from autoresearch.engines.cpus import plan_cpus
-
     for sentence in plan_cpus(config.slots, config.cores_per_slot).warnings:
-        yield Finding("warn", "slots", sentence, "Lower slots in autoresearch.yaml, or leave it at auto")
+        yield Diagnosis("warn", "slots", sentence, "Lower slots in autoresearch.yaml, or leave it at auto")
 
 
-def _engine(project: Project, config: Config, seconds: float) -> Iterator[Finding]:
+def _engine(project: Project, config: Config, seconds: float) -> Iterator[Diagnosis]:
     if config.engine == "skypilot":
+        # Only where this engine is used: its client is asked, and the machines' parts come with it.
         from autoresearch.engines.skypilot.diagnose import diagnose
 
         found = diagnose(project.state, config.infra, seconds)
-        yield Finding(found.level, "engine", one_line(found.text, 300), found.fix)
+        yield Diagnosis(found.level, "engine", one_line(found.text, 300), found.fix)
 
 
-def _repository(project: Project, config: Config) -> Iterator[Finding]:
+def _repository(project: Project, config: Config) -> Iterator[Diagnosis]:
     try:
         toplevel(project.root)
     except AutoresearchError as exc:
-        yield Finding("fail", "repository", exc.message, exc.fix)
+        yield Diagnosis("fail", "repository", exc.message, exc.fix)
         return
     head = resolve(project.root, "HEAD")
     if head is None:
-        yield Finding("fail", "repository", "there is no commit yet", "git add -A && git commit -m start")
+        yield Diagnosis("fail", "repository", "there is no commit yet", "git add -A && git commit -m start")
         return
-    yield Finding("ok", "repository", f"at {head[:12]}")
+    yield Diagnosis("ok", "repository", f"at {head[:12]}")
     dirty = copies.dirty_files(project)
     if dirty:
         shown = ", ".join(one_line(p, 60) for p in dirty[:3])
-        yield Finding(
+        yield Diagnosis(
             "warn", "uncommitted", f"{len(dirty)} changed files are not measured ({shown})",
             "The session starts from the last commit; commit them if they belong to it. They are never touched",
         )  # fmt: skip
     if identity(project.root):
-        yield Finding(
+        yield Diagnosis(
             "warn",
             "identity",
             "git has no user.name and user.email",
@@ -121,32 +129,32 @@ def _repository(project: Project, config: Config) -> Iterator[Finding]:
     yield from _scope(project, config)
 
 
-def _scope(project: Project, config: Config) -> Iterator[Finding]:
+def _scope(project: Project, config: Config) -> Iterator[Diagnosis]:
     from pathspec import GitIgnoreSpec
 
     tracked = git(project.root, "ls-files", "-z").split("\0")
     scope, off = GitIgnoreSpec.from_lines(config.scope), GitIgnoreSpec.from_lines(config.off_limits)
     inside = [p for p in tracked if p and scope.match_file(p) and not off.match_file(p)]
     if not inside:
-        yield Finding(
+        yield Diagnosis(
             "fail", "scope", f"{config.scope} matches no tracked file", "Mend scope in autoresearch.yaml"
         )
     else:
-        yield Finding("ok", "scope", f"{len(inside)} files may change")
+        yield Diagnosis("ok", "scope", f"{len(inside)} files may change")
 
 
-def _evaluator(project: Project, config: Config) -> Iterator[Finding]:
+def _evaluator(project: Project, config: Config) -> Iterator[Diagnosis]:
     try:
         manifest = evaluator.survey(project, config)
     except AutoresearchError as exc:
-        yield Finding("fail", "evaluator", exc.message, exc.fix)
+        yield Diagnosis("fail", "evaluator", exc.message, exc.fix)
         return
-    yield Finding("ok", "evaluator", ", ".join(list(manifest.files)[:5]))
+    yield Diagnosis("ok", "evaluator", ", ".join(list(manifest.files)[:5]))
     yield from _ignored(project, list(manifest.files))
     if fault := _changed(project, config):
-        yield Finding("warn", FROZEN, fault.message, fault.fix)
+        yield Diagnosis("warn", FROZEN, fault.message, fault.fix)
     if evaluator.CHECKS not in manifest.files:
-        yield Finding(
+        yield Diagnosis(
             "warn",
             "checks",
             f"no {evaluator.CHECKS}: nothing guards correctness",
@@ -155,7 +163,7 @@ def _evaluator(project: Project, config: Config) -> Iterator[Finding]:
     yield from _lint(project, config, list(manifest.files))
 
 
-def following(project: Project, findings: Iterable[Finding]) -> str:
+def following(project: Project, findings: Iterable[Diagnosis]) -> str:
     """The next command for who is ready: the baseline, a new segment, or what the session was at."""
     if not project.ledger.exists():
         return POLL_BASELINE
@@ -166,9 +174,6 @@ def following(project: Project, findings: Iterable[Finding]) -> str:
 
 def _changed(project: Project, config: Config) -> IntegrityFault | None:
     """Why the evaluator is not the one that the baseline froze; None when it is, or nothing is frozen yet."""
-    from autoresearch.session.access import load
-    from autoresearch.session.integrity import frozen_manifest
-
     session = load(project.root)
     if session.header is None:
         return None
@@ -179,7 +184,7 @@ def _changed(project: Project, config: Config) -> IntegrityFault | None:
     return None
 
 
-def _ignored(project: Project, frozen: list[str]) -> Iterator[Finding]:
+def _ignored(project: Project, frozen: list[str]) -> Iterator[Diagnosis]:
     """What git ignores a build has mostly left: an old object file would be measured in place of each candidate's."""
     query = ("ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--")
     try:
@@ -191,19 +196,15 @@ def _ignored(project: Project, frozen: list[str]) -> Iterator[Finding]:
         return  # no repository: said above
     if found:
         shown = ", ".join(one_line(name, 60) for name in found[:3])
-        yield Finding(
+        yield Diagnosis(
             "warn", "evaluator", f"it freezes {len(found)} files that git ignores ({shown}): left by a build?",
             "Delete what a build makes: in a fresh copy it would stand in for the candidate's. Inputs may stay",
         )  # fmt: skip
 
 
-def _lint(project: Project, config: Config, frozen: list[str]) -> Iterator[Finding]:
+def _lint(project: Project, config: Config, frozen: list[str]) -> Iterator[Diagnosis]:
     """The usual mistakes of the scripts and of the drivers that are frozen with them."""
-    from autoresearch.prepare.lint import is_driver, lint
-    from autoresearch.prepare.lint_rules import Kind
-    from autoresearch.prepare.toolchain import npm_scripts
-
-    kinds: dict[str, Kind] = {evaluator.BENCHMARK: "benchmark", evaluator.CHECKS: "checks"}
+    kinds: dict[str, ScriptKind] = {evaluator.BENCHMARK: "benchmark", evaluator.CHECKS: "checks"}
     texts = {
         name: (project.root / name).read_text("utf-8", "replace")
         for name in frozen
@@ -224,50 +225,46 @@ def _lint(project: Project, config: Config, frozen: list[str]) -> Iterator[Findi
             root=str(project.root),
         ):
             where = f"{name}:{found.line}" if found.line else name
-            yield Finding("warn", where, found.found, found.fix)
+            yield Diagnosis("warn", where, found.found, found.fix)
 
 
-def _task(project: Project, config: Config) -> Iterator[Finding]:
-    from autoresearch.task import load_task
-
+def _task(project: Project, config: Config) -> Iterator[Diagnosis]:
     try:
         load_task(project.task)
     except AutoresearchError as exc:
-        yield Finding("fail", "experiment.yaml", exc.message, exc.fix)
+        yield Diagnosis("fail", "experiment.yaml", exc.message, exc.fix)
     else:
-        yield Finding("ok", "experiment.yaml", "valid")
+        yield Diagnosis("ok", "experiment.yaml", "valid")
 
 
-def _contained(project: Project, config: Config) -> Iterator[Finding]:
+def _contained(project: Project, config: Config) -> Iterator[Diagnosis]:
     """How far candidates are kept from this machine; a worker's own level is in each trial's record."""
     if config.engine != "local":
         return
     try:
         whole, found = containment.describe(containment.find_box(project, config))
     except EnvironmentMissing as exc:
-        yield Finding("fail", "containment", exc.message, exc.fix)
+        yield Diagnosis("fail", "containment", exc.message, exc.fix)
         return
-    yield Finding("ok" if whole else "warn", "containment", found, containment.ADVICE)
+    yield Diagnosis("ok" if whole else "warn", "containment", found, containment.ADVICE)
 
 
-def _left(project: Project, config: Config) -> Iterator[Finding]:
+def _left(project: Project, config: Config) -> Iterator[Diagnosis]:
     """What crashes have left."""
-    from autoresearch.session.repair import look
-
     try:
         toplevel(project.root)
         found = look(project)
     except AutoresearchError as exc:
-        yield Finding("warn", "leftovers", exc.message, exc.fix)
+        yield Diagnosis("warn", "leftovers", exc.message, exc.fix)
         return
     for trouble in found:
         fix = "autoresearch doctor --repair" if trouble.mend is not None else trouble.hint
-        yield Finding("warn", trouble.what, trouble.found, fix)
+        yield Diagnosis("warn", trouble.what, trouble.found, fix)
 
 
-def _scripts(project: Project, config: Config) -> Iterator[Finding]:
-    from autoresearch.session.scripts import switched_off
-
+def _scripts(project: Project, config: Config) -> Iterator[Diagnosis]:
     for path in switched_off(project):
         name = path.relative_to(project.root).as_posix()
-        yield Finding("warn", "hooks", f"{name} is not executable, so it is switched off", f"chmod +x {name}")
+        yield Diagnosis(
+            "warn", "hooks", f"{name} is not executable, so it is switched off", f"chmod +x {name}"
+        )

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from autoresearch.errors import BadInput
 from autoresearch.resources import shipped
 
@@ -32,8 +34,6 @@ def kinds() -> list[str]:
 
 def load_kind(name: str) -> Kind:
     """Read a kind; `BadInput` for a name that is none."""
-    import yaml
-
     if name not in kinds():
         raise BadInput(f"no template is called {name}", fix=f"Choose one of {', '.join(kinds())}")
     top = shipped("templates") / name

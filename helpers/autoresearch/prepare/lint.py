@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from autoresearch.prepare.lint_rules import RULES, TIMED, Kind
+from autoresearch.prepare.lint_rules import RULES, TIMED, ScriptKind
 from autoresearch.verdict.units import seconds_in
 
 DRIVER_SUFFIXES = (
@@ -43,7 +43,7 @@ class Mistake:
 
 def lint(
     text: str,
-    kind: Kind = "benchmark",
+    kind: ScriptKind = "benchmark",
     *,
     metric: str = "",
     scripts: Mapping[str, str] | None = None,

@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["benchmark", "driver", "checks"]
-ALL: tuple[Kind, ...] = ("benchmark", "driver", "checks")
-TIMED: tuple[Kind, ...] = ("benchmark", "driver")
+ScriptKind = Literal["benchmark", "driver", "checks"]
+ALL: tuple[ScriptKind, ...] = ("benchmark", "driver", "checks")
+TIMED: tuple[ScriptKind, ...] = ("benchmark", "driver")
 
 
 @dataclass(frozen=True)
-class Rule:
+class LintRule:
     """A mistake's name, what it looks like, what to say of it, and when it is none."""
 
     name: str
     pattern: str
     found: str
     fix: str
-    kinds: tuple[Kind, ...] = TIMED
+    kinds: tuple[ScriptKind, ...] = TIMED
     # The mistake is none when this occurs on the line, or anywhere in the text.
     unless: str = ""
     unless_anywhere: str = ""
@@ -39,7 +39,7 @@ _BUILD = (
 _NOISE_NAMES = r"(?:time|sample|run|dur|elapsed|repeat|result|lap|measure)"
 
 RULES = (
-    Rule(
+    LintRule(
         "interactive",
         r"(?:^|[\s;&|])(?:npx\s+|pnpm\s+|yarn\s+|bunx\s+)?vitest\b",
         "vitest without 'run' watches for ever",
@@ -47,7 +47,7 @@ RULES = (
         ALL,
         unless=r"vitest\s+(?:bench\s+)?run\b|--run\b|--watch[= ]false|--no-watch|\bCI=",
     ),
-    Rule(
+    LintRule(
         "interactive",
         r"\b(?:jest|mocha|ava|tsc|webpack|rollup|tsup|npm|pnpm|yarn|bun)\b.*\s(?:--watch(?:All)?(?!=false)\b|-w\b)|\bcargo\s+watch\b|\bnodemon\b"
         r"|\bptw\b|\bpytest-watch\b|\bcypress\s+open\b|\bplaywright\b.*--ui\b"
@@ -56,7 +56,7 @@ RULES = (
         "Use its run-once form",
         ALL,
     ),
-    Rule(
+    LintRule(
         "interactive",
         r"\b(?:react-scripts\s+test|ng\s+test|karma\s+start)\b",
         "this test runner watches unless told otherwise",
@@ -64,7 +64,7 @@ RULES = (
         ALL,
         unless=r"\bCI=|--watch(?:All)?=false|--single-run",
     ),
-    Rule(
+    LintRule(
         "interactive",
         r"(?:^|[\s;&|])sudo\s|\bread\s+-[a-z]*p|\bpytest\b.*--pdb"
         r"|\bgdb\b(?!.*-batch)|\binput\(\s*[\"'].*\)",
@@ -72,7 +72,7 @@ RULES = (
         "Leave the question out; machine set-up belongs into setup_deps.sh",
         ALL,
     ),
-    Rule(
+    LintRule(
         "cached",
         r"\[\[?\s+!?\s*-[fes]\s+\S*(?:result|cache|metric|timing|score|output)"
         r"|\bcat\s+\S*(?:result|cache|metric|timing|score)s?\S*\s*(?:$|[;|&])",
@@ -80,14 +80,14 @@ RULES = (
         "Do the work in every run, and print what it gave",
         ("benchmark",),
     ),
-    Rule(
+    LintRule(
         "cached",
         r"\b(?:joblib\.Memory|diskcache|shelve\.open|requests_cache)\b|@memory\.cache",
         "a cache on disk outlives the run",
         "Do the work in every run",
         ("driver", "benchmark"),
     ),
-    Rule(
+    LintRule(
         "cached",
         r"\bgo\s+test\b",
         "go test answers from its cache",
@@ -95,28 +95,28 @@ RULES = (
         ("benchmark",),
         unless=r"-count[= ]?\d|-bench\b",
     ),
-    Rule(
+    LintRule(
         "cached",
         r"\b(?:nx|turbo)\s+(?:run|affected|test|build)\b",
         "the task runner answers from its cache",
         "Say --skip-nx-cache, or --force",
         unless=r"--skip-nx-cache|--force|--no-cache",
     ),
-    Rule(
+    LintRule(
         "cached",
         r"\b(?:gradlew?|bazel|bazelisk)\b.*\b(?:test|build|check)\b",
         "an up-to-date task does no work, and takes no time",
         "Say --rerun-tasks (Gradle) or --nocache_test_results (Bazel)",
         unless=r"--rerun|cleanTest|--nocache_test_results",
     ),
-    Rule(
+    LintRule(
         "cached",
         r"\b(?:pytest|jest)\b.*(?:--lf\b|--last-failed|--onlyChanged|-o\s|--changedSince)",
         "it runs a part of the tests, chosen by an earlier run",
         "Run the same tests every time",
         ALL,
     ),
-    Rule(
+    LintRule(
         "build-inside",
         _BUILD,
         "builds inside the benchmark",
@@ -124,7 +124,7 @@ RULES = (
         ("benchmark",),
         unless_metric=r"build|compile|link|size|bytes",
     ),
-    Rule(
+    LintRule(
         "network",
         r"\b(?:pip3?|uv\s+pip)\s+(?:install|download)\b|\b(?:npm|pnpm|yarn)\s+(?:ci|i|install|add)\b"
         r"|\bapt(?:-get)?\s+\w|\bbrew\s+install"
@@ -133,7 +133,7 @@ RULES = (
         "Move it to setup_deps.sh",
         ALL,
     ),
-    Rule(
+    LintRule(
         "network",
         r"\b(?:curl|wget)\s|\bgit\s+(?:clone|fetch|pull|ls-remote)\b|\brequests\.(?:get|post)\(|\burlopen\("
         r"|\bfetch\(\s*[\"'`]https?:|\bhttps?\.get\(",
@@ -143,7 +143,7 @@ RULES = (
         unless=_LOCAL,
         unless_anywhere=_LOCAL,
     ),
-    Rule(
+    LintRule(
         "random",
         r"\$\{?RANDOM\b|\bshuf\b|/dev/u?random\b|\bopenssl\s+rand\b|\buuidgen\b|\bsrand\(\s*\)",
         "another random input in every run",
@@ -151,35 +151,35 @@ RULES = (
         unless=r"--random-source|^\s*RANDOM=\d",
         unless_anywhere=r"^\s*RANDOM=\d",
     ),
-    Rule(
+    LintRule(
         "random",
         r"\brandom\.(?:random|randint|randrange|choice|choices|sample|shuffle|uniform|gauss)\(",
         "random input without a seed",
         "Call random.seed(1), or use random.Random(1)",
         unless_anywhere=r"\brandom\.seed\(\s*[^)\s]|(?<!System)\bRandom\(\s*[^)\s]",
     ),
-    Rule(
+    LintRule(
         "random",
         r"\bdefault_rng\(\s*\)|\bRandomState\(\s*\)|\bRandom\(\s*\)|\bSystemRandom\b|\bos\.urandom\("
         r"|\bsecrets\.\w|\buuid4\(",
         "random input without a seed",
         "Give it a seed",
     ),
-    Rule(
+    LintRule(
         "random",
         r"\bnp\.random\.(?!seed|default_rng|RandomState|Generator)\w+\(|\btorch\.rand\w*\(",
         "random input without a seed",
         "Set the seed first",
         unless_anywhere=r"\.seed\(\s*[^)\s]|manual_seed\(\s*[^)\s]",
     ),
-    Rule(
+    LintRule(
         "random",
         r"\bMath\.random\(|\bcrypto\.random\w+\(|\bthread_rng\(|\brand::rng\("
         r"|\bsrand\(\s*(?:\(\w+\)\s*)?time\(|rand\.(?:Seed|NewSource)\(time\.",
         "random input without a seed",
         "Use a generator with a fixed seed",
     ),
-    Rule(
+    LintRule(
         "head",
         r"\|\s*(?:head\b|sed\s+(?:-n\s+)?['\"]?\d*q|grep\s+[^|]*(?:-m\s*\d|--max-count))",
         "the reader closes the pipe early: the program may be cut off, and its failure goes unseen",
@@ -187,75 +187,75 @@ RULES = (
         ALL,
         unless=r"sort\b.*\|\s*head",
     ),
-    Rule(
+    LintRule(
         "best-of",
         r"\bsort\s+-\w*[ng]\w*\b.*\|\s*(?:head|tail)\s+-n?\s*1\b",
         "the best of several runs is printed",
         "Print each run's own value: the A/B does the repeating",
     ),
-    Rule(
+    LintRule(
         "best-of",
         rf"(?<![.\w])(?:Math\.)?(?:min|max)\(\s*(?:\.\.\.)?\s*(?:timeit\.)?\w*{_NOISE_NAMES}\w*\s*(?:\)|\()"
         rf"|\bmin\(\s*timeit\b|\.repeat\([^)]*\)\s*\)?\s*\[0\]",
         "the best of several runs is printed",
         "Print the total of a fixed number of rounds: the A/B does the repeating",
     ),
-    Rule(
+    LintRule(
         "best-of",
         r"-m\s+timeit\b|\bresults\[0\]\.min\b",
         "timeit and hyperfine's min are the best of several runs",
         "Print the total of a fixed number of rounds: the A/B does the repeating",
     ),
-    Rule(
+    LintRule(
         "sleep",
         r"(?:^|[\s;&|(])sleep\s+[\d.$]|\btime\.sleep\(|\bthread::sleep\(|\bsleep_for\(|\btime\.Sleep\("
         r"|\bTask\.Delay\(|\busleep\(",
         "a pause is part of the run: it hides what is measured",
         "Wait for what you need (a port, a file), outside the clock",
     ),
-    Rule(
+    LintRule(
         "hidden",
         r"\|\|\s*(?:true|:|exit\s+0|echo)\b|\|\|\s*:\s*$|;\s*true\s*$",
         "a failure is hidden",
         "Let the script fail",
         ALL,
     ),
-    Rule(
+    LintRule(
         "hidden",
         r"^\s*set\s+\+e\b",
         "'set +e': a failing step goes unseen",
         "Leave it out, or test the step's exit code",
         ALL,
     ),
-    Rule(
+    LintRule(
         "stdout-by-name",
         r"/dev/stdout\b|/proc/self/fd/1\b",
         "a benchmark's stdout cannot be opened by its name",
         "Print without a name, or >&1; /dev/stderr works",
         unless=r"(?:/dev/stdout|/proc/self/fd/1)\b.*\||\$\(.*(?:/dev/stdout|/proc/self/fd/1)\b",
     ),
-    Rule(
+    LintRule(
         "git",
         r"\bgit\s+(?:checkout|switch|stash|reset|restore|clean|commit)\b",
         "it changes the tree that is measured",
         "Leave git alone: each side is built and run in its own clean copy",
         ALL,
     ),
-    Rule(
+    LintRule(
         "elsewhere",
         r"(?:^|[\s;&|])cd\s+[\"']?(?:/(?!tmp\b|dev\b)|~|\$HOME\b)",
         "it leaves the copy that is measured",
         "Use paths relative to the project: it runs in a copy, once for each side",
         ALL,
     ),
-    Rule(
+    LintRule(
         "no-tests",
         r"--passWithNoTests|--pass-with-no-tests",
         "no test at all would pass, too",
         "Leave it out",
         ("checks",),
     ),
-    Rule(
+    LintRule(
         "self-updating",
         r"--update-?snapshots?\b|\bjest\b.*\s-u\b|\bvitest\b.*\s-u\b|--snapshot-update|--force-regen"
         r"|\bUPDATE_(?:GOLDEN|EXPECT|SNAPSHOTS?)=",

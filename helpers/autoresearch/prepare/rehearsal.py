@@ -21,7 +21,7 @@ from autoresearch.engines.bundle import tree_tar
 from autoresearch.errors import EnvironmentMissing
 from autoresearch.files import remove, scratch
 from autoresearch.metrics import parse
-from autoresearch.prepare.finding import Finding
+from autoresearch.prepare.diagnosis import Diagnosis
 from autoresearch.prepare.lint import lint_unit
 from autoresearch.project import Project
 from autoresearch.safetext import one_line, tail
@@ -93,7 +93,7 @@ def no_number(metric: str, done: Finished) -> str:
     return f"no line 'METRIC {metric}=…': {one_line(hint, 200)}"
 
 
-def rehearse(project: Project, config: Config, end: float) -> Iterator[Finding]:
+def rehearse(project: Project, config: Config, end: float) -> Iterator[Diagnosis]:
     """Build, check and benchmark the base commit in a throw-away copy, the benchmark twice, until `end`."""
     manifest = evaluator.survey(project, config)
     spec = spec_of(project, config, manifest, "rehearsal", "noise", None)
@@ -106,14 +106,14 @@ def rehearse(project: Project, config: Config, end: float) -> Iterator[Finding]:
             trial, timed = trial_in(root, spec, end)
             yield from _steps(trial, timed, config, differential(config, manifest))
         except GitError as exc:
-            yield Finding("fail", "checkout", one_line(str(exc), 200))
+            yield Diagnosis("fail", "checkout", one_line(str(exc), 200))
         except (OSError, subprocess.CalledProcessError) as exc:
             raise EnvironmentMissing(f"machine: {one_line(str(exc))}") from None
 
 
 def _steps(
     trial: Trial, timed: TimedExecution, config: Config, inputs: Mapping[str, Any] | None
-) -> Iterator[Finding]:
+) -> Iterator[Diagnosis]:
     values: list[float] = []
     runs: list[Finished] = []
     failed = None
@@ -129,7 +129,7 @@ def _steps(
             yield _failure(trial, timed, failed)
             return
         if stage != "benchmark":
-            yield Finding("ok", stage, f"passed in {done.seconds:.1f} s")
+            yield Diagnosis("ok", stage, f"passed in {done.seconds:.1f} s")
             continue
         runs.append(done)
         yield from cores_of(config, done.cpu_seconds, done.seconds) if len(runs) == 2 else ()
@@ -137,17 +137,17 @@ def _steps(
         yield _inputs(trial, timed, inputs)
     yield from _cross_check(config, values, runs[-1].seconds)
     if trial.expected is not None and trial.spec.metric not in trial.expected.signed:
-        yield Finding(
+        yield Diagnosis(
             "warn", "signature", f"{trial.spec.metric} is not signed: the measured program could print it instead",
             "Print it with metric from templates/autoresearch.sh, or templates/signed_metric.py in Python",
         )  # fmt: skip
 
 
-def _failure(trial: Trial, timed: TimedExecution, failed: Failed) -> Finding:
+def _failure(trial: Trial, timed: TimedExecution, failed: Failed) -> Diagnosis:
     """What ended the last command, or what the trial holds against it; the baseline would end with the same."""
     stage, done = timed.ended[-1]
     if timed.late:
-        return Finding(
+        return Diagnosis(
             "warn", stage, f"ended after {done.seconds:.0f} s, when --timeout was over: not tried to its end",
             "Give doctor more time in a shell that lasts; the baseline runs detached, however long it takes",
         )  # fmt: skip
@@ -156,16 +156,16 @@ def _failure(trial: Trial, timed: TimedExecution, failed: Failed) -> Finding:
         text = {"setup": spec.deps, "build": spec.build, "checks": spec.checks}.get(stage, spec.benchmark)
         said = one_line(tail(done.output, 5, 300), 300)
         fix = f"Run it by hand: {text}{containment.hint(timed.box, stage)}"
-        return Finding("fail", stage, f"{done.failure()}: {said}", fix)
+        return Diagnosis("fail", stage, f"{done.failure()}: {said}", fix)
     if stage != "benchmark":
         fix = "Take that file out of evaluator: in autoresearch.yaml, or delete it where a build has left it"
-        return Finding("fail", stage, one_line(failed.error, 300), fix)
+        return Diagnosis("fail", stage, one_line(failed.error, 300), fix)
     found = no_number(trial.spec.metric, done)
     fix = "Print it, at a line's start" if found else "Print each result once, in the same way in each run"
-    return Finding("fail", stage, found or one_line(failed.error, 300), fix)
+    return Diagnosis("fail", stage, found or one_line(failed.error, 300), fix)
 
 
-def _inputs(trial: Trial, timed: TimedExecution, asked: Mapping[str, Any]) -> Finding:
+def _inputs(trial: Trial, timed: TimedExecution, asked: Mapping[str, Any]) -> Diagnosis:
     """Twice the same seed, and another one: a generator that ignores its seed tests one input twenty times."""
     command = asked["command"]
     trial.stage.place_copy(trial.trees["A"])
@@ -173,50 +173,52 @@ def _inputs(trial: Trial, timed: TimedExecution, asked: Mapping[str, Any]) -> Fi
     for seed in (1, 1, 2):
         done = timed.run("checks", f"{command} {seed}", asked["timeout"])
         if timed.late:
-            return Finding(
+            return Diagnosis(
                 "warn", "inputs", "not tried to their end, as --timeout was over", "Give doctor more time"
             )
         answers.append((done.failure(), done.output))
     first, again, other = answers
     if first[0]:
-        return Finding("fail", "inputs", f"{command} 1: {first[0]}", f"Run it by hand: {command} 1")
+        return Diagnosis("fail", "inputs", f"{command} 1: {first[0]}", f"Run it by hand: {command} 1")
     if first != again:
-        return Finding(
+        return Diagnosis(
             "fail", "inputs", "one seed twice gives two outputs", "Print no times, paths or addresses"
         )
     if first == other:
-        return Finding(
+        return Diagnosis(
             "warn", "inputs", "seeds 1 and 2 give the same output", "Use the seed, and print the result"
         )
-    return Finding("ok", "inputs", f"{command} answers seeds alike each time")
+    return Diagnosis("ok", "inputs", f"{command} answers seeds alike each time")
 
 
-def cores_of(config: Config, cpu: float | None, seconds: float) -> Iterator[Finding]:
+def cores_of(config: Config, cpu: float | None, seconds: float) -> Iterator[Diagnosis]:
     """A warning when `seconds` of a run took more seconds of cores than a slot has."""
     busy = (cpu or 0.0) / seconds if seconds > 0.05 else 0.0
     if config.cores_per_slot != "all" and busy > 1.3 * config.cores_per_slot:
-        yield Finding(
+        yield Diagnosis(
             "warn", "cores", f"the benchmark keeps {busy:.1f} cores busy, but a slot has {config.cores_per_slot}",
             f"Set cores_per_slot: {math.ceil(busy / 1.3)} (or all) in autoresearch.yaml",
         )  # fmt: skip
 
 
-def _cross_check(config: Config, values: list[float], seconds: float) -> Iterator[Finding]:
+def _cross_check(config: Config, values: list[float], seconds: float) -> Iterator[Diagnosis]:
     """Compare the printed number with the clock on the wall."""
     first, second = values
     unit, name = config.objective.unit, config.objective.metric
     gap = 100 * abs(first - second) / abs(first) if first else 0.0
-    yield Finding(
+    yield Diagnosis(
         "ok",
         "benchmark",
         f"{name} = {first:.6g}, {second:.6g} {unit} ({gap:.1f} % apart), {seconds:.1f} s a run",
     )
     mistake = lint_unit(name, unit, second, seconds)
     if mistake is not None:
-        yield Finding("warn", mistake.rule, mistake.found, mistake.fix)
+        yield Diagnosis("warn", mistake.rule, mistake.found, mistake.fix)
     if first == second and seconds_in(name, unit) is not None:
-        yield Finding("warn", "timer", "two timings are identical to the last digit", "Is the result cached?")
+        yield Diagnosis(
+            "warn", "timer", "two timings are identical to the last digit", "Is the result cached?"
+        )
     if seconds < 0.05:
-        yield Finding(
+        yield Diagnosis(
             "warn", "length", f"a run takes {1000 * seconds:.0f} ms", "Repeat the work inside: aim at 0.2-5 s"
         )

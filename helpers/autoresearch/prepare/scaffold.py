@@ -13,6 +13,7 @@ from autoresearch.errors import BadInput
 from autoresearch.files import ensure_directory, sweep, write_atomic
 from autoresearch.project import Project
 from autoresearch.resources import shipped
+from autoresearch.workspace.git import resolve
 
 # (template, file in the project, executable)
 _FILES = (
@@ -58,6 +59,7 @@ def write_session(
 def refuse_a_second(root: Path, *, force: bool, continued: bool = False) -> None:
     """Raise `BadInput` where a session is here already."""
     if Project(root).ledger.exists() and not force and not continued:
+        # Only where there is something to refuse: the readers of other loops' logs come with it.
         from autoresearch.peers.adopt import refuse_foreign
 
         refuse_foreign(root)
@@ -75,8 +77,6 @@ def default_name(root: Path, *, continued: bool) -> str:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", root.name).strip("-._")[:60] or "session"
     if not continued:
         return name
-    from autoresearch.workspace.git import resolve
-
     names = [name, *(f"{name}-{number}" for number in range(2, 100))]
     return next((n for n in names if resolve(root, f"refs/heads/autoresearch/{n}") is None), name)
 

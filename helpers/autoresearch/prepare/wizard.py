@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from autoresearch.errors import BadInput
 from autoresearch.prepare.dryrun import Copy, DryRun
 from autoresearch.prepare.lint import Mistake, lint
-from autoresearch.prepare.lint_rules import Kind
+from autoresearch.prepare.lint_rules import ScriptKind
 from autoresearch.prepare.planning import Option, Plan, Wishes, draft, options
 from autoresearch.prepare.survey import Survey, survey
 from autoresearch.prepare.toolchain import READ_AT_MOST
@@ -188,7 +188,7 @@ def _first_that_runs(
 def _mistakes(made: Proposal, root: Path) -> list[Mistake]:
     """What the scripts, written or drafted, do that the lint knows."""
     texts = {**made.wishes.scripts, **made.plan.files}
-    kinds: tuple[tuple[str, Kind], ...] = (
+    kinds: tuple[tuple[str, ScriptKind], ...] = (
         ("autoresearch.sh", "benchmark"),
         ("autoresearch.checks.sh", "checks"),
     )

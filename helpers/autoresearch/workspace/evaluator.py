@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from autoresearch.config import Config
 from autoresearch.errors import BadInput, IntegrityFault
 from autoresearch.files import sync_directory, sync_file
 from autoresearch.project import EVALUATOR_FILES, Project
+from autoresearch.task import load_task
 from autoresearch.workspace.git import git
 
 BENCHMARK, CHECKS, DEPS, DIFF = EVALUATOR_FILES
@@ -38,8 +41,6 @@ class Manifest:
 
 def frozen_settings(config: Config) -> dict[str, Any]:
     """The part of the config that decides what a number means. Engine, slots and stop rules may change."""
-    import msgspec
-
     keep = ("objective", "scope", "off_limits", "evaluator", "build", "timeouts")
     data: dict[str, Any] = msgspec.to_builtins(config)
     frozen = {key: data[key] for key in keep}
@@ -117,8 +118,6 @@ def _tree_digest(where: Path) -> str:
 
 def _task_digest(project: Project) -> str | None:
     """What the project's task runs, as one digest; machines and other resources may change. None without a task."""
-    from autoresearch.task import load_task
-
     if not project.task.exists():
         return None
     task = load_task(project.task)

@@ -7,6 +7,7 @@ Identifier schemes: https://info.arxiv.org/help/arxiv_identifier.html
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -105,8 +106,6 @@ def by_line(paper: Paper, most: int = 3) -> str:
 
 def note(paper: Paper, source: str, pdf: str | None) -> str:
     """The note `papers/<id>.md`: what the paper is, its abstract as quoted data, and room for our reading."""
-    import textwrap
-
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", paper.summary)), default=0))
     abstract = "\n".join(textwrap.wrap(paper.summary, 100, break_on_hyphens=False)) or "(none)"
     revised = f" (revised {paper.updated})" if paper.updated != paper.published else ""
