@@ -14,7 +14,7 @@ from autoresearch.project import Project
 from autoresearch.workspace import copies, objects
 from autoresearch.workspace.branch import advance, commit_winner, create_branch
 from autoresearch.workspace.candidate import Conflict, _sha256, export, onto, snapshot
-from autoresearch.workspace.git import git, resolve
+from autoresearch.workspace.git import commits, git, resolve
 from driver import commit_all
 
 
@@ -239,3 +239,19 @@ def test_a_copy_cannot_hide_the_change_of_a_submodule(project: Project) -> None:
     (where / ".gitmodules").write_text('[submodule "sub"]\n\tpath = sub\n\turl = ./sub\n\tignore = all\n')
     index(where, "--cacheinfo", f"160000,{head(project)},sub")
     assert [c.path for c in snapshot(project, "e1", head(project), {}).changes] == ["sub"]
+
+
+def test_commits_are_read_at_once_and_one_that_is_broken_hides_no_other(project: Project) -> None:
+    tip = head(project)
+    broken = commit_winner(project, f"{tip}^{{tree}}", tip, "winner")
+    blob = git(project.root, "rev-parse", "HEAD:README.md")
+    asked = ["refs/heads/main", "refs/heads/none", blob, broken, "refs/heads/a\nb", tip]
+    before = commits(project.root, asked)
+    assert [found and found[0] for found in before] == [tip, None, None, broken, None, tip]
+    assert before[3] is not None
+    assert f"\nparent {tip}\n" in before[3][1]
+    assert before[3][1].endswith("\n\nwinner")
+    loose = project.root / ".git" / "objects" / broken[:2] / broken[2:]
+    loose.chmod(0o644)
+    loose.write_bytes(b"not an object")
+    assert commits(project.root, asked) == [before[0], None, None, None, None, before[0]]

@@ -27,7 +27,7 @@ from autoresearch.session.repair import look
 from autoresearch.session.scripts import switched_off
 from autoresearch.task import load_task
 from autoresearch.workspace import copies, evaluator
-from autoresearch.workspace.git import GitError, git, identity, resolve, toplevel, version
+from autoresearch.workspace.git import GitError, git, identity, places, resolve, version
 
 # Bytes of a frozen file that is still looked through for mistakes.
 _LINTED = 200_000
@@ -103,7 +103,7 @@ def _engine(project: Project, config: Config, seconds: float) -> Iterator[Diagno
 
 def _repository(project: Project, config: Config) -> Iterator[Diagnosis]:
     try:
-        toplevel(project.root)
+        places(project.root)
     except AutoresearchError as exc:
         yield Diagnosis("fail", "repository", exc.message, exc.fix)
         return
@@ -252,7 +252,7 @@ def _contained(project: Project, config: Config) -> Iterator[Diagnosis]:
 def _left(project: Project, config: Config) -> Iterator[Diagnosis]:
     """What crashes have left."""
     try:
-        toplevel(project.root)
+        places(project.root)
         found = look(project)
     except AutoresearchError as exc:
         yield Diagnosis("warn", "leftovers", exc.message, exc.fix)

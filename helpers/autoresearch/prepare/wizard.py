@@ -18,7 +18,7 @@ from autoresearch.prepare.toolchain import READ_AT_MOST
 from autoresearch.project import EVALUATOR_FILES, SESSION_FILES, Project
 from autoresearch.resources import shipped
 from autoresearch.safetext import one_line
-from autoresearch.workspace.git import git, resolve, toplevel
+from autoresearch.workspace.git import git, places, resolve
 
 
 @dataclass
@@ -61,7 +61,7 @@ def propose(root: Path, wishes: Wishes, pick: str, limit: float, progress: Calla
 
     `progress` is told each step. `BadInput` where nothing can be proposed.
     """
-    toplevel(root)
+    places(root)
     commit = resolve(root, "HEAD")
     if commit is None:
         raise BadInput("this repository has no commit yet", fix="git add -A && git commit -m start")

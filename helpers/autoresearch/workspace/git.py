@@ -113,11 +113,6 @@ def places(where: Path) -> tuple[Path, Path]:
     return Path(top), Path(common)
 
 
-def toplevel(where: Path) -> Path:
-    """Top directory of the work tree that holds `where`."""
-    return places(where)[0]
-
-
 # What git writes into its directory while an operation waits for the user: (name, operation, how it ends).
 _IN_PROGRESS = (
     ("rebase-merge", "a rebase", "git rebase --continue, or --abort"),
