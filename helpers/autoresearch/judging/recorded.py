@@ -14,14 +14,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autoresearch.judging import ranktests
-from autoresearch.judging.samplefile import Samples, read_samples
 from autoresearch.verdict import stats
 from autoresearch.verdict.eprocess import ORDERS, PAIRS
 from autoresearch.verdict.sequential import TIMED_OUT, SequentialTest
 from autoresearch.verdict.verdict import Verdict, explain
+
+if TYPE_CHECKING:
+    from autoresearch.judging.samplefile import Samples
 
 # Where validity rests on an assumption that nobody checked, the evidence must be this much stronger.
 STRICT = 4.0
@@ -36,6 +38,8 @@ def judge_samples(data: Mapping[str, Any]) -> Verdict:
 
     All data are used. A keep says after how many runs the rule would have stopped (`runs_used`).
     """
+    from autoresearch.judging.samplefile import read_samples  # for start-up time: it needs msgspec
+
     samples = read_samples(data)
     notes = list(samples.notes)
     if samples.missing:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
+
+import msgspec
 
 from autoresearch.errors import BadInput
 from autoresearch.verdict.rule import Rule
@@ -14,7 +17,16 @@ from autoresearch.verdict.units import is_count
 
 EXAMPLE = '{"metric": "time_s", "direction": "lower", "baseline": [1.02, 1.01], "candidate": [0.97, 0.98]}'
 SIDES = {"a": "A", "base": "A", "baseline": "A", "b": "B", "candidate": "B"}
-RULE_FIELDS = ("alpha", "beta", "min_effect_pct", "max_runs", "margin_pct", "layout")
+_RUN = '{"slot": 0, "side": "A", "value": 1.02}'
+# What a place takes, and how such a one is written; [] stands for any index. All other places take a number.
+_TAKES = {
+    "": ("a JSON object", EXAMPLE), "direction": ("lower or higher", ""), "preset": ("lean, default or thorough", ""),
+    "baseline": ("a list of numbers", EXAMPLE), "candidate": ("a list of numbers", EXAMPLE),
+    "pairs": ("a list of [baseline, candidate]", ""), "pairs[]": ("[baseline, candidate]", ""),
+    "runs": ("a list", f"[{_RUN}]"), "runs[]": ("an object", _RUN),
+    "runs[].side": ("A (baseline) or B (candidate)", ""), "runs[].slot": ("a number", ""),
+    "runs[].block": ("a number or a name", ""),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,133 +46,95 @@ class Samples:
     notes: tuple[str, ...]
 
 
+class _Row(msgspec.Struct):
+    side: Any = None
+    value: float | None = None
+    slot: float | msgspec.UnsetType = msgspec.UNSET
+    block: int | str | None = None
+    censored: Any = None
+
+
+class _File(msgspec.Struct):
+    direction: str | None = None
+    preset: str | None = None
+    metric: Any = None
+    unit: Any = None
+    layout: Any = None
+    alpha: float | None = None
+    beta: float | None = None
+    min_effect_pct: float | None = None
+    margin_pct: float | None = None
+    max_runs: float | None = None
+    baseline: list[float | None] | None = None
+    candidate: list[float | None] | None = None
+    pairs: list[tuple[float | None, float | None]] | None = None
+    runs: list[_Row] | None = None
+
+
 def read_samples(data: Mapping[str, Any]) -> Samples:
     """Check the parsed JSON object; `BadInput` says which field is wrong and what it takes. Unknown keys pass."""
-    if not isinstance(data, Mapping):
-        raise BadInput("the samples are not a JSON object", fix=f"Write it as {EXAMPLE}")
-    notes: list[str] = []
-    rule = _rule(data, notes)
-    runs, missing = _runs(data.get("runs"))
-    if runs or missing:
-        sides: dict[str, list[float]] = {"A": [], "B": []}
-        for side, value, _ in runs:
-            sides[side].append(value)
-        baseline, candidate = sides["A"], sides["B"]
-    else:
-        (baseline, lost_a), (candidate, lost_b) = (_list(data, name) for name in ("baseline", "candidate"))
-        missing = lost_a + lost_b
-    pairs, lost = _pairs(data.get("pairs"))
-    missing = missing or lost
-    if pairs and not runs and not baseline and not candidate:
-        baseline, candidate = [a for a, _ in pairs], [b for _, b in pairs]
-    if not missing:
-        for name, values in (("baseline", baseline), ("candidate", candidate)):
-            if not values:
-                raise BadInput(f"the {name} has no values", fix=f"Write it as {EXAMPLE}")
-    return Samples(rule, tuple(baseline), tuple(candidate), tuple(pairs), tuple(runs), missing, tuple(notes))
-
-
-def _rule(data: Mapping[str, Any], notes: list[str]) -> Rule:
-    direction = data.get("direction")
-    if direction is None:
-        notes.append("no direction given: lower is taken as better")
-        direction = "lower"
-    changes = {name: data.get(name) for name in RULE_FIELDS}
-    for name, value in changes.items():
-        if name != "layout" and value is not None and not _is_number(value):
-            raise BadInput(f"{name} must be a number, not {_shown(value)}")
-    if changes["max_runs"] is not None:
-        changes["max_runs"] = round(min(1e9, changes["max_runs"]))
-    preset = data.get("preset") or "default"
-    if not isinstance(direction, str) or not isinstance(preset, str):
-        raise BadInput("direction and preset must be words", fix="direction is lower or higher")
     try:
-        counted = is_count(str(data.get("metric") or ""), str(data.get("unit") or ""))
-        return Rule.preset(preset, direction=direction, counted=counted, **changes)
+        file = msgspec.convert(data, _File)
+    except msgspec.ValidationError as exc:
+        raw: Any = data
+        at = re.search(r"`\$\.?([^`]*)`$", str(exc))
+        for name, index in re.findall(r"(\w+)|\[(\d+)\]", at[1] if at else ""):
+            raw = raw[name or int(index)]
+        raise _bad(at[1] if at else "", raw) from None
+    runs, missing = _runs(file.runs or [])
+    lists = [file.baseline or [], file.candidate or []]
+    if runs or missing:
+        sides = [[value for side, value, _ in runs if side == own] for own in "AB"]
+    else:
+        sides = [_numbers(values) for values in lists]
+        missing = sum(map(len, lists)) - sum(map(len, sides))
+    pairs = [(pair[0], pair[1]) for pair in map(_numbers, file.pairs or []) if len(pair) == 2]
+    missing = missing or len(file.pairs or []) - len(pairs)
+    if pairs and not any(sides):
+        sides = [[a for a, _ in pairs], [b for _, b in pairs]]
+    for name, values in zip(("baseline", "candidate"), sides, strict=True):
+        if not values and not missing:
+            raise BadInput(f"the {name} has no values", fix=f"Write it as {EXAMPLE}")
+    notes = () if file.direction is not None else ("no direction given: lower is taken as better",)
+    return Samples(_rule(file), tuple(sides[0]), tuple(sides[1]), tuple(pairs), tuple(runs), missing, notes)
+
+
+def _rule(file: _File) -> Rule:
+    try:
+        return Rule.preset(
+            file.preset or "default", direction=file.direction, layout=file.layout, alpha=file.alpha,
+            beta=file.beta, min_effect_pct=file.min_effect_pct, margin_pct=file.margin_pct,
+            max_runs=None if file.max_runs is None else round(max(0.0, min(1e9, file.max_runs))),
+            counted=is_count(str(file.metric or ""), str(file.unit or "")),
+        )  # fmt: skip
     except ValueError as exc:
         raise BadInput(str(exc)) from None
 
 
-def _runs(raw: object) -> tuple[list[tuple[str, float, object]], int]:
+def _runs(rows: list[_Row]) -> tuple[list[tuple[str, float, object]], int]:
     """The runs by slot, and how many have no number."""
-    if raw is None:
-        return [], 0
-    if not _is_list(raw):
-        raise BadInput("runs must be a list", fix='A run is {"slot": 0, "side": "A", "value": 1.02}')
-    rows: list[tuple[float, int, str, float | None, object]] = []
-    for i, run in enumerate(raw):
-        if not isinstance(run, Mapping):
-            raise BadInput(
-                f"runs[{i}] must be an object", fix='Such as {"slot": 0, "side": "A", "value": 1.02}'
-            )
-        side = SIDES.get(str(run.get("side")).lower())
-        if side is None:
-            raise BadInput(
-                f"runs[{i}].side must be A (baseline) or B (candidate), not {_shown(run.get('side'))}"
-            )
-        place = run.get("slot", i)
-        slot = _value(place, "slot") if _is_number(place) else None
-        if slot is None:
-            raise BadInput(f"runs[{i}].slot must be a number, not {_shown(place)}")
-        block = run.get("block")
-        if not isinstance(block, (int, str, type(None))):
-            raise BadInput(f"runs[{i}].block must be a number or a name, not {_shown(block)}")
-        value = TIMED_OUT if run.get("censored") is True else _value(run.get("value"), f"runs[{i}].value")
-        rows.append((slot, i, side, value, block))
-    if len({row[0] for row in rows}) < len(rows):
+    found: list[tuple[float, int, str, list[float], object]] = []
+    for i, row in enumerate(rows):
+        side, slot = SIDES.get(str(row.side).lower()), i if row.slot is msgspec.UNSET else row.slot
+        if side is None or not math.isfinite(slot):
+            raise _bad(f"runs[{i}].side", row.side) if side is None else _bad(f"runs[{i}].slot", slot)
+        value = [TIMED_OUT] if row.censored is True else _numbers([row.value])
+        found.append((slot, i, side, value, row.block))
+    if len({row[0] for row in found}) < len(found):
         raise BadInput("two runs have the same slot", fix="slot is the run's place in time, from 0")
-    rows.sort(key=lambda row: row[:2])
-    runs = [(side, value, block) for _, _, side, value, block in rows if value is not None]
-    return runs, len(rows) - len(runs)
+    found.sort(key=lambda row: row[:2])
+    runs = [(side, value[0], block) for _, _, side, value, block in found if value]
+    return runs, len(found) - len(runs)
 
 
-def _list(data: Mapping[str, Any], name: str) -> tuple[list[float], int]:
-    raw = data.get(name, [])
-    if raw is None:
-        return [], 0
-    if not _is_list(raw):
-        raise BadInput(f"{name} must be a list of numbers, not {_shown(raw)}", fix=f"Write it as {EXAMPLE}")
-    values = [_value(v, f"{name}[{i}]") for i, v in enumerate(raw)]
-    good = [v for v in values if v is not None]
-    return good, len(values) - len(good)
+def _numbers(values: Iterable[float | None]) -> list[float]:
+    """Without null, NaN and infinity, which are runs without a result."""
+    return [value for value in values if value is not None and math.isfinite(value)]
 
 
-def _pairs(raw: object) -> tuple[list[tuple[float, float]], int]:
-    if raw is None:
-        return [], 0
-    if not _is_list(raw):
-        raise BadInput("pairs must be a list of [baseline, candidate]")
-    good: list[tuple[float, float]] = []
-    for i, pair in enumerate(raw):
-        if not _is_list(pair) or len(pair) != 2:
-            raise BadInput(f"pairs[{i}] must be [baseline, candidate], not {_shown(pair)}")
-        a, b = (_value(v, f"pairs[{i}]") for v in pair)
-        if a is not None and b is not None:
-            good.append((a, b))
-    return good, len(raw) - len(good)
-
-
-def _value(raw: object, where: str) -> float | None:
-    """A finite number; None for null, NaN or infinity, which are runs without a result."""
-    if raw is None:
-        return None
-    if not _is_number(raw):
-        raise BadInput(f"{where} must be a number, or null for a run that gave none, not {_shown(raw)}")
-    try:
-        value = float(raw)
-    except OverflowError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _is_number(raw: object) -> TypeGuard[float]:
-    return isinstance(raw, (int, float)) and not isinstance(raw, bool)
-
-
-def _is_list(raw: object) -> TypeGuard[Sequence[Any]]:
-    return isinstance(raw, Sequence) and not isinstance(raw, (str, bytes))
-
-
-def _shown(raw: object) -> str:
-    text = repr(raw)
-    return text if len(text) <= 40 else text[:39] + "…"
+def _bad(path: str, raw: object) -> BadInput:
+    number = "a number, or null for a run that gave none" if "[" in path else "a number"
+    takes, example = _TAKES.get(re.sub(r"\d+", "", path), (number, ""))
+    shown = repr(raw) if len(repr(raw)) <= 40 else repr(raw)[:39] + "…"
+    fix = f"Write it as {example}" if example else ""
+    return BadInput(f"{path or 'the file of samples'} must be {takes}, not {shown}", fix=fix)
