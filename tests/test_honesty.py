@@ -29,7 +29,7 @@ def measured(clock: Clock, blocks: int = 4, seed: int = 1, signed: bool = True) 
     timed = []
     for _ in range(blocks):
         order = rng.choice(("ABBA", "BAAB", "ABAB", "BABA", "AABB", "BBAA"))
-        timed.append(tuple(Timed(side, *clock(rng, side), 0.0) for side in order))
+        timed.append(tuple(Timed(side, *clock(rng, side)) for side in order))
     return Outcome("done", timed=tuple(timed), signed=signed)
 
 

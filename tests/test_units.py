@@ -57,7 +57,7 @@ NEARLY = {
 def outcome(value: dict[str, float], wall: float, signed: bool = True) -> Outcome:
     """Four blocks in which a side's runs differ in their last digits; values of the sides, and a run's seconds."""
     timed = tuple(
-        tuple(Timed(side, value[side] * (1 + n / 1e4 + i / 1e5), wall, 0.0) for i, side in enumerate("ABBA"))
+        tuple(Timed(side, value[side] * (1 + n / 1e4 + i / 1e5), wall) for i, side in enumerate("ABBA"))
         for n in range(4)
     )
     return Outcome("done", timed=timed, signed=signed)

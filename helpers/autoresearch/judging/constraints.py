@@ -15,9 +15,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from autoresearch.verdict import stats
-from autoresearch.verdict.eprocess import EProcess
+from autoresearch.verdict.eprocess import Block, EProcess
 from autoresearch.verdict.rule import Rule
 from autoresearch.verdict.sequential import SequentialTest
 from autoresearch.verdict.verdict import Verdict
@@ -26,8 +27,6 @@ from autoresearch.verdict.verdict import Verdict
 ALPHA = 0.05
 # Differences below this share are different arithmetic, not a different value.
 CLOSE = 1e-9
-
-Block = tuple[str, Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -42,56 +41,58 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """`status`: met, violated or unclear. `gain_pct`: percent of the base, positive = better; None without a base.
+class LimitResult:
+    """`gain_pct`: percent of the base, positive = better; None without a base.
 
     `e_value`: evidence that the limit holds, at its peak; None where a comparison decided.
     """
 
     metric: str
-    status: str
+    status: Literal["met", "violated", "unclear"]
     gain_pct: float | None
     text: str
     e_value: float | None = None
 
 
-def hold(limit: Limit, blocks: Sequence[Block]) -> Finding:
+def hold(limit: Limit, blocks: Sequence[Block]) -> LimitResult:
     """Judge a limit by complete blocks (order such as ABBA, finite values in time order). ValueError without blocks."""
     base, candidate = (stats.median(_side(blocks, side)) for side in "AB")
     gain = gain_pct(limit.direction, blocks)
     if limit.most is not None and candidate > limit.most:
         text = f"{limit.metric} is {candidate:.6g} (median), more than its max of {limit.most:g}"
-        return Finding(limit.metric, "violated", gain, text)
+        return LimitResult(limit.metric, "violated", gain, text)
     if limit.least is not None and candidate < limit.least:
         text = f"{limit.metric} is {candidate:.6g} (median), less than its min of {limit.least:g}"
-        return Finding(limit.metric, "violated", gain, text)
+        return LimitResult(limit.metric, "violated", gain, text)
     if limit.pct is None:
-        return Finding(limit.metric, "met", gain, f"{limit.metric} is within its bounds ({candidate:.6g})")
+        return LimitResult(
+            limit.metric, "met", gain, f"{limit.metric} is within its bounds ({candidate:.6g})"
+        )
     if repeats(blocks):
         worse = candidate - base if limit.direction == "lower" else base - candidate
         met = worse <= limit.pct / 100.0 * abs(base) + CLOSE * abs(base)
-        return Finding(limit.metric, "met" if met else "violated", gain, _said(limit, gain, met))
+        return LimitResult(limit.metric, "met" if met else "violated", gain, _said(limit, gain, met))
     return _by_evidence(limit, blocks, gain)
 
 
-def _by_evidence(limit: Limit, blocks: Sequence[Block], gain: float | None) -> Finding:
+def _by_evidence(limit: Limit, blocks: Sequence[Block], gain: float | None) -> LimitResult:
     assert limit.pct is not None
     flat = [v for _, values in blocks for v in values]
     allowed = f"{limit.metric} is not shown to be at most {limit.pct:g} % worse"
     if min(flat) <= 0.0:
         text = f"{allowed}: it is noisy and not positive, so there are no percentages. State a max or min instead"
-        return Finding(limit.metric, "unclear", gain, text)
+        return LimitResult(limit.metric, "unclear", gain, text)
     step = 100.0 * stats.resolution(flat) / stats.median(flat)
     if step > limit.pct > 0.0:
         text = (
             f"{allowed}: its readings come in steps of {step:.2g} %. Print more digits, or set a wider limit"
         )
-        return Finding(limit.metric, "unclear", gain, text)
+        return LimitResult(limit.metric, "unclear", gain, text)
     passes, fails = evidence(limit, blocks)
     if fails >= math.log(1.0 / ALPHA):
-        return Finding(limit.metric, "violated", gain, _said(limit, gain, False), _exp(passes))
+        return LimitResult(limit.metric, "violated", gain, _said(limit, gain, False), _exp(passes))
     if passes >= math.log(1.0 / ALPHA):
-        return Finding(limit.metric, "met", gain, _said(limit, gain, True), _exp(passes))
+        return LimitResult(limit.metric, "met", gain, _said(limit, gain, True), _exp(passes))
     sigma = 100.0 * _sigma(blocks)
     room = limit.pct + (gain or 0.0)
     runs = stats.runs_for(room, sigma)
@@ -101,7 +102,7 @@ def _by_evidence(limit: Limit, blocks: Sequence[Block], gain: float | None) -> F
         "(test.keep_blocks in autoresearch.yaml)"
     )  # fmt: skip
     text = f"{allowed} in {len(flat)} runs (measured {_worse(gain)}): {settle}"
-    return Finding(limit.metric, "unclear", gain, text, _exp(passes))
+    return LimitResult(limit.metric, "unclear", gain, text, _exp(passes))
 
 
 def evidence(limit: Limit, blocks: Sequence[Block]) -> tuple[float, float]:

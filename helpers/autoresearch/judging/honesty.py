@@ -13,7 +13,7 @@ from typing import NamedTuple
 from autoresearch.config import Objective
 from autoresearch.judging.outcome import Outcome, Timed
 from autoresearch.judging.units import seconds_per_unit
-from autoresearch.verdict import stats
+from autoresearch.verdict import Reason, stats
 
 # The whole run must save at least this share of what the metric says was saved; the rest is left to noise.
 SAVED_SHARE = 0.5
@@ -24,9 +24,9 @@ _LONGER_SHARE, _LONGER_SECONDS = 1.05, 0.005
 
 
 class Doubt(NamedTuple):
-    """Why a gain is not believed: one of the words `timer`, `moved_work`, `constant`, `implausible`."""
+    """Why a gain is not believed."""
 
-    word: str
+    word: Reason
     text: str
 
 

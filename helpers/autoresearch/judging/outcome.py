@@ -8,12 +8,14 @@ from statistics import median
 from typing import Any
 
 from autoresearch.safetext import one_line
+from autoresearch.verdict import TrialStatus
+from autoresearch.verdict.eprocess import Block
 from autoresearch.verdict.rule import Rule
 from autoresearch.verdict.sequential import TIMED_OUT, SequentialTest
 from autoresearch.verdict.verdict import Verdict
 
 Record = Mapping[str, Any]
-Block = tuple[str, list[float]]
+_STATUSES: dict[str, TrialStatus] = {"done": "done", "checks_failed": "checks_failed"}
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,6 @@ class Timed:
     side: str
     value: float
     wall: float
-    cpu: float
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,12 @@ class Outcome:
     `base_failed` means that the base, not the candidate, did not work: nothing can be said of the candidate.
     `samples` are (side, value) in time order, None for a run that was ended at its limit.
     `blocks` are an A/B's complete ones, (order, all metrics of each run in time order); `gains` and `findings` are
-    what `tradeoffs.weigh` adds about the metrics beside the objective. `timed` are the same runs with their durations,
-    `signed` says that the evaluator signed the objective in every run, `warnings` what does not decide;
+    what `tradeoffs.weigh` adds about the metrics beside the objective. `timed` are the same runs with their durations;
     `instructions` of one run of each side ({"tool", "A", "B"}), where they were counted.
     `signed` says that the evaluator signed the objective in every run, `unseen` that the hidden checks have passed.
     """
 
-    status: str  # done | crash | checks_failed
+    status: TrialStatus
     error: str = ""
     checks: str = "skipped (not reached)"
     base_failed: bool = False
@@ -61,7 +61,6 @@ class Outcome:
     findings: tuple[dict[str, Any], ...] = ()
     timed: tuple[tuple[Timed, ...], ...] = ()
     signed: bool = False
-    warnings: tuple[str, ...] = ()
     instructions: dict[str, Any] = field(default_factory=dict)
     unseen: bool = False
 
@@ -85,7 +84,7 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
     decision = next((r for r in lines if r.get("type") == "decision"), {})
     layout = str(decision.get("layout") or "fixed")
     invalid = problem_of(lines)
-    status = str(end.get("status"))
+    status = _STATUSES.get(str(end.get("status")), "crash")
     verdict = None
     every = _blocks(counted)
     # What is said about other metrics and durations needs whole blocks; the objective knows about time-outs.
@@ -94,7 +93,7 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
         verdict = _judge(rule, _values_of(every))
     candidate = _values(counted, "B")
     return Outcome(
-        status=status if status in ("done", "crash", "checks_failed") else "crash",
+        status=status,
         error=one_line(str(end.get("error") or ""), 300),
         checks=one_line(str(checks[-1].get("status")), 60) if checks else _unchecked(status, invalid),
         base_failed=bool(end.get("base_failed")),
@@ -144,8 +143,7 @@ def _instructions(lines: Sequence[Record]) -> dict[str, Any]:
 
 
 def _timed(record: Record) -> Timed:
-    wall, cpu = float(record.get("seconds") or 0), float(record.get("cpu_seconds") or 0)
-    return Timed(str(record["side"]), float(record["value"]), wall, cpu)
+    return Timed(str(record["side"]), float(record["value"]), float(record.get("seconds") or 0))
 
 
 def _place_of(record: Record) -> tuple[object, ...] | None:

@@ -17,8 +17,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from autoresearch.judging import ranktests
-from autoresearch.verdict import stats
-from autoresearch.verdict.eprocess import ORDERS, PAIRS
+from autoresearch.verdict import Reason, stats
+from autoresearch.verdict.eprocess import ORDERS, PAIRS, Block
 from autoresearch.verdict.sequential import TIMED_OUT, SequentialTest
 from autoresearch.verdict.verdict import Verdict, explain
 
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 STRICT = 4.0
 # So many blocks of four without one AABB or BBAA, by chance in 4 %: they were drawn as pairs.
 PAIRED_BLOCKS = 8
-Block = tuple[str, list[float]]
-Run = tuple[str, float, object]
+SampledRun = tuple[str, float, object]
 
 
 def judge_samples(data: Mapping[str, Any]) -> Verdict:
@@ -65,14 +64,14 @@ def _nothing(samples: Samples, text: str, notes: Sequence[str]) -> Verdict:
     return replace(empty, reason_text=text, order_known=bool(samples.runs), warnings=tuple(notes))
 
 
-def arrange(runs: Sequence[Run], *, paired: bool = False) -> list[Block]:
+def arrange(runs: Sequence[SampledRun], *, paired: bool = False) -> list[Block]:
     """The runs as the blocks their recorder drew, in time order; [] when A and B were not interleaved.
 
     Fours that never are AABB or BBAA may have been drawn as two pairs, of which only four orders are possible;
     they are read so when `paired` says it, or when there are too many for chance.
     """
     if runs and all(group is not None for _, _, group in runs):
-        grouped: dict[object, list[Run]] = {}
+        grouped: dict[object, list[SampledRun]] = {}
         for run in runs:
             grouped.setdefault(run[2], []).append(run)
         named = [_block(rows) for rows in grouped.values()]
@@ -88,7 +87,7 @@ def arrange(runs: Sequence[Run], *, paired: bool = False) -> list[Block]:
     return _balanced_groups(runs)
 
 
-def _balanced_groups(runs: Sequence[Run]) -> list[Block]:
+def _balanced_groups(runs: Sequence[SampledRun]) -> list[Block]:
     """Balanced neighbours of four or two, greedily; [] when they cover less than half of the runs."""
     found: list[Block] = []
     start = 0
@@ -107,7 +106,7 @@ def _balanced_groups(runs: Sequence[Run]) -> list[Block]:
     return found if 2 * sum(len(values) for _, values in found) >= len(runs) else []
 
 
-def _block(runs: Sequence[Run]) -> Block:
+def _block(runs: Sequence[SampledRun]) -> Block:
     return "".join(side for side, _, _ in runs), [value for _, value, _ in runs]
 
 
@@ -138,7 +137,7 @@ def _by_blocks(samples: Samples, blocks: list[Block], notes: list[str]) -> Verdi
     better = found.effect_pct is None or found.effect_pct > 0.0
     hangs = test.timed_out["B"] > test.timed_out["A"]
     keep = stop > 0 and better and not hangs and test.reason != "below_min"
-    reason = "proven" if keep else "timeouts" if hangs else "below_min" if refuted else "budget"
+    reason: Reason = "proven" if keep else "timeouts" if hangs else "below_min" if refuted else "budget"
     found = replace(found, verdict="keep" if keep else "discard", reason=reason)
     text = explain(found, rule, peak)
     if not keep or stop == used:
@@ -204,7 +203,9 @@ def _from_ranks(
     effect, high = percent(shift.estimate), percent(shift.high)
     noise = 100.0 * sigma if log else (100.0 * sigma / abs(base) if base else None)
     keep = shift.p_value <= alpha and shift.estimate > 0.0
-    reason = "proven" if keep else "below_min" if high is not None and high < rule.least_pct else "budget"
+    reason: Reason = (
+        "proven" if keep else "below_min" if high is not None and high < rule.least_pct else "budget"
+    )
     found = Verdict(
         "keep" if keep else "discard", reason, "", effect_pct=effect, ci_low_pct=percent(shift.low),
         ci_high_pct=high, e_needed=1.0 / rule.alpha, runs_used=runs, sigma_short_pct=noise,

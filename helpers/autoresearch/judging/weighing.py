@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from autoresearch.config import Config, Objective, Rescue
-from autoresearch.judging.constraints import Finding, Limit, gain_pct, hold, prove, required_pct
-from autoresearch.judging.honesty import doubt
+from autoresearch.config import Complexity, Config, Objective, Rescue
+from autoresearch.judging.constraints import Limit, LimitResult, gain_pct, hold, prove, required_pct
+from autoresearch.judging.honesty import Doubt, doubt
 from autoresearch.judging.outcome import Outcome
 from autoresearch.judging.units import is_speed
+from autoresearch.verdict import Reason
 from autoresearch.verdict.rule import Rule
 from autoresearch.verdict.units import is_count
 from autoresearch.verdict.verdict import Verdict
@@ -55,11 +56,9 @@ def weigh(config: Config, outcome: Outcome, rule: Rule, lines: int) -> Outcome:
     verdict = outcome.verdict
     if verdict is None:
         return outcome
-    names = second_metrics(config)
-    series = {name: outcome.series(name) for name in (config.objective.metric, *names)}
-    missing = [name for name in names if series[name] is None]
-    if missing:
-        text = f"a run printed no METRIC {missing[0]}, which autoresearch.yaml names as a constraint or rescue metric"
+    missing = next((name for name in second_metrics(config) if outcome.series(name) is None), None)
+    if missing is not None:
+        text = f"a run printed no METRIC {missing}, which autoresearch.yaml names as a constraint or rescue metric"
         return replace(
             outcome, verdict=replace(verdict, verdict="discard", reason="invalid", reason_text=text)
         )
@@ -70,21 +69,20 @@ def weigh(config: Config, outcome: Outcome, rule: Rule, lines: int) -> Outcome:
     if verdict.verdict != "keep":
         verdict, effect, least = _rescue(config, outcome, verdict, rule)
     if verdict.verdict == "keep":
-        verdict = _implausible(config, outcome, verdict)
-    if verdict.verdict == "keep":
-        verdict = _same_work(config.objective, outcome, verdict)
-    if verdict.verdict == "keep":
-        found = doubt(config.objective, outcome, verdict.effect_pct)
+        doubts = (
+            _implausible(config.objective, outcome, verdict.effect_pct),
+            _same_work(config.objective, outcome, verdict.layout),
+            doubt(config.objective, outcome, verdict.effect_pct),
+            _limits(config.objective, verdict.effect_pct, findings),
+            _size(config.complexity, effect, least, lines),
+        )
+        found = next(filter(None, doubts), None)
         if found is not None:
             verdict = replace(verdict, verdict="discard", reason=found.word, reason_text=found.text)
-    if verdict.verdict == "keep":
-        verdict = _limits(config, verdict, findings)
-    if verdict.verdict == "keep":
-        verdict = _size(config, verdict, effect, least, lines)
     return replace(outcome, verdict=verdict, gains=_gains(config, outcome), findings=tuple(told(findings)))
 
 
-def judge_limits(config: Config, outcome: Outcome) -> list[Finding]:
+def judge_limits(config: Config, outcome: Outcome) -> list[LimitResult]:
     """What whole blocks say about each constraint; [] without blocks that have all of their metrics."""
     found = []
     for c in config.constraints:
@@ -94,7 +92,7 @@ def judge_limits(config: Config, outcome: Outcome) -> list[Finding]:
     return found
 
 
-def told(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+def told(findings: Iterable[LimitResult]) -> list[dict[str, Any]]:
     """Findings as they stand in the ledger."""
     return [
         {"metric": f.metric, "status": f.status, "gain_pct": _short(f.gain_pct), "e_value": _short(f.e_value)}
@@ -104,111 +102,100 @@ def told(findings: Iterable[Finding]) -> list[dict[str, Any]]:
 
 def saved_by(config: Config, outcome: Outcome, rule: Rule) -> str | None:
     """The first rescue metric that is proven better while the objective is shown to be no worse; None without one."""
-    objective = config.objective
-    neutral = Limit(objective.metric, objective.direction, objective.min_effect_pct)
-    series = outcome.series(objective.metric)
-    if not config.rescue or not series or hold(neutral, series).status != "met":
+    better = _first_better(config, outcome, rule)
+    if better is None or not outcome.series(config.objective.metric):
         return None
+    return better[0].metric if _neutral(config, outcome).status == "met" else None
+
+
+def _first_better(config: Config, outcome: Outcome, rule: Rule) -> tuple[Rescue, Verdict] | None:
+    """The first rescue metric whose gain is proven, and its verdict."""
     for metric in config.rescue:
-        if prove(_own(rule, metric), outcome.series(metric.metric) or []).verdict == "keep":
-            return metric.metric
+        least, counted = metric.min_effect_pct, is_count(metric.metric)
+        own = replace(rule, direction=metric.direction, min_effect_pct=least, counted=counted)
+        found = prove(own, outcome.series(metric.metric) or [])
+        if found.verdict == "keep":
+            return metric, found
     return None
 
 
-def _own(rule: Rule, metric: Rescue) -> Rule:
-    return replace(
-        rule,
-        direction=metric.direction,
-        min_effect_pct=metric.min_effect_pct,
-        counted=is_count(metric.metric),
-    )
+def _neutral(config: Config, outcome: Outcome) -> LimitResult:
+    """Whether the objective is no worse, by more than is worth keeping."""
+    objective = config.objective
+    limit = Limit(objective.metric, objective.direction, objective.min_effect_pct)
+    return hold(limit, outcome.series(objective.metric) or [])
 
 
 def _rescue(
     config: Config, outcome: Outcome, verdict: Verdict, rule: Rule
 ) -> tuple[Verdict, float | None, float]:
     """The verdict, and the effect and least effect that its size is paid by."""
-    objective = config.objective
-    plain = verdict, verdict.effect_pct, objective.min_effect_pct
-    if not config.rescue:
-        return plain
-    for metric in config.rescue:
-        found = prove(_own(rule, metric), outcome.series(metric.metric) or [])
-        if found.verdict != "keep":
-            continue
-        neutral = hold(
-            Limit(objective.metric, objective.direction, objective.min_effect_pct),
-            outcome.series(objective.metric) or [],
-        )
-        gain = "" if found.effect_pct is None else f" {found.effect_pct:+.2g} %"
-        if neutral.status != "met":
-            text = f"{verdict.reason_text}; {metric.metric} is better{gain}, but {neutral.text}"
-            return replace(verdict, reason_text=text), *plain[1:]
-        text = f"{metric.metric} is better{gain}: {found.reason_text}; {neutral.text}"
-        exact = found.reason == "deterministic"
-        saved = replace(
-            verdict, verdict="keep", reason="rescued", reason_text=text,
-            e_value=None if exact else found.e_value,
-        )  # fmt: skip
-        return saved, found.effect_pct, metric.min_effect_pct
-    return plain
+    least = config.objective.min_effect_pct
+    better = _first_better(config, outcome, rule)
+    if better is None:
+        return verdict, verdict.effect_pct, least
+    metric, found = better
+    neutral = _neutral(config, outcome)
+    gain = "" if found.effect_pct is None else f" {found.effect_pct:+.2g} %"
+    if neutral.status != "met":
+        text = f"{verdict.reason_text}; {metric.metric} is better{gain}, but {neutral.text}"
+        return replace(verdict, reason_text=text), verdict.effect_pct, least
+    text = f"{metric.metric} is better{gain}: {found.reason_text}; {neutral.text}"
+    e_value = None if found.reason == "deterministic" else found.e_value
+    saved = replace(verdict, verdict="keep", reason="rescued", reason_text=text, e_value=e_value)
+    return saved, found.effect_pct, metric.min_effect_pct
 
 
-def _implausible(config: Config, outcome: Outcome, verdict: Verdict) -> Verdict:
-    objective, effect, value = config.objective, verdict.effect_pct, outcome.metric
-    beyond = ""
-    if objective.ceiling_pct is not None and effect is not None and effect > objective.ceiling_pct:
-        beyond = f"{effect:+.1f} % is beyond objective.ceiling_pct ({objective.ceiling_pct:g})"
-    elif objective.bound is not None and value is not None:
-        lower = objective.direction == "lower"
-        if value < objective.bound if lower else value > objective.bound:
-            beyond = f"{objective.metric}={value:.6g} is beyond objective.bound ({objective.bound:g})"
-    if not beyond:
-        return verdict
-    text = (
+def _implausible(objective: Objective, outcome: Outcome, effect: float | None) -> Doubt | None:
+    value, ceiling, bound = outcome.metric, objective.ceiling_pct, objective.bound
+    lower = objective.direction == "lower"
+    if ceiling is not None and effect is not None and effect > ceiling:
+        beyond = f"{effect:+.1f} % is beyond objective.ceiling_pct ({ceiling:g})"
+    elif bound is not None and value is not None and (value < bound if lower else value > bound):
+        beyond = f"{objective.metric}={value:.6g} is beyond objective.bound ({bound:g})"
+    else:
+        return None
+    return Doubt(
+        "implausible",
         f"{beyond}, so it is not believed: look for skipped work, a cached answer or a fooled clock. If it is real, "
-        "raise that in autoresearch.yaml and open a new segment: autoresearch baseline --new-segment"
+        "raise that in autoresearch.yaml and open a new segment: autoresearch baseline --new-segment",
     )
-    return replace(verdict, verdict="discard", reason="implausible", reason_text=text)
 
 
-def _same_work(objective: Objective, outcome: Outcome, verdict: Verdict) -> Verdict:
+def _same_work(objective: Objective, outcome: Outcome, layout: str) -> Doubt | None:
     """With one build a side, more speed without a change in what is executed may be where the linker put it."""
     counts = outcome.instructions
     # A count or a size has no layout; a time has, and a rate.
-    if not is_speed(objective) or verdict.layout != "fixed" or not counts:
-        return verdict
+    if not is_speed(objective) or layout != "fixed" or not counts:
+        return None
     if abs(counts["B"] / counts["A"] - 1.0) >= SAME_INSTRUCTIONS:
-        return verdict
-    text = (
+        return None
+    return Doubt(
+        "same_instructions",
         f"both sides execute the same instructions ({counts['A']:,} and {counts['B']:,} by {counts['tool']}), so "
-        "with one build a side this may be the luck of the linker: give the build a fresh layout (templates/layout.md)"
+        "with one build a side this may be the luck of the linker: give the build a fresh layout (templates/layout.md)",
     )
-    return replace(verdict, verdict="discard", reason="same_instructions", reason_text=text)
 
 
-def _limits(config: Config, verdict: Verdict, findings: list[Finding]) -> Verdict:
-    for status, reason in (("violated", "constraint"), ("unclear", "constraint_unclear")):
-        broken = [f for f in findings if f.status == status]
-        if broken:
-            text = "; ".join(f.text for f in broken)
-            if verdict.effect_pct is not None:
-                text += f". {config.objective.metric} itself was {verdict.effect_pct:+.1f} % better"
-            return replace(verdict, verdict="discard", reason=reason, reason_text=text)
-    return verdict
+def _limits(objective: Objective, effect: float | None, findings: list[LimitResult]) -> Doubt | None:
+    broken = [f for f in findings if f.status == "violated"] or [f for f in findings if f.status == "unclear"]
+    if not broken:
+        return None
+    itself = "" if effect is None else f". {objective.metric} itself was {effect:+.1f} % better"
+    word: Reason = "constraint" if broken[0].status == "violated" else "constraint_unclear"
+    return Doubt(word, "; ".join(f.text for f in broken) + itself)
 
 
-def _size(config: Config, verdict: Verdict, effect: float | None, least: float, lines: int) -> Verdict:
-    cost = config.complexity
+def _size(cost: Complexity, effect: float | None, least: float, lines: int) -> Doubt | None:
     needed = required_pct(least, cost.pct_per_100_lines, cost.free_lines, lines)
     # Arithmetic, not noise: an estimate of 2.0 reaches 2.
     if effect is None or needed <= least or effect >= needed - 1e-9:
-        return verdict
-    text = (
+        return None
+    return Doubt(
+        "complexity",
         f"{lines} more lines have to bring {needed:.3g} % (complexity in autoresearch.yaml), and the estimate is "
-        f"{effect:+.3g} %: find a smaller change with the same effect"
+        f"{effect:+.3g} %: find a smaller change with the same effect",
     )
-    return replace(verdict, verdict="discard", reason="complexity", reason_text=text)
 
 
 def _gains(config: Config, outcome: Outcome) -> dict[str, float]:

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-STATUSES = ("keep", "discard", "crash", "checks_failed")
+from autoresearch import verdict
+
+STATUSES: tuple[str, ...] = verdict.STATUSES
 UNKNOWN = "unknown"
 # The metric of such a run says nothing about the code, so it enters neither best nor baseline nor spread.
 FAILED = frozenset(("crash", "checks_failed"))

@@ -22,6 +22,7 @@ from autoresearch.trial.procs import Finished
 from autoresearch.trial.reading import RunValue
 from autoresearch.trial.spec import Spec
 from autoresearch.trial.stage import COPY_LIMIT, Stage, tree_bytes
+from autoresearch.verdict import TrialStatus
 from autoresearch.verdict.eprocess import draw_order
 from autoresearch.verdict.rule import Rule
 from autoresearch.verdict.sequential import MAX_TIMED_OUT, TIMED_OUT, SequentialTest
@@ -379,7 +380,9 @@ class Trial:
         self._end(failure.status, error, failure.error, base_failed=base)
         return 0 if failure.status == "checks_failed" else 1
 
-    def _end(self, status: str, error: str | None, reason: str | None, base_failed: bool = False) -> None:
+    def _end(
+        self, status: TrialStatus, error: str | None, reason: str | None, base_failed: bool = False
+    ) -> None:
         self.out.record("end", status=status, error=error, reason=reason, base_failed=base_failed)
         self.out.result(status, error, self.checks.status, self._medians() if status == "done" else {})
 

@@ -31,7 +31,8 @@ CLIP = 3.5
 # 1 / 0.025: each end of the two-sided 95 % interval that holds at any stopping time.
 INTERVAL_E = 40.0
 
-Blocks = Sequence[Tuple[str, Sequence[float]]]
+# An order and its values in time order.
+Block = Tuple[str, Sequence[float]]
 
 
 def draw_order(rng: random.Random) -> str:
@@ -103,7 +104,7 @@ class EProcess:
         return _log_mean_exp(self._down)
 
 
-def evidence(blocks: Blocks, shift: float) -> EProcess:
+def evidence(blocks: Sequence[Block], shift: float) -> EProcess:
     """The e-process after all `blocks`, (order, transformed values)."""
     process = EProcess(shift)
     for order, y in blocks:
@@ -111,7 +112,7 @@ def evidence(blocks: Blocks, shift: float) -> EProcess:
     return process
 
 
-def interval(blocks: Blocks, gain: float, sigma: float) -> Tuple[Optional[float], Optional[float]]:
+def interval(blocks: Sequence[Block], gain: float, sigma: float) -> Tuple[Optional[float], Optional[float]]:
     """All gains around `gain` that neither direction refutes at `INTERVAL_E`, by bisection outwards.
 
     `sigma` sets the first step. (None, None) while unbounded: below three blocks, as E grows at most sixfold in one.
@@ -133,7 +134,7 @@ def interval(blocks: Blocks, gain: float, sigma: float) -> Tuple[Optional[float]
     return ends[0], ends[1]
 
 
-def _refuted(blocks: Blocks, shift: float, sign: float) -> bool:
+def _refuted(blocks: Sequence[Block], shift: float, sign: float) -> bool:
     process = evidence(blocks, shift)
     return (process.log_up if sign < 0 else process.log_down) >= math.log(INTERVAL_E)
 

@@ -17,8 +17,8 @@ import math
 from dataclasses import replace
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
-from autoresearch.verdict import stats
-from autoresearch.verdict.eprocess import ORDERS, PAIRS, EProcess, interval
+from autoresearch.verdict import Reason, stats
+from autoresearch.verdict.eprocess import ORDERS, PAIRS, Block, EProcess, interval
 from autoresearch.verdict.rule import Rule
 from autoresearch.verdict.verdict import Verdict, explain
 
@@ -44,11 +44,11 @@ class SequentialTest:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.blocks = 0
-        self.reason = "undecided"
+        self.reason: Reason = "undecided"
         self.peak_log_e = 0.0
         self.timed_out = {"A": 0, "B": 0}
-        self._raw: List[Tuple[str, Sequence[float]]] = []
-        self._y: List[Tuple[str, Sequence[float]]] = []
+        self._raw: List[Block] = []
+        self._y: List[Block] = []
         self._scale: Optional[float] = None  # None: y are logs; else plain values over this scale
         self._mixed = False
         self._gain = EProcess()
@@ -67,7 +67,7 @@ class SequentialTest:
             return replace(self.verdict(), verdict="discard", reason="invalid", reason_text=text)
         return None if self.step(order, good) == "undecided" else self.verdict()
 
-    def step(self, order: str, values: Sequence[float]) -> str:
+    def step(self, order: str, values: Sequence[float]) -> Reason:
         """`add_block` for numbers, answering the reason only (the interval costs most of a verdict)."""
         if order not in ORDERS + PAIRS or len(values) != len(order):
             raise ValueError(f"a block is an order such as ABBA and its values, not {order!r}, {len(values)}")
@@ -97,7 +97,8 @@ class SequentialTest:
 
     def verdict(self) -> Verdict:
         """The state now, with the interval and the words."""
-        rule, reason = self.rule, self.reason if self.blocks else "invalid"
+        rule = self.rule
+        reason: Reason = self.reason if self.blocks else "invalid"
         common: Dict[str, Any] = {
             "verdict": "keep" if reason in ("proven", "deterministic") else "discard",
             "reason": reason, "e_needed": 1.0 / rule.alpha, "alpha": rule.alpha, "layout": rule.layout,
@@ -141,7 +142,7 @@ class SequentialTest:
         width = max(finite, default=0.0) - min(finite, default=0.0)
         return worst + max(STAND_OFF * self._gain.spread, width, 0.01)
 
-    def _decide(self) -> str:
+    def _decide(self) -> Reason:
         rule, left, gain = self.rule, self.rule.max_runs // 4 - self.blocks, self._gain_mean()
         hung = self.timed_out["B"] - self.timed_out["A"]
         if hung >= MAX_TIMED_OUT:

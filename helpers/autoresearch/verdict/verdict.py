@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Dict, Optional, Tuple
 
-from autoresearch.verdict import stats
+from autoresearch.verdict import Reason, Word, stats
 from autoresearch.verdict.rule import Rule
 
 
@@ -14,12 +14,11 @@ from autoresearch.verdict.rule import Rule
 class Verdict:
     """What a test found. Percentages are of the base, positive = better; None = unknown or unbounded.
 
-    `reason`: proven, deterministic (keep); identical, below_min, hopeless, budget, timeouts, undecided, invalid
-    (discard). `test` is blocks, or for recorded samples signed_rank or rank_sum, which have a p_value.
+    `test` is blocks, or for recorded samples signed_rank or rank_sum, which have a p_value.
     """
 
-    verdict: str
-    reason: str
+    verdict: Word
+    reason: Reason
     reason_text: str
     effect_pct: Optional[float] = None
     ci_low_pct: Optional[float] = None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from autoresearch import verdict
+
 OPEN = "open"
 # Decided by measurement; `done` is a person's tick without a verdict.
-VERDICTS = ("keep", "discard", "crash", "checks_failed")
+VERDICTS = verdict.STATUSES
 STATUSES = (OPEN, "claimed", "running", *VERDICTS, "done", "dropped", "other")
 CLASSES = ("compute", "memory", "io", "algorithm", "other")
 MINUTES = 60  # that a claim lasts
