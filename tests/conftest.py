@@ -14,6 +14,15 @@ from sky_helpers import cloud as cloud  # fixtures for all
 from sky_helpers import make as make
 from slurm.lab import Lab, NoLab, running_lab
 
+# Who plays a session, or against the fake cloud, takes long.
+LONG = {"fresh", "arena", "cloud"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins, so that no worker sits on it at the end while the others have nothing left."""
+    items.sort(key=lambda item: LONG.isdisjoint(getattr(item, "fixturenames", ())))
+
 
 @pytest.fixture(autouse=True)
 def _quiet_git(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:

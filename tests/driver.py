@@ -17,6 +17,8 @@ from typing import Any, ClassVar
 
 from autoresearch.ledger.store import records
 from autoresearch.project import Project
+from autoresearch.report.chart import draw
+from autoresearch.report.view import build
 
 REPO = Path(__file__).resolve().parents[1]
 IDENTITY = ("-c", "user.name=t", "-c", "user.email=t@example.org")
@@ -90,8 +92,10 @@ def command(*args: str) -> list[str]:
     return [sys.executable, "-m", "autoresearch", *args]
 
 
-def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(REPO / "helpers"), **more}
+def environment(*, chart: bool = True, **more: str) -> dict[str, str]:
+    """What a command of a test runs in. Without `chart` it cannot draw one, as if matplotlib were not installed."""
+    path = [str(REPO / "helpers")] if chart else [str(REPO / "helpers"), str(REPO / "tests/data/no_chart")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path), **more}
 
 
 def says_not_yet(code: int, data: dict[str, Any]) -> bool:
@@ -155,18 +159,24 @@ class Measured:
 
 
 class Driver:
-    """The command in one project, each call a process of its own."""
+    """The command in one project, each call a process of its own.
 
-    def __init__(self, root: Path) -> None:
+    To draw a chart takes half a second in every new process, so only `report` and `doctor` find matplotlib, unless
+    `charts` says that all do; `end` draws in this process what the ledger has come to.
+    """
+
+    def __init__(self, root: Path, *, charts: bool = False) -> None:
         self.root = root
+        self.charts = charts
         self.project = Project(root)
 
     def run(
         self, *args: str, cwd: Path | None = None, stdin: str | None = None, **env: str
     ) -> subprocess.CompletedProcess[str]:
         """Run the command; exit codes are the caller's to check."""
+        chart = self.charts or args[:1] in (("report",), ("doctor",))
         return subprocess.run(
-            command(*args), cwd=cwd or self.root, env=environment(**env), input=stdin, capture_output=True,
+            command(*args), cwd=cwd or self.root, env=environment(chart=chart, **env), input=stdin, capture_output=True,
             text=True, timeout=120, check=False,
         )  # fmt: skip
 
@@ -204,9 +214,11 @@ class Driver:
         return data
 
     def end(self) -> None:
-        """Stop what a test has left running; what has ended needs no command."""
+        """Stop what a test has left running; what has ended needs no command. Draw the chart."""
         if any(not (job.parent / "exit.json").exists() for job in self.project.jobs.glob("*/job.json")):
             self.run("cancel", "--all")
+        if self.project.ledger.is_file():
+            draw(build(self.lines()))
 
     def edit(self, name: str, old: str, new: str, path: str = "src/work.py") -> None:
         file = self.project.worktree(name) / path

@@ -30,7 +30,7 @@ run_suite() { # SUITE
       step mypy
       mypy
       step pytest
-      pytest -n auto --dist loadfile -m "not slow and not by_name"
+      pytest -n auto --dist worksteal -m "not slow and not by_name"
       step "pytest, the slow tests: they measure or install, so nothing else runs beside them"
       pytest -m "slow and not by_name"
       ;;

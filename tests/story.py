@@ -15,9 +15,8 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from driver import REPO, commit_all
+from driver import REPO, commit_all, says_not_yet
 
 REFERENCES = tuple(sorted(f"references/{path.name}" for path in (REPO / "references").glob("*.md")))
 BLOCK = re.compile(
@@ -102,10 +101,7 @@ class Story:
         """Repeat it while it says "not yet"."""
         for _ in range(30):
             code, out = self.sh(line)
-            if code != 1:
-                break
-            data: dict[str, Any] = json.loads(out) if out.startswith("{") else {}
-            if not data.get("running") and data.get("done") is not False:
+            if not says_not_yet(code, json.loads(out) if out.startswith("{") else {}):
                 break
         return code, out
 

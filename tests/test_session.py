@@ -14,6 +14,7 @@ from driver import Driver, Run
 
 
 def test_the_loop(fresh: Driver) -> None:
+    fresh.charts = True
     code, data = fresh("doctor")
     assert (code, data["ready"]) == (0, True), data
     code, told = fresh.until_done("baseline", "--timeout", "20")
@@ -67,6 +68,7 @@ def test_the_loop(fresh: Driver) -> None:
     }  # fmt: skip
     assert "fewer" in (root / "IMPROVEMENTS.md").read_text()
     assert (root / "autoresearch.md").exists()
+    assert "](autoresearch.svg)" in (root / "IMPROVEMENTS.md").read_text()
     code, data = fresh("status")
     assert code == 0
     assert data["counts"] == {"keep": 1, "discard": 1, "crash": 2, "checks_failed": 1}

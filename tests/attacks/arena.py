@@ -15,6 +15,7 @@ from typing import Any
 from autoresearch.ledger.store import read
 from autoresearch.project import Project
 from autoresearch.workspace.git import git
+from driver import command, says_not_yet
 
 HERE = Path(__file__).resolve().parent
 HELPERS = HERE.parents[1] / "helpers"
@@ -107,7 +108,7 @@ class Arena:
     def __call__(self, *words: str, timeout: float = 120) -> Told:
         """Run `autoresearch words --json`; it must answer with one object, and without a raw control byte."""
         done = subprocess.run(
-            [sys.executable, "-m", "autoresearch", *words, "--json"],
+            command(*words, "--json"),
             cwd=self.root, env=self.env(), capture_output=True, timeout=timeout, check=False,
         )  # fmt: skip
         both = done.stdout + done.stderr
@@ -123,7 +124,7 @@ class Arena:
     def until_done(self, *words: str) -> Told:
         for _ in range(20):
             told = self(*words, "--timeout", "25")
-            if told.code != 1 or not (told.data.get("running") or told.data.get("done") is False):
+            if not says_not_yet(told.code, told.data):
                 return told
         raise AssertionError(f"{words} did not end")
 

@@ -15,8 +15,8 @@ from fake_model import Turn
 from place import git, make_bare_project
 
 from autoresearch.project import Project
-from autoresearch.session.scripts import fire
-from driver import BENCHMARK, CHECKS, REPO, commit_all
+from autoresearch.session.scripts import run_script
+from driver import BENCHMARK, CHECKS, REPO, command, commit_all
 
 if not PREFIX:
     pytest.skip(
@@ -76,7 +76,7 @@ def tool(root: Path, *args: str) -> dict[str, Any]:
     env = {"PATH": path, "HOME": str(root.parent), "PYTHONPATH": str(REPO / "helpers")}
     for _ in range(40):
         done = subprocess.run(
-            [sys.executable, "-m", "autoresearch", *args, "--json"], cwd=root, capture_output=True, text=True,
+            command(*args, "--json"), cwd=root, capture_output=True, text=True,
             env=env,
             timeout=300, check=False,
         )  # fmt: skip
@@ -212,7 +212,7 @@ def test_their_examples_are_hooks_of_ours(package: Path, tmp_path: Path) -> None
         target.parent.mkdir(exist_ok=True)
         shutil.copy(package / f"skills/autoresearch-hooks/examples/{stage}/{name}.sh", target)
         target.chmod(0o755)
-        return fire(project, events[stage], patience=25)
+        return run_script(project, events[stage], patience=25)
 
     assert example("before", "idea-rotator").endswith("Halve the steps")
     assert "5 consecutive discards" in example("before", "anti-thrash")

@@ -19,7 +19,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,6 +26,7 @@ from typing import Any
 
 from autoresearch.ledger.store import records
 from autoresearch.resources import shipped
+from driver import IDENTITY, command, says_not_yet
 
 STAMP = 1_700_000_000
 HELPERS = Path(__file__).resolve().parents[2] / "helpers"
@@ -91,14 +91,13 @@ class Play:
             path.write_text(text)
         (root / "experiment.yaml").write_bytes(shipped("experiment.yaml").read_bytes())
         for words in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-q", "-m", "start")):
-            identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
-            subprocess.run(["git", *identity, *words], cwd=root, env=self.env, check=True)
+            subprocess.run(["git", *IDENTITY, *words], cwd=root, env=self.env, check=True)
         self.said: list[str] = []
 
     def __call__(self, *words: str) -> Answer:
         for _ in range(2):
             done = subprocess.run(
-                [sys.executable, "-m", "autoresearch", *words, "--json"],
+                command(*words, "--json"),
                 cwd=self.root, env=self.env, capture_output=True, text=True, timeout=300, check=False,
             )  # fmt: skip
             self.said.append(f"$ {' '.join(words)} -> {done.returncode}\n{done.stdout}{done.stderr}")
@@ -116,7 +115,7 @@ class Play:
         deadline = time.monotonic() + limit
         while True:
             code, data = self(*words, "--timeout", "5")
-            if code != 1 or (not data.get("running") and data.get("done") is not False):
+            if not says_not_yet(code, data):
                 return code, data
             meanwhile()
             assert time.monotonic() < deadline, "\n".join(self.said[-5:])
