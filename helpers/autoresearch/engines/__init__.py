@@ -84,15 +84,8 @@ class Engine(Protocol):
     """
 
     def submit(
-        self,
-        task: Task,
-        *,
-        experiment: str,
-        mode: str,
-        workdir: Path,
-        envs: Mapping[str, str],
-        timeout: float,
-    ) -> str:
+        self, task: Task, *, experiment: str, mode: str, workdir: Path, envs: Mapping[str, str], timeout: float,
+    ) -> str:  # fmt: skip
         """Start `task` with a private copy of `workdir`; returns the job's id. `timeout` (s) is for all of it."""
 
     def poll(self, jobs: Iterable[str] | None = None) -> dict[str, JobState]:

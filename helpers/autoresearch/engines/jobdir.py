@@ -31,8 +31,8 @@ def job_directory(jobs: Path, job: str) -> Path:
 
 def all_jobs(jobs: Path) -> list[str]:
     """The names of all jobs, in order of submission."""
-    found = [(created(path), path.parent.name) for path in jobs.glob("*/job.json")]
-    return [name for _, name in sorted(found)]
+    specs = [(read_json(path) or {}, path.parent.name) for path in jobs.glob("*/job.json")]
+    return [name for _, name in sorted((float(spec.get("created", 0.0)), name) for spec, name in specs)]
 
 
 def new_directory(jobs: Path, experiment: str, mode: str) -> Path:
@@ -81,10 +81,6 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError):
         return None
     return data if isinstance(data, dict) else None
-
-
-def created(path: Path) -> float:
-    return float((read_json(path) or {}).get("created", 0.0))
 
 
 def read_log(path: Path, limit: int, *, from_end: bool = False) -> str:

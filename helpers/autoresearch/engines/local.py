@@ -55,12 +55,9 @@ class LocalEngine(Engine):
     """
 
     def __init__(
-        self,
-        state_dir: Path,
-        slots: int | Literal["auto"] = "auto",
-        cores_per_slot: int | Literal["all"] = 1,
+        self, state_dir: Path, slots: int | Literal["auto"] = "auto", cores_per_slot: int | Literal["all"] = 1,
         jobs_parallel: int | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.state = state_dir.resolve()
         self.jobs = self.state / "jobs"
         self.plan: CpuPlan = plan_cpus(slots, cores_per_slot)

@@ -14,7 +14,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -163,9 +162,12 @@ def _setup(jobdir: Path, job: dict[str, Any], env: dict[str, str], work: str, lo
     from autoresearch.trial import procs  # for start-up time
 
     stamp = Path(job["setup_stamp"]) if job["setup_stamp"] else None
-    with _locked(stamp):
-        if stamp is not None and stamp.exists():
-            return
+    with contextlib.ExitStack() as held:
+        if stamp is not None:
+            lock = held.enter_context(stamp.with_suffix(".lock").open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if stamp.exists():
+                return
         done = procs.run(
             ["bash", str(jobdir / "setup.sh")], env=env, cwd=work, timeout=job["timeout"],
             log=log, grace=GRACE,
@@ -174,16 +176,6 @@ def _setup(jobdir: Path, job: dict[str, Any], env: dict[str, str], work: str, lo
             raise _Ended("failed", done.exit_code, f"setup failed ({done.failure()})")
         if stamp is not None:
             stamp.touch()
-
-
-@contextlib.contextmanager
-def _locked(stamp: Path | None) -> Iterator[None]:
-    if stamp is None:
-        yield
-        return
-    with stamp.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 class Credit:

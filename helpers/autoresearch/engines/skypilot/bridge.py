@@ -38,7 +38,6 @@ SIGNATURES = {
     "cost_report": ("days",),
     "check": ("infra_list", "verbose"),
     "enabled_clouds": (),
-    "api_info": (),
 }
 
 # Our word for an exception's class name, looked up along its base classes.
@@ -142,16 +141,10 @@ def hello(reply: Reply) -> dict[str, Any]:
 
 
 def check(reply: Reply, full: bool = False) -> dict[str, Any]:
-    """-> {clouds: enabled ones, server, server_version}. `full` probes the credentials anew (10 s and more)."""
+    """-> {clouds: enabled ones}. `full` probes the credentials anew (10 s and more)."""
     if full:
         _get("check", None, False)
-    clouds = _get("enabled_clouds")
-    info = sky().api_info()
-    return {
-        "clouds": [str(cloud) for cloud in clouds],
-        "server": str(_field(info, "status")),
-        "server_version": str(_field(info, "version")),
-    }
+    return {"clouds": [str(cloud) for cloud in _get("enabled_clouds")]}
 
 
 def launch(reply: Reply, cluster: str, task: dict[str, Any]) -> dict[str, Any]:
@@ -304,9 +297,8 @@ def translate(exc: BaseException) -> dict[str, Any]:
     text = _COLOURS.sub("", str(exc)).strip()
     if kind == "no_vm" and re.search(r"not enabled|No cloud access|sky check", text):
         kind = "no_cloud"
-    if kind == "other" and re.search(
-        r"API server (process )?(exited|failed|is not)|Failed to start SkyPilot API", text
-    ):
+    refused = re.search(r"API server (process )?(exited|failed|is not)|Failed to start SkyPilot API", text)
+    if kind == "other" and refused:
         kind = "server"  # it cannot be started, such as when what a killed one has left still holds its port
     if kind == "other" and isinstance(exc, RuntimeError) and "API server" in text:
         kind = "server"  # it could not be started again, for now

@@ -57,16 +57,10 @@ class SkyPilotEngine(Engine):
     warnings: tuple[str, ...] = ()
 
     def __init__(
-        self,
-        state_dir: Path,
-        name: str,
-        *,
-        infra: str | None = None,
-        policy: m.Policy | None = None,
-        idle_minutes: int | None = None,
-        need: Yardstick | None = None,
+        self, state_dir: Path, name: str, *, infra: str | None = None, policy: m.Policy | None = None,
+        idle_minutes: int | None = None, need: Yardstick | None = None,
         budget: Mapping[str, float | None] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.state = state_dir.resolve()
         self.store = Store(self.state)
         self.name = name

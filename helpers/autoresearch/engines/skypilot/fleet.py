@@ -224,9 +224,7 @@ class Fleet(FleetVms):
 
     # --- what happens to a job
 
-    def _no_result(
-        self, vm: m.Vm, flight: m.Flight, reason: str, now: float, *, over: bool = False
-    ) -> None:  # fmt: skip
+    def _no_result(self, vm: m.Vm, flight: m.Flight, reason: str, now: float, over: bool = False) -> None:
         """The flight has brought nothing: the job waits for another VM, or it is `over`, as after its last try."""
         if not flight.attempt.job:
             self._unqualified(vm, reason, now)

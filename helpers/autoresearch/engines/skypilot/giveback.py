@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from autoresearch.engines.skypilot import model as m
 from autoresearch.engines.skypilot.client import SERVER_PAUSE, Bridge, BridgeAnswer, environment_problem
@@ -15,16 +15,10 @@ PATIENCE = 900.0  # seconds for all teardowns; they run side by side
 SERVER_PATIENCE = 60.0  # for an API server that does not answer: VMs that stay cost money
 
 
-class Remaining(NamedTuple):
-    """VMs that may still be there: `left` although SkyPilot was asked to end them, `late` without its answer yet."""
+def give_back(store: Store, bridge: Bridge) -> tuple[list[str], list[str]]:
+    """End every VM of this project, and verify it, as long as the bridge's time lasts.
 
-    left: list[str]
-    late: list[str]
-
-
-def give_back(store: Store, bridge: Bridge) -> Remaining:
-    """End every VM of this project, and verify it; when the bridge's time is over tells how far that is.
-
+    Returns those that may still be there: although SkyPilot was asked to end them, and without its answer yet.
     Asks SkyPilot for all clusters with our prefix, so that one which no file of ours knows ends too.
     """
     data = store.fleet()
@@ -45,7 +39,7 @@ def give_back(store: Store, bridge: Bridge) -> Remaining:
     if not late:
         _costs(bridge, vms)
         store.save_fleet(fleet)
-    return Remaining([name for name in names if name in found and name not in gone], late)
+    return [name for name in names if name in found and name not in gone], late
 
 
 def refresh_costs(store: Store, bridge: Bridge) -> None:
