@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import sys
 import time
+from typing import NoReturn
 
 import click
 
 from autoresearch import __version__
-from autoresearch.errors import AutoresearchError
+from autoresearch.errors import AutoresearchError, EnvironmentMissing
 
 # name -> one-line help. The module is `autoresearch.cli.<name>`, its click command the attribute `command`.
 COMMANDS: dict[str, str] = {
@@ -103,9 +104,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         code = group.main(args=args, prog_name="autoresearch", standalone_mode=False)
     except AutoresearchError as exc:
-        from autoresearch.cli._output import report_error
-
-        sys.exit(report_error(exc, as_json="--json" in args))
+        _fail(exc, args)
     except click.exceptions.Abort:
         click.echo("autoresearch: interrupted.", err=True)
         sys.exit(130)
@@ -117,10 +116,12 @@ def main(argv: list[str] | None = None) -> None:
         sys.stderr.close()
         sys.exit(0)
     except OSError as exc:
-        from autoresearch.cli._output import report_error
-        from autoresearch.errors import EnvironmentMissing
-
         where = f" {exc.filename}" if exc.filename else ""
-        failure = EnvironmentMissing(f"the system refused{where}: {exc.strerror or exc}")
-        sys.exit(report_error(failure, as_json="--json" in args))
+        _fail(EnvironmentMissing(f"the system refused{where}: {exc.strerror or exc}"), args)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(exc: AutoresearchError, args: list[str]) -> NoReturn:
+    from autoresearch.cli._output import report_error
+
+    sys.exit(report_error(exc, as_json="--json" in args))

@@ -24,20 +24,8 @@ _TOKEN = re.compile(
 )
 _QUOTED = re.compile(r"""'([^']*)'|"((?:\\.|[^"\\])*)"|\\(.)""", re.DOTALL)
 _WRAPPERS = {
-    "sudo",
-    "env",
-    "command",
-    "exec",
-    "time",
-    "nohup",
-    "nice",
-    "xargs",
-    "then",
-    "do",
-    "else",
-    "!",
-    "{",
-}
+    "sudo", "env", "command", "exec", "time", "nohup", "nice", "xargs", "then", "do", "else", "!", "{",
+}  # fmt: skip
 _WRITES_ALL = {"tee", "sponge", "rm", "unlink", "shred", "truncate", "mv", "chmod"}
 _WRITES_LAST = {"cp", "install", "ln", "rsync", "mv"}
 _IN_PLACE = re.compile(r"-[A-Za-z]*i|--in-place")
@@ -130,11 +118,8 @@ class Guarded:
         parts = path.split("/")
         if parts[:2] == [".autoresearch", "worktrees"]:
             inside = "/".join(parts[3:])
-            return (
-                inside
-                if inside.startswith(self.prefix) and inside[len(self.prefix) :] in self.files
-                else None
-            )
+            ours = inside.startswith(self.prefix) and inside[len(self.prefix) :] in self.files
+            return inside if ours else None
         if path in self.files:
             return path
         for place in self.directories:

@@ -11,9 +11,13 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from autoresearch.cli._guard import Guarded, Loop
+    from autoresearch.project import Project
 
 Event = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -56,21 +60,21 @@ def _answer(raw: bytes) -> Answer | None:
     event = json.loads(raw)
     if not isinstance(event, dict):
         raise ValueError("the event is not a JSON object")
-    root = _session_root(event)
+    project = _project(event)
     handler = _HANDLERS.get(str(event.get("hook_event_name")))
-    return handler(event, root) if handler is not None and root is not None else None
+    return handler(event, project) if handler is not None and project is not None else None
 
 
-def _session_root(event: Event) -> Path | None:
-    """The directory with a session, from the event's cwd or else the client's project directory upwards."""
-    from autoresearch.project import session_root
+def _project(event: Event) -> Project | None:
+    """The project with a session, from the event's cwd or else the client's project directory upwards."""
+    from autoresearch.project import Project, session_root
 
     starts = (event.get("cwd"), os.environ.get("CLAUDE_PROJECT_DIR"))
     found = (session_root(Path(s), ("autoresearch.yaml",)) for s in starts if isinstance(s, str) and s)
-    return next((root for root in found if root is not None), None)
+    return next((Project(root) for root in found if root is not None), None)
 
 
-def _before_tool(event: Event, root: Path) -> Answer | None:
+def _before_tool(event: Event, project: Project) -> Answer | None:
     from autoresearch.cli._guard import calls_us, refusal, written
 
     arguments = event.get("tool_input")
@@ -78,11 +82,11 @@ def _before_tool(event: Event, root: Path) -> Answer | None:
     if not isinstance(arguments, dict):
         return None
     if tool == "Bash" and calls_us(arguments.get("command")):
-        _engage(root, str(event.get("session_id") or ""))
+        _engage(project, str(event.get("session_id") or ""))
     paths = written(tool, arguments)
-    if not paths or not _baseline_exists(root):
+    if not paths or not _ledger_size(project):
         return None
-    guarded = _guarded(root)
+    guarded, root = _guarded(project), project.root
     cwd = os.path.realpath(str(event.get("cwd") or root))
     for path in paths:
         for name in _names(path, cwd, root):
@@ -100,70 +104,59 @@ def _names(path: str, cwd: str, root: Path) -> set[str]:
     return {os.path.relpath(p, root) for p in (full, os.path.realpath(full)) if p != str(root)}
 
 
-def _ledger(root: Path) -> Path:
-    from autoresearch.project import Project
-
-    return Project(root).ledger
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0
+def _ledger_size(project: Project) -> int:
+    """Bytes. The ledger opens with the baseline; before it the evaluator is still being written."""
+    return project.ledger.stat().st_size if project.ledger.is_file() else 0
 
 
-def _baseline_exists(root: Path) -> bool:
-    """The ledger opens with the baseline; before it the evaluator is still being written."""
-    return _size(_ledger(root)) > 0
-
-
-def _guarded(root: Path) -> Any:
+def _guarded(project: Project) -> Guarded:
     from autoresearch.cli._guard import Guarded
-    from autoresearch.project import EVALUATOR_FILES, Project
+    from autoresearch.project import EVALUATOR_FILES
 
     # The newest pin has the names of all evaluator files; reading a long ledger for them would take too long.
-    pin = Project(root).pin
+    root, pin = project.root, project.pin
     pins = [p for p in pin.iterdir() if p.is_dir()] if pin.is_dir() else []
     newest = max(pins, key=lambda p: p.stat().st_mtime, default=pin)
     pinned = [p.relative_to(newest).as_posix() for p in newest.rglob("*") if p.is_file()]
     top = next((p for p in (root, *root.parents) if (p / ".git").exists()), root)
     prefix = "" if top == root else root.relative_to(top).as_posix() + "/"
-    ledger = _ledger(root).relative_to(root).as_posix()
+    ledger = project.ledger.relative_to(root).as_posix()
     return Guarded(frozenset({*EVALUATOR_FILES, *pinned, ledger}), prefix=prefix)
 
 
-def _start(event: Event, root: Path) -> Answer | None:
+def _start(event: Event, project: Project) -> Answer | None:
     from autoresearch.report.overview import overview
     from autoresearch.session.access import load
 
     agent = str(event.get("session_id") or "")
     # An agent whose context was compacted goes on with what it did.
     if agent and event.get("source") in (None, "startup", "clear"):
-        _save(root, _read(root).began(agent))
-    view = overview(load(root), os.environ.get("AUTORESEARCH_AGENT", ""))
-    head = f"An autoresearch session is open in {root.name}/. If your task is to optimise, go on with it.\n"
+        _save(project, _read(project).began(agent))
+    view = overview(load(project.root), os.environ.get("AUTORESEARCH_AGENT", ""))
+    head = f"An autoresearch session is open in {project.root.name}/. If your task is to optimise, go on with it.\n"
     end = f"\nnext: {view.data['next']}\n{_HOW}"
     body = view.text.rsplit("\nnext: ", 1)[0].encode()[: _NOTE - len(head.encode()) - len(end.encode())]
     return _specific(event, additionalContext=head + body.decode(errors="ignore") + end)
 
 
-def _stop(event: Event, root: Path) -> Answer | None:
+def _stop(event: Event, project: Project) -> Answer | None:
     from autoresearch.cli._guard import send_back
     from autoresearch.report.overview import overview
     from autoresearch.session.access import load
 
-    if _off("AUTORESEARCH_LOOP") or not _baseline_exists(root):
+    if _off("AUTORESEARCH_LOOP") or not _ledger_size(project):
         return None
-    session = load(root)
-    loop = _read(root)
+    session = load(project.root)
     again = event.get("stop_hook_active") is True
     agent = str(event.get("session_id") or "")
-    limit, size = session.config.stop.dry + 5, _size(_ledger(root))
-    back, after = send_back(loop, agent, session.last_run, size, again=again, limit=limit)
+    limit, size = session.config.stop.dry + 5, _ledger_size(project)
+    back, after = send_back(_read(project), agent, session.last_run, size, again=again, limit=limit)
     if not back:
         return None
     view = overview(session, os.environ.get("AUTORESEARCH_AGENT", ""))
     if session.baseline is None or view.data.get("stop", {}).get("now"):
         return None
-    _save(root, after)
+    _save(project, after)
     reason = (
         "autoresearch: no stop rule is reached, so the session goes on. "
         f"Next: {view.data['next']}. "
@@ -172,7 +165,7 @@ def _stop(event: Event, root: Path) -> Answer | None:
     return {"decision": "block", "reason": reason}
 
 
-def _after_tool(event: Event, root: Path) -> Answer | None:
+def _after_tool(event: Event, _: Project) -> Answer | None:
     from autoresearch.cli._guard import shorten
 
     if event.get("tool_name") != "Bash":
@@ -203,28 +196,28 @@ def _specific(event: Event, **fields: Any) -> Answer:
     return {"hookSpecificOutput": {"hookEventName": event["hook_event_name"], **fields}}
 
 
-def _read(root: Path) -> Any:
+def _read(project: Project) -> Loop:
     from autoresearch.cli._guard import Loop
 
     try:
-        return Loop.read(json.loads((root / ".autoresearch" / "hook.json").read_text(encoding="utf-8")))
+        return Loop.read(json.loads((project.state / "hook.json").read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError):
         return Loop()
 
 
-def _save(root: Path, loop: Any) -> None:
+def _save(project: Project, loop: Loop) -> None:
     from dataclasses import asdict
 
     from autoresearch.files import ensure_directory, write_atomic
 
-    ensure_directory(root / ".autoresearch")
-    write_atomic(root / ".autoresearch" / "hook.json", json.dumps(asdict(loop)).encode())
+    ensure_directory(project.state)
+    write_atomic(project.state / "hook.json", json.dumps(asdict(loop)).encode())
 
 
-def _engage(root: Path, agent: str) -> None:
-    loop = _read(root)
+def _engage(project: Project, agent: str) -> None:
+    loop = _read(project)
     if agent in loop.waiting:
-        _save(root, loop.engaged(agent))
+        _save(project, loop.engaged(agent))
 
 
 _HANDLERS = {"PreToolUse": _before_tool, "SessionStart": _start, "Stop": _stop, "PostToolUse": _after_tool}

@@ -231,19 +231,17 @@ def run_repeatedly(
 
     begun = told = clock()
     values: list[float] = []
+
+    def ended() -> tuple[list[float], str]:
+        return values, f"the budget of {budget:g} s ended the measurement after {len(values)} of {runs} runs"
+
     for position in range(runs + 1):
         left = budget - (clock() - begun)
         if left <= 0.0 and len(values) >= FEWEST:
-            return (
-                values,
-                f"the budget of {budget:g} s ended the measurement after {len(values)} of {runs} runs",
-            )
+            return ended()
         done = procs.run(line, env=os.environ, cwd=str(Path.cwd()), timeout=min(timeout, max(left, 0.01)))
         if not done.ok and done.timed_out and left < timeout and len(values) >= FEWEST:
-            return (
-                values,
-                f"the budget of {budget:g} s ended the measurement after {len(values)} of {runs} runs",
-            )
+            return ended()
         if not done.ok:
             last = one_line(tail(done.output, 3, 300), 200) or "it printed nothing"
             raise BadInput(f"run {position} of the command failed: {done.failure()}: {last}")

@@ -50,12 +50,9 @@ def _read(file: str) -> bytes:
 def _human(parsed: Parsed) -> str:
     if not parsed.metrics:
         return "\n".join(["no METRIC line; print one a line, like: METRIC total_ms=12.5", *parsed.warnings])
+    counts = {name: len(values) for name, values in parsed.samples.items()}
     rows = [
-        (
-            name,
-            f"{value:.12g}",
-            "" if len(parsed.samples[name]) == 1 else f"last of {len(parsed.samples[name])}",
-        )
+        (name, f"{value:.12g}", "" if counts[name] == 1 else f"last of {counts[name]}")
         for name, value in parsed.metrics.items()
     ]
     return "\n".join([table(rows), *parsed.warnings])
