@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "helpers"))
 from autoresearch.trial import procs
 from autoresearch.trial.contain import Box, Settings
 from autoresearch.trial.limits import Guard, Limits
-from autoresearch.trial.stage import Stage
+from autoresearch.trial.stage import TrialStage
 
 # A fixed amount of work, so that a busy machine shows in both: the processor's time is what is compared.
 WORK = """
@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def compare(where: str, runs: int, seconds: float) -> int:
-    stage = Stage(where)
+    stage = TrialStage(where)
     boxes = {mode: Box(Settings(mode=mode), stage, os.environ) for mode in ("auto", "off")}
     print(f"containment here: {boxes['auto'].describe()}")
     if boxes["auto"].level == "none":

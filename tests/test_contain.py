@@ -14,7 +14,7 @@ import pytest
 from autoresearch.trial import namespaces, procs
 from autoresearch.trial.contain import Box, Settings, Unavailable
 from autoresearch.trial.limits import Guard, Limits
-from autoresearch.trial.stage import Stage
+from autoresearch.trial.stage import TrialStage
 from trial_helpers import make_tree, processes_with, run_trial, spec
 
 PYTHON = sys.executable
@@ -39,7 +39,7 @@ class Inside:
         (self.home / ".cargo" / "config.toml").write_text("# registry")
         (self.home / "notes").write_text("readable")
         self.env = {"PATH": os.environ["PATH"], "HOME": str(self.home)}
-        self.stage = Stage(str(state / "jobs" / "e1-ab-1" / "trial" / "t"))
+        self.stage = TrialStage(str(state / "jobs" / "e1-ab-1" / "trial" / "t"))
         self.box = Box(Settings(**settings), self.stage, self.env)
         Path(self.stage.work).mkdir()
 

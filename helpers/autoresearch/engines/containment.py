@@ -12,6 +12,7 @@ from autoresearch.errors import EnvironmentMissing
 from autoresearch.files import scratch
 from autoresearch.project import Project
 
+# For start-up time, as in the functions below: most commands need no container.
 if TYPE_CHECKING:
     from autoresearch.trial.contain import Box
 
@@ -32,12 +33,12 @@ def required() -> Iterator[None]:
 def find_box(project: Project, config: Config) -> Box:
     """The container that a trial of this project gets here, found on a throw-away stage below the project's state."""
     from autoresearch.trial.contain import Box, Settings
-    from autoresearch.trial.stage import Stage
+    from autoresearch.trial.stage import TrialStage
 
     asked = config.contain
     with scratch(project.state, "box-") as where, required():
         return Box(
-            Settings(asked.mode, tuple(asked.network), tuple(asked.show)), Stage(str(where)), os.environ
+            Settings(asked.mode, tuple(asked.network), tuple(asked.show)), TrialStage(str(where)), os.environ
         )
 
 

@@ -32,7 +32,7 @@ from autoresearch.trial.failed import Failed
 from autoresearch.trial.procs import Finished
 from autoresearch.trial.runner import Trial
 from autoresearch.trial.spec import Spec, parse_spec
-from autoresearch.trial.stage import Stage
+from autoresearch.trial.stage import TrialStage
 from autoresearch.verdict.units import seconds_in
 from autoresearch.workspace import evaluator
 from autoresearch.workspace.candidate import export
@@ -47,7 +47,7 @@ class TimedExecution(Execution):
     `stage`, was ended by `end` and not by its own limit, or not begun at all.
     """
 
-    def __init__(self, spec: Spec, stage: Stage, end: float, before: Callable[[str], None]) -> None:
+    def __init__(self, spec: Spec, stage: TrialStage, end: float, before: Callable[[str], None]) -> None:
         super().__init__(spec, stage)
         self.end, self.before = end, before
         self.ended: list[tuple[str, Finished]] = []

@@ -12,7 +12,7 @@ from autoresearch.trial.emit import Recorder
 from autoresearch.trial.failed import Failed
 from autoresearch.trial.procs import Finished
 from autoresearch.trial.spec import Spec
-from autoresearch.trial.stage import Stage
+from autoresearch.trial.stage import TrialStage
 
 # (side, command, seconds that it may take)
 Run = Callable[[str, str, float], Finished]
@@ -21,7 +21,9 @@ Run = Callable[[str, str, float], Finished]
 class Checks:
     """Runs them on copies of the built `trees`. `status` is the last word on them; a failure is raised as `Failed`."""
 
-    def __init__(self, spec: Spec, stage: Stage, trees: Mapping[str, str], run: Run, out: Recorder) -> None:
+    def __init__(
+        self, spec: Spec, stage: TrialStage, trees: Mapping[str, str], run: Run, out: Recorder
+    ) -> None:
         self.spec = spec
         self.stage = stage
         self.trees = trees

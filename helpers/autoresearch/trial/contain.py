@@ -24,7 +24,7 @@ from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
 from autoresearch.trial import bubblewrap, homes, namespaces, procs
 from autoresearch.trial.namespaces import Bind, MachineView
-from autoresearch.trial.stage import Stage, remove
+from autoresearch.trial.stage import TrialStage, remove
 
 MODES = ("auto", "require", "off")
 STAGES = ("setup", "build", "benchmark", "checks")
@@ -59,7 +59,7 @@ class Box:
     `level` is one of LEVELS, `by` "namespaces", "bubblewrap" or "", `missing` why it is not more, in words.
     """
 
-    def __init__(self, settings: Settings, stage: Stage, env: Mapping[str, str]) -> None:
+    def __init__(self, settings: Settings, stage: TrialStage, env: Mapping[str, str]) -> None:
         self.settings = settings
         self.level, self.by, self.missing = "none", "", ""
         self._stage = stage
@@ -191,7 +191,7 @@ def _drain(fd: int) -> str:
 # --- the view
 
 
-def make_view(stage: Stage, env: Mapping[str, str], settings: Settings) -> MachineView:
+def make_view(stage: TrialStage, env: Mapping[str, str], settings: Settings) -> MachineView:
     """What a command sees of this machine."""
     home = homes.real_home(env)
     secrets = homes.secrets(env)

@@ -10,7 +10,7 @@ from autoresearch.trial import environment, procs, signing, slots
 from autoresearch.trial.contain import Box
 from autoresearch.trial.limits import Guard
 from autoresearch.trial.spec import Spec
-from autoresearch.trial.stage import Stage
+from autoresearch.trial.stage import TrialStage
 
 
 class Execution:
@@ -19,7 +19,7 @@ class Execution:
     Raises `contain.Unavailable` when the spec requires a container that this machine cannot give.
     """
 
-    def __init__(self, spec: Spec, stage: Stage) -> None:
+    def __init__(self, spec: Spec, stage: TrialStage) -> None:
         self._spec = spec
         self._stage = stage
         self._layout_rng = random.Random("layout/%s" % spec.seed)

@@ -21,7 +21,7 @@ from autoresearch.trial.pristine import Pristine
 from autoresearch.trial.procs import Finished
 from autoresearch.trial.reading import RunValue
 from autoresearch.trial.spec import Spec
-from autoresearch.trial.stage import COPY_LIMIT, Stage, tree_bytes
+from autoresearch.trial.stage import COPY_LIMIT, TrialStage, tree_bytes
 from autoresearch.verdict import TrialStatus
 from autoresearch.verdict.eprocess import draw_order
 from autoresearch.verdict.rule import Rule
@@ -36,7 +36,7 @@ class Trial:
         self.spec = spec
         self.root = os.path.abspath(root)
         self.out = out
-        self.stage = Stage(self.root)
+        self.stage = TrialStage(self.root)
         # Two streams from one seed, so that the orders can be replayed from the seed alone.
         self.order_rng = random.Random(spec.seed)
         self.sides_rng = random.Random("sides/%s" % spec.seed)

@@ -20,7 +20,7 @@ COPY_LIMIT = 50 * 1024 * 1024
 _PARTS = ("work", "home", "layers")
 
 
-class Stage:
+class TrialStage:
     """`work`, its `home` and `layers`, two scratch directories, and `.t/<random>` below one directory."""
 
     def __init__(self, root: str) -> None:

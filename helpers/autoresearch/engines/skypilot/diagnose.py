@@ -18,7 +18,7 @@ from autoresearch.engines.skypilot.client import (
 from autoresearch.errors import EnvironmentMissing
 
 
-class Diagnosis(NamedTuple):
+class CloudCheck(NamedTuple):
     """`level` ok|warn|fail, what was found, and what to do about it."""
 
     level: Literal["ok", "warn", "fail"]
@@ -49,7 +49,7 @@ def require_cloud(bridge: Bridge, infra: str | None, patience: float = 0.0) -> l
     raise EnvironmentMissing(f"SkyPilot: {what}{have}", fix=FIXES["no_cloud"])
 
 
-def diagnose(state: Path, infra: str | None, seconds: float = math.inf) -> Diagnosis:
+def diagnose(state: Path, infra: str | None, seconds: float = math.inf) -> CloudCheck:
     """Ask SkyPilot; takes seconds, as its server may have to start, at most about `seconds`."""
     until = time.monotonic() + seconds
     try:
@@ -63,9 +63,9 @@ def diagnose(state: Path, infra: str | None, seconds: float = math.inf) -> Diagn
             bridge.close()
     except Unanswered:
         text = "SkyPilot has not answered when --timeout was over: its API server may be starting"
-        return Diagnosis("warn", text, "Repeat it, or give it longer: autoresearch doctor --timeout 120")
+        return CloudCheck("warn", text, "Repeat it, or give it longer: autoresearch doctor --timeout 120")
     except EnvironmentMissing as exc:
-        return Diagnosis("fail", exc.message, exc.fix)
+        return CloudCheck("fail", exc.message, exc.fix)
     except BridgeError as exc:
-        return Diagnosis("fail", f"SkyPilot: {exc}", FIXES["server"])
-    return Diagnosis("ok", f"SkyPilot {version}; enabled: {', '.join(clouds)}")
+        return CloudCheck("fail", f"SkyPilot: {exc}", FIXES["server"])
+    return CloudCheck("ok", f"SkyPilot {version}; enabled: {', '.join(clouds)}")
