@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from autoresearch.ledger.history import fold
 from autoresearch.ledger.store import records
 from autoresearch.project import Project
 from autoresearch.report.chart import draw
@@ -218,7 +219,7 @@ class Driver:
         if any(not (job.parent / "exit.json").exists() for job in self.project.jobs.glob("*/job.json")):
             self.run("cancel", "--all")
         if self.project.ledger.is_file():
-            draw(build(self.lines()))
+            draw(build(fold(self.lines())))
 
     def edit(self, name: str, old: str, new: str, path: str = "src/work.py") -> None:
         file = self.project.worktree(name) / path

@@ -154,7 +154,7 @@ def test_a_session_of_pi_autoresearch_goes_on(root: Path, flat: bool) -> None:
     # A run that their loop appends to our segment is theirs.
     append(at["log"], run_line(5, 1))
     session = load(root)
-    assert (session.keeps, session.history, session.last_run) == (0, 4, 5)
+    assert (len(session.kept), session.foreign, session.last_run) == (0, 4, 5)
 
 
 def fake_uv(root: Path) -> dict[str, str]:

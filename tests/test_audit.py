@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from autoresearch.ledger.history import Record
+from autoresearch.ledger.lines import Record
 from autoresearch.ledger.store import append
 from autoresearch.project import Project
 from autoresearch.session import load

@@ -11,7 +11,8 @@ import pytest
 
 from autoresearch.judging import claims
 from autoresearch.judging.outcome import Outcome
-from autoresearch.ledger.history import Record
+from autoresearch.ledger.history import fold
+from autoresearch.ledger.lines import Record, RunLine, read_as
 from autoresearch.report import documents
 from autoresearch.report.chart import draw
 from autoresearch.report.view import build
@@ -22,15 +23,19 @@ from report_sessions import session as report_session
 from trial_helpers import NOISY, make_tree, run_trial, spec
 
 
-def record(effect: float, sigma: float = 2.0, runs: int = 16, **verdict: Any) -> Record:
-    return {"verdict": {"effect_pct": effect, "sigma_short_pct": sigma, "runs_used": runs, **verdict}}
+def judged(**verdict: Any) -> RunLine:
+    return read_as(RunLine, {"run": 2, "verdict": verdict})
+
+
+def record(effect: float, sigma: float = 2.0, runs: int = 16, **verdict: Any) -> RunLine:
+    return judged(effect_pct=effect, sigma_short_pct=sigma, runs_used=runs, **verdict)
 
 
 def test_claims_multiply() -> None:
     assert claims.naive([record(10.0), record(20.0)]) == 28.0
     assert claims.naive([record(-10.0)]) == -10.0
     assert claims.naive([]) == 0.0
-    assert claims.naive([record(10.0), {"verdict": {"effect_pct": None}}]) is None
+    assert claims.naive([record(10.0), judged(effect_pct=None)]) is None
 
 
 def test_shrinking_follows_its_formula() -> None:
@@ -43,7 +48,7 @@ def test_shrinking_follows_its_formula() -> None:
     assert claims.shrunken(kept, tested) == pytest.approx(want, abs=0.006)
     exact = record(5.0, reason="deterministic")
     assert claims.shrunken([exact], [exact]) == 5.0
-    assert claims.shrunken([{"verdict": {"effect_pct": 5.0}}], []) is None
+    assert claims.shrunken([judged(effect_pct=5.0)], []) is None
     assert claims.shrunken([record(0.5)], [record(0.5)]) == 0.0  # within its noise: nothing is left
 
 
@@ -70,7 +75,7 @@ def test_the_weakest_evidence_comes_first() -> None:
         record(8.0, e_value=2.0, reason="deterministic"),
         record(7.0, e_value=60.0),
     ]
-    assert [r["verdict"]["effect_pct"] for r in claims.weakest_first(rows)] == [7.0, 9.0, 8.0]
+    assert [r.effect_pct for r in claims.weakest_first(rows)] == [7.0, 9.0, 8.0]
     assert claims.weakest_first([record(0.0, e_value=1.0, reason="rescued")]) == []
 
 
@@ -138,15 +143,15 @@ def audit_line(**changes: Any) -> Record:
 
 
 def test_the_documents_show_the_verified_gain_and_its_age() -> None:
-    before = build(report_session())
-    view = build([*report_session(), audit_line()])
+    before = build(fold(report_session()))
+    view = build(fold([*report_session(), audit_line()]))
     text = documents.improvements(view)
     assert (
         "Verified +14.0 % [+12.5, +15.5] (sum of claims +28.0 %, +26.0 % expected without their luck" in text
     )
     assert "less than was claimed" in text
     assert "best commit with the original baseline" in text
-    second = documents.improvements(build([*report_session(), *report_session(), audit_line()]))
+    second = documents.improvements(build(fold([*report_session(), *report_session(), audit_line()])))
     assert "best commit with the baseline of segment 2" in second
     assert "original baseline" not in second
     assert "held-out benchmark shows +13.0 %" in text
@@ -154,12 +159,12 @@ def test_the_documents_show_the_verified_gain_and_its_age() -> None:
     assert "older" not in text
     assert view.runs == before.runs + 80
     assert draw(view)["svg"] != draw(before)["svg"]
-    assert draw(build([*report_session(), audit_line(effect_pct=None)]))["svg"]
+    assert draw(build(fold([*report_session(), audit_line(effect_pct=None)])))["svg"]
 
-    dropped = build([
+    dropped = build(fold([
         *report_session(), audit_line(),
         {"type": "revert", "experiment": "e5", "commit": "d" * 40, "reason": "audit | refuted"},
-    ])  # fmt: skip
+    ]))  # fmt: skip
     assert dropped.counts["keep"] == 1
     assert dropped.counts["reverted"] == 1
     assert dropped.current.claimed == pytest.approx(10.0)
@@ -178,7 +183,7 @@ def test_records_of_the_same_type_from_other_tools_change_nothing() -> None:
         {"type": "audit", "effect_pct": 99.0},
         {"type": "revert", "experiment": None},
     ]
-    assert build([*report_session(), *strange]).current == build(report_session()).current
+    assert build(fold([*report_session(), *strange])).current == build(fold(report_session())).current
 
 
 def test_a_keep_without_a_percentage_is_no_claim_and_breaks_no_status() -> None:
@@ -190,7 +195,7 @@ def test_a_keep_without_a_percentage_is_no_claim_and_breaks_no_status() -> None:
     from autoresearch.report.overview import _text, claimed_gain
 
     config = parse_config("{name: t, objective: {metric: m}, scope: [s]}")
-    session = Session(Project(Path()), config, kept=[{"run": 2, "verdict": {"effect_pct": None}}])
+    session = Session(project=Project(Path()), config=config, kept=[judged(effect_pct=None)])
     gain = claimed_gain(session)
     shown = {
         "goal": "", "metric": "m", "baseline": 0.0, "branch": "b", "tip": "t", "claimed_gain_pct": gain,

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoresearch.config import load_config
+from autoresearch.ledger.lines import RunLine, read_as
 from autoresearch.report.progress import EVERY, tens
 from driver import Driver
 
 
-def run(status: str = "discard", effect: object = None, **more: Any) -> dict[str, Any]:
-    return {"status": status, "verdict": {"effect_pct": effect}, "runs_used": 12, "seconds": 30.0, **more}
+def run(status: str = "discard", effect: object = None, **more: Any) -> RunLine:
+    record = {"status": status, "verdict": {"effect_pct": effect}, "runs_used": 12, "seconds": 30.0, **more}
+    return read_as(RunLine, record)
 
 
 def test_ten_experiments_in_a_line() -> None:
@@ -38,7 +40,7 @@ odd = st.none() | st.integers() | st.floats() | st.text(max_size=3) | st.lists(s
             "verdict": odd | st.fixed_dictionaries({"effect_pct": odd}),
         }), max_size=25))  # fmt: skip
 def test_any_run_lines_are_summarised(runs: list[dict[str, Any]]) -> None:
-    assert len(tens(runs)) == len(runs) // EVERY
+    assert len(tens([read_as(RunLine, record) for record in runs])) == len(runs) // EVERY
 
 
 def test_ten_iterations_then_it_ends(fresh: Driver) -> None:

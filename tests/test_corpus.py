@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from autoresearch.ledger.records import Config, Run
+from autoresearch.ledger.records import Header, Run
 from autoresearch.peers.export import write_jsonl, write_tsv
 from autoresearch.peers.foreign import Problem, entries
 from autoresearch.peers.summary import summarise
@@ -55,7 +55,7 @@ def test_the_two_readings_agree() -> None:
     for path, _ in logs():
         found, every = summarise(path), list(entries(path))
         assert found.runs == sum(isinstance(entry, Run) for entry in every), path
-        assert found.configs == sum(isinstance(entry, Config) for entry in every), path
+        assert found.configs == sum(isinstance(entry, Header) for entry in every), path
         assert found.skipped_total == sum(isinstance(entry, Problem) for entry in every), path
 
 
@@ -80,7 +80,7 @@ def test_the_recorded_confidence_is_ours() -> None:
     for path, _ in logs():
         confidence = PeerConfidence()
         for entry in entries(path):
-            if isinstance(entry, Config):
+            if isinstance(entry, Header):
                 confidence = PeerConfidence(entry.direction)
             elif isinstance(entry, Run):
                 computed = confidence.add(entry.metric or 0, entry.status)

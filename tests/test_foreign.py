@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch.errors import BadInput
-from autoresearch.ledger.records import Config, Run, status_word
+from autoresearch.ledger.records import Header, Run, status_word
 from autoresearch.peers.export import write_jsonl, write_tsv
 from autoresearch.peers.foreign import Problem, Table, entries, locate, sniff
 from autoresearch.peers.summary import summarise
@@ -280,6 +280,6 @@ def test_what_is_exported_is_read_back(tmp_path: Path) -> None:
     with path.open("wb") as handle:
         write_jsonl(entries(source), handle, "metric", "higher")
     copied = list(entries(path))
-    assert isinstance(copied[0], Config)
+    assert isinstance(copied[0], Header)
     assert [(r.run, r.commit) for r in runs(path)] == [(r.run, r.commit) for r in runs(source)]
     assert summarise(path).best == summarise(source).best

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch.errors import BadInput
-from autoresearch.ledger.records import Config, Reader, Run, number, status_word, timestamp_ms
+from autoresearch.ledger.records import Header, Reader, Run, number, status_word, timestamp_ms
 from autoresearch.peers import summary as summary_module
 from autoresearch.peers.export import PeerConfidence, median_deviation
 from autoresearch.peers.foreign import Other, Problem, entries
@@ -120,7 +120,7 @@ def test_a_missing_direction_is_lower_and_said(tmp_path: Path) -> None:
 )
 def test_header_aliases(config: dict[str, Any], expected: tuple[str, str, str | None]) -> None:
     taken = Reader().take(config)
-    assert isinstance(taken, Config)
+    assert isinstance(taken, Header)
     assert (taken.metric_name, taken.metric_unit, taken.direction) == expected
     assert taken.raw is config
 
@@ -287,7 +287,7 @@ def test_the_fast_reading_agrees_with_the_plain_one(
     for entry in entries(path):
         if isinstance(entry, Run):
             runs.append(entry)
-        elif isinstance(entry, Config):
+        elif isinstance(entry, Header):
             segment = entry.segment
         elif isinstance(entry, Problem):
             problems.append(entry.line)

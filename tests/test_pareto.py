@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoresearch.judging.pareto import dominates, front
+from autoresearch.ledger.history import fold
 from autoresearch.report.documents import parts
 from autoresearch.report.view import build
 from report_sessions import Record, baseline, experiment, header, session
@@ -69,7 +70,7 @@ def measured(run: int, status: str, **gains: float) -> Record:
 
 
 def test_the_documents_show_the_front_and_only_where_there_is_one() -> None:
-    assert "trade-offs" not in parts(build(session()))
+    assert "trade-offs" not in parts(build(fold(session())))
     lines = [
         header(),
         baseline(),
@@ -80,20 +81,20 @@ def test_the_documents_show_the_front_and_only_where_there_is_one() -> None:
         measured(6, "discard", time_s=99.0, mem=99.0),
     ]
     lines[-1]["verdict"]["reason"] = "implausible"
-    heading, body = parts(build(lines))["trade-offs"]
+    heading, body = parts(build(fold(lines)))["trade-offs"]
     assert heading == "Trade-offs"
     rows = [line.split(" | ")[0] for line in body.splitlines() if line.startswith("| ")]
     assert rows == ["| candidate", "| e2", "| (unchanged)", "| e4"]
     assert "| e2 | keep | +10.0 % | -1.0 % | mem kept to |" in body
     later = [*lines, header(name="next"), baseline(7), experiment(8, "keep", 5.0)]
-    assert "No candidate of this segment" in parts(build(later))["trade-offs"][1]
+    assert "No candidate of this segment" in parts(build(fold(later)))["trade-offs"][1]
 
 
 def test_names_and_damage_in_the_ledger_do_no_harm() -> None:
     odd = measured(2, "keep", time_s=10.0)
     odd["verdict"]["gains"] |= {"<b>|x": 1.0, "y": "many", "z": float("nan")}
     odd["verdict"]["limits"] = [None, {"metric": "|", "status": 5}, "x"]
-    body = parts(build([header(), baseline(), odd]))["trade-offs"][1]
+    body = parts(build(fold([header(), baseline(), odd])))["trade-offs"][1]
     assert "<b>" not in body
     assert body.count("| e2 |") == 1
     assert (

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from autoresearch.errors import EnvironmentMissing
+from autoresearch.ledger.history import fold
 from autoresearch.project import Project
 from autoresearch.report.chart import draw, limits
 from autoresearch.report.render import render, render_all
@@ -29,7 +30,7 @@ def long_session(count: int) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("count", [0, 1, 10, 300])
 def test_any_number_of_experiments(count: int) -> None:
-    pictures = draw(build(long_session(count)), ("svg", "png"))
+    pictures = draw(build(fold(long_session(count))), ("svg", "png"))
     assert struct.unpack(">II", pictures["png"][16:24]) == (1200, 600)
     root = ET.fromstring(pictures["svg"])
     assert root.tag.endswith("svg")
@@ -38,15 +39,15 @@ def test_any_number_of_experiments(count: int) -> None:
 
 
 def test_the_same_view_gives_the_same_bytes() -> None:
-    assert draw(build(session()), ("svg", "png")) == draw(build(session()), ("svg", "png"))
+    assert draw(build(fold(session())), ("svg", "png")) == draw(build(fold(session())), ("svg", "png"))
 
 
 def test_the_users_style_and_the_clock_leave_no_trace() -> None:
     import matplotlib
 
-    plain = draw(build(session()))["svg"]
+    plain = draw(build(fold(session())))["svg"]
     with matplotlib.rc_context({"axes.facecolor": "black", "font.size": 30, "svg.hashsalt": None}):
-        assert draw(build(session()))["svg"] == plain
+        assert draw(build(fold(session())))["svg"] == plain
     assert b"<dc:date>" not in plain
 
 
@@ -65,14 +66,14 @@ def test_the_users_style_and_the_clock_leave_no_trace() -> None:
 def test_odd_intervals(verdict: dict[str, Any], status: str) -> None:
     odd = experiment(3, status, 5.0)
     odd["verdict"] |= verdict
-    assert draw(build([header(), baseline(), odd]))["svg"]
+    assert draw(build(fold([header(), baseline(), odd])))["svg"]
 
 
 @pytest.mark.filterwarnings("error")
 def test_foreign_text_is_drawn_as_letters() -> None:
     hostile = "<script>alert(1)</script> $\\frac{$ -- --> & 字 \U0001f600 \x1b[31m \ud800"
     view = build(
-        [header(goal=hostile, metricName=hostile, metricUnit="$"), baseline(), *hostile_runs(hostile)]
+        fold([header(goal=hostile, metricName=hostile, metricUnit="$"), baseline(), *hostile_runs(hostile)])
     )
     svg = draw(view, ("svg", "png"))["svg"]
     tags = {node.tag.split("}")[-1] for node in ET.fromstring(svg).iter()}
@@ -87,13 +88,15 @@ def test_one_wild_discard_does_not_flatten_the_picture() -> None:
     runs = [
         experiment(n, "keep" if n % 4 == 0 else "discard", 2.0 if n % 4 == 0 else -1.0) for n in range(2, 40)
     ]
-    low, high = limits(build([header(), baseline(), *runs, experiment(50, "discard", -5000.0)]).current)
+    low, high = limits(build(fold([header(), baseline(), *runs, experiment(50, "discard", -5000.0)])).current)
     assert low > -60
-    assert high > build([header(), baseline(), *runs]).current.claimed
+    assert high > build(fold([header(), baseline(), *runs])).current.claimed
 
 
 def test_all_keeps_are_inside_the_picture() -> None:
-    segment = build([header(), baseline(), *(experiment(n, "keep", 15.0) for n in range(2, 30))]).current
+    segment = build(
+        fold([header(), baseline(), *(experiment(n, "keep", 15.0) for n in range(2, 30))])
+    ).current
     low, high = limits(segment)
     assert all(low < e.position < high for e in segment.keeps if e.position is not None)
 

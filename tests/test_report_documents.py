@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from autoresearch.errors import EnvironmentMissing
+from autoresearch.ledger.history import fold
 from autoresearch.project import Project
 from autoresearch.report import documents, markers
 from autoresearch.report.escape import markdown, plain
@@ -78,7 +79,7 @@ nasty = st.one_of(st.text(max_size=40), st.lists(pieces, max_size=12).map("".joi
 
 
 def document(existing: bytes | None = None, records: list[dict[str, Any]] | None = None) -> bytes:
-    return documents.session_document(existing, TEMPLATE, build(records or session()))[0]
+    return documents.session_document(existing, TEMPLATE, build(fold(records or session())))[0]
 
 
 def unescaped(text: str, chars: str) -> list[str]:
@@ -150,7 +151,7 @@ def test_foreign_text_never_breaks_a_document(
     assert len(rows) == 3
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {8}
 
-    wins = documents.improvements(build(records))
+    wins = documents.improvements(build(fold(records)))
     for rendered in (text, wins):
         without = re.sub(r"^<!-- autoresearch:[^\n]* -->$", "", rendered, flags=re.MULTILINE)
         assert not re.search(r"<[a-zA-Z/!]", without)
@@ -214,13 +215,13 @@ def test_missing_sections_are_appended_and_nothing_else_changes(text: bytes) -> 
 
 def test_a_damaged_marker_destroys_nothing() -> None:
     mine = b"# Mine\n\n<!-- autoresearch:begin log -->\n| old |\n\nMy own words after a lost end marker.\n"
-    result, warnings = documents.session_document(mine, TEMPLATE, build(session()))
+    result, warnings = documents.session_document(mine, TEMPLATE, build(fold(session())))
     assert result.startswith(mine)
     assert len(warnings) == 1
     assert "line 3" in warnings[0]
     assert "begin log" in warnings[0]
     assert result.count(b"| 4 | e5 | keep |") == 1
-    again, warned = documents.session_document(result, TEMPLATE, build(session()))
+    again, warned = documents.session_document(result, TEMPLATE, build(fold(session())))
     assert again == result
     assert warned == warnings
 
@@ -240,7 +241,7 @@ def test_a_long_log_is_cut_and_says_so() -> None:
 
 
 def test_improvements_tell_each_win_and_the_honest_total() -> None:
-    text = documents.improvements(build(session()))
+    text = documents.improvements(build(fold(session())))
     assert text.startswith("# Improvements: Parse faster\n")
     assert "The sum of the claims is +28.0 %" in text
     assert "a fresh comparison of the tip with the original baseline is what counts" in text
@@ -258,7 +259,7 @@ def test_improvements_tell_each_win_and_the_honest_total() -> None:
 
 
 def test_improvements_without_a_win() -> None:
-    text = documents.improvements(build([header(), baseline(), experiment(2, "discard", -1.0)]))
+    text = documents.improvements(build(fold([header(), baseline(), experiment(2, "discard", -1.0)])))
     assert "No improvement is kept yet" in text
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoresearch.ledger.history import fold
 from autoresearch.ledger.store import records
 from autoresearch.report.view import build, percent
 from peer_logs import CORPUS
@@ -16,7 +17,7 @@ from report_sessions import BASE, baseline, experiment, header, session
 
 
 def test_keeps_are_chained_and_discards_stand_on_their_own_base() -> None:
-    view = build(session())
+    view = build(fold(session()))
     segment = view.current
     by_id = {e.id: e for e in segment.experiments}
     assert by_id["e2"].position == pytest.approx(10.0)
@@ -27,12 +28,12 @@ def test_keeps_are_chained_and_discards_stand_on_their_own_base() -> None:
 
 
 def test_a_discard_against_an_old_base_is_not_lifted_by_later_keeps() -> None:
-    view = build([*session(), experiment(7, "discard", 1.0, parent=BASE)])
+    view = build(fold([*session(), experiment(7, "discard", 1.0, parent=BASE)]))
     assert view.current.experiments[-1].position == pytest.approx(1.0)
 
 
 def test_totals() -> None:
-    view = build(session())
+    view = build(fold(session()))
     assert view.counts == {"keep": 2, "discard": 1, "crash": 1, "checks_failed": 1}
     assert view.experiments == 5
     assert view.runs == 20 + 3 * 12
@@ -43,25 +44,25 @@ def test_totals() -> None:
 
 def test_numbers_do_not_cross_a_segment() -> None:
     again = [header(goal="second"), baseline(10), experiment(11, "keep", 5.0)]
-    view = build([*session(), *again])
+    view = build(fold([*session(), *again]))
     assert [s.goal for s in view.segments] == ["Parse faster", "second"]
     assert [s.claimed for s in view.segments] == pytest.approx([28.0, 5.0])
     assert view.current.experiments[0].number == 1
 
 
 def test_a_keep_without_a_keep_verdict_says_so_and_moves_nothing() -> None:
-    view = build([header(), baseline(), experiment(2, "keep")])
+    view = build(fold([header(), baseline(), experiment(2, "keep")]))
     kept = view.current.experiments[0]
     assert kept.overruled
     assert kept.best == 0.0
-    assert not build(session()).current.keeps[0].overruled
+    assert not build(fold(session())).current.keeps[0].overruled
 
 
 def test_effect_text_is_short_and_honest() -> None:
     def text(**verdict: object) -> str:
         record = experiment(2, "discard", 4.94)
         record["verdict"] |= verdict
-        return build([header(), baseline(), record]).current.experiments[0].effect_text()
+        return build(fold([header(), baseline(), record])).current.experiments[0].effect_text()
 
     assert text(ci_low_pct=1.64, ci_high_pct=8.3) == "+4.9 % [+1.6, +8.3]"
     assert text(ci_low_pct=None, ci_high_pct=8.3) == "+4.9 % […, +8.3]"
@@ -89,7 +90,7 @@ def test_another_tools_log_is_claimed_not_verified(direction: str, expected: flo
         {"run": 6, "metric": 10, "status": "bogus", "description": "never a best"},
     ]
     head = {"type": "config", "name": "n", "metricName": "m", "metricUnit": "", "bestDirection": direction}
-    segment = build([head, *runs]).current
+    segment = build(fold([head, *runs])).current
     assert not segment.verified
     by_run = {e.id: e for e in segment.experiments}
     assert by_run["run 3"].position == pytest.approx(expected)
@@ -99,7 +100,7 @@ def test_another_tools_log_is_claimed_not_verified(direction: str, expected: flo
 
 
 def test_nothing_at_all() -> None:
-    view = build([])
+    view = build(fold([]))
     assert view.experiments == 0
     assert view.current.baseline is None
     assert view.current.claimed == 0.0
@@ -123,7 +124,7 @@ keys = st.sampled_from(
 
 @given(st.lists(st.dictionaries(keys, values, max_size=8), max_size=8))
 def test_any_record_gives_a_view_of_finite_numbers(some: list[dict[str, object]]) -> None:
-    for segment in build(some).segments:
+    for segment in build(fold(some)).segments:
         for e in segment.experiments:
             assert all(v is None or math.isfinite(v) for v in (e.position, e.low, e.high, e.best, e.metric))
             assert e.runs >= 0
@@ -136,7 +137,7 @@ def test_public_logs() -> None:
     logs = sorted(CORPUS.glob("*/*.jsonl"))
     assert len(logs) > 50
     for log in logs:
-        view = build(records(log))
+        view = build(fold(records(log)))
         runs = sum("run" in line for line in map(_object, log.read_text("utf-8", "replace").split("\n")))
         shown = view.experiments + sum(s.baseline is not None for s in view.segments)
         assert shown >= runs, log

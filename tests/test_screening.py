@@ -10,6 +10,7 @@ import pytest
 from autoresearch.config import Config, Objective
 from autoresearch.judging.screening import screen
 from autoresearch.ledger.history import Session
+from autoresearch.ledger.lines import RunLine, read_as
 
 
 def reason(value: float, wall: float, cpu: float, *, metric: str = "time_s", unit: str = "s") -> str:
@@ -23,7 +24,8 @@ def reason(value: float, wall: float, cpu: float, *, metric: str = "time_s", uni
         {"type": "checks", "side": "B", "status": "passed"},
         {"type": "end", "status": "done", "error": None, "reason": None, "base_failed": False},
     ]  # fmt: skip
-    baseline = {"metric": 0.16, "machine": "m", "cores": 0.95, "noise": {"cv_pct": 5.0}}
+    known = {"metric": 0.16, "machine": "m", "cores": 0.95, "noise": {"cv_pct": 5.0}}
+    baseline = read_as(RunLine, known)
     config = Config("t", Objective(metric, "lower", unit=unit))
     session = cast(Session, SimpleNamespace(config=config, baseline=baseline, kept=[]))
     found = screen(session, cast(Any, records))

@@ -169,5 +169,5 @@ def test_a_successor_goes_on_where_the_session_ended(session: Driver) -> None:
     assert git(root, "rev-list", "--count", "main..autoresearch/t-2") == "2"
     assert git(root, "rev-list", "--count", "main..autoresearch/t") == "1", "the predecessor's branch stays"
     assert [r["after"] for r in session.lines() if r.get("type") == "config" and "after" in r] == ["t"]
-    assert load(root).keeps == 1
+    assert len(load(root).kept) == 1
     assert Path(session.project.ledger).name == "autoresearch.jsonl"

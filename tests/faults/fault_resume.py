@@ -41,4 +41,4 @@ def _open(place: Place, names: tuple[str, ...]) -> list[str]:
 def decided(place: Place) -> dict[str, str]:
     """Verdict by experiment."""
     session = load(place.root)
-    return {e.id: str(e.result["status"]) for e in session.experiments.values() if e.result is not None}
+    return {e.id: e.result.status for e in session.experiments.values() if e.result is not None}

@@ -16,12 +16,12 @@ def alpha_of(session: Session, number: int) -> float:
 def keeps_this_epoch(session: Session, number: int) -> int:
     """Keeps since the epoch of A/B `number` began: each one earns the later tests some budget."""
     start = epoch_start(number)
-    return sum(1 for r in session.kept if int((r.get("verdict") or {}).get("t") or 0) >= start)
+    return sum(1 for r in session.kept if (r.judged.t or 0) >= start)
 
 
 def error_budget(session: Session) -> dict[str, Any]:
     """For `status`: A/Bs so far, the sum of their alphas, and the next one's alpha. Asking again is a new test."""
-    spent = sum(float(job.get("alpha") or 0.0) for e in session.experiments.values() for job in e.jobs)
+    spent = sum((job.alpha or 0.0) for e in session.experiments.values() for job in e.jobs)
     return {
         "tests": session.tests,
         "fdr": session.config.test.fdr,

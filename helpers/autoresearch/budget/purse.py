@@ -16,8 +16,9 @@ from autoresearch.budget.spend import (
 )
 from autoresearch.engines.choose import engine_of
 from autoresearch.errors import AUDIT_RUNS, BadInput, Stopped
-from autoresearch.ledger.history import Record, Session
+from autoresearch.ledger.history import Session
 from autoresearch.ledger.in_flight import jobs_in_flight, pending
+from autoresearch.ledger.lines import Record, SpentFields
 from autoresearch.verdict.rule import Rule
 
 
@@ -69,15 +70,13 @@ class Purse:
     def each(self) -> PerExperiment | None:
         """What one experiment of this session takes."""
         session = self._session
-        done = [e.result for e in session.experiments.values() if e.result is not None]
         # Another segment may have had another benchmark, and its hours are not among those since this baseline.
-        done = [record for record in done if record.get("segment") == max(session.segment, 0)]
-        told = [record for record in done if isinstance(record.get("cost"), dict)]
-        before = (session.baseline or {}).get("spent") or {}
+        done = session.results
+        before = (session.baseline.spent if session.baseline else None) or SpentFields()
         return per_experiment(
-            [record["cost"] for record in told],
-            [int(record["tokens"]) for record in done if record.get("tokens")],
-            hours_since_baseline=self.spend.vm_hours - float(before.get("vm_hours") or 0.0),
+            [line.cost for line in done if line.cost],
+            [line.tokens for line in done if line.tokens],
+            hours_since_baseline=self.spend.vm_hours - before.vm_hours,
             baseline=session.baseline,
             max_runs=max_runs(session),
         )
@@ -85,11 +84,7 @@ class Purse:
     @cached_property
     def in_flight(self) -> set[str]:
         """Experiments with a job that runs or waits."""
-        newest = {
-            e.id: str(e.jobs[-1]["job"])
-            for e in self._session.experiments.values()
-            if e.jobs and not e.result
-        }
+        newest = {e.id: e.jobs[-1].job for e in self._session.open_experiments if e.jobs}
         states = engine_of(self._session).poll(list(newest.values())) if newest else {}
         return {name for name, job in newest.items() if not states[job].final}
 
@@ -115,11 +110,10 @@ class Purse:
 
     def _reserve(self) -> float:
         """Machine-hours of the audit at the end, where there is something to audit."""
-        baseline = self._session.baseline or {}
-        runs = int(baseline.get("runs_used") or 0)
-        if not runs or not self._session.kept:
+        baseline = self._session.baseline
+        if baseline is None or not baseline.runs_used or not self._session.kept:
             return 0.0
-        return AUDIT_RUNS * float(baseline.get("seconds") or 0.0) / runs / 3600.0
+        return AUDIT_RUNS * baseline.seconds / baseline.runs_used / 3600.0
 
 
 def max_runs(session: Session) -> int:

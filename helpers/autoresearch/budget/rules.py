@@ -8,7 +8,8 @@ from autoresearch.budget.purse import enforce, require_price, spend_of
 from autoresearch.budget.spend import Spend, near
 from autoresearch.budget.stop import StopView, look, rate
 from autoresearch.errors import NotYet, Stopped
-from autoresearch.ledger.history import Session, now_ms
+from autoresearch.ledger.history import Session
+from autoresearch.ledger.lines import now_ms
 
 
 def stop_view(session: Session, spend: Spend | None = None) -> StopView:
@@ -27,22 +28,14 @@ def stop_view(session: Session, spend: Spend | None = None) -> StopView:
 
 def _gains_and_costs(session: Session) -> list[tuple[float, float]]:
     """(effect of what is still kept, else 0; seconds of measuring) of this segment's experiments, oldest first."""
-    kept = {record["run"] for record in session.kept}
-    segment = max(session.segment, 0)
-    results = [e.result for e in session.experiments.values() if e.result is not None]
-    found = []
-    for record in sorted(results, key=lambda r: int(r["run"])):
-        if record.get("segment") == segment:
-            effect = (record.get("verdict") or {}).get("effect_pct") if record["run"] in kept else 0.0
-            found.append((float(effect or 0.0), float(record.get("seconds") or 0.0)))
-    return found
+    kept = {line.run for line in session.kept}
+    return [((line.effect_pct or 0.0) if line.run in kept else 0.0, line.seconds) for line in session.results]
 
 
 def best_value(session: Session) -> float | None:
     """Metric of the last keep, else of the baseline, as it was measured then."""
     last = session.kept[-1] if session.kept else session.baseline
-    value = last.get("metric") if last else None
-    return float(value) if isinstance(value, (int, float)) else None
+    return None if last is None or last.metric is None else float(last.metric)
 
 
 def refuse_if_stopped(session: Session) -> None:
@@ -62,7 +55,7 @@ def refuse_if_stopped(session: Session) -> None:
 def refuse_if_full(session: Session) -> None:
     """Raise `NotYet` when the open experiments are all that `stop.max_experiments` leaves."""
     most = session.config.stop.max_experiments
-    opened = sum(e.result is None for e in session.experiments.values())
+    opened = len(session.open_experiments)
     if most is not None and session.decided + opened >= most:
         raise NotYet(
             f"{session.decided} experiments are decided and {opened} open: stop.max_experiments is {most}",

@@ -7,7 +7,7 @@ in which at least one job ran.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from autoresearch.config import Budget
 from autoresearch.engines import Machine
+from autoresearch.ledger.lines import CostFields, RunLine, SpentFields
 
 # Decided experiments from which their own cost is believed more than what the baseline suggests.
 ENOUGH = 3
@@ -44,7 +45,7 @@ class Spend:
         }
 
 
-def add_up(machines: Sequence[Machine], floor: Mapping[str, Any], tokens: int, price: float | None) -> Spend:
+def add_up(machines: Sequence[Machine], floor: SpentFields, tokens: int, price: float | None) -> Spend:
     """Sum over `machines`; `price` ($/h) is for those without one of their own.
 
     `floor` is what a ledger line said earlier (`Spend.to_json`): money that was spent stays spent, also when the
@@ -59,11 +60,10 @@ def add_up(machines: Sequence[Machine], floor: Mapping[str, Any], tokens: int, p
         dollars = 0.0
     rates = [p for m, p in priced if m.up and p is not None]
     known = [p for _, p in priced if p is not None]
-    old_hours, old_dollars = float(floor.get("vm_hours") or 0.0), floor.get("dollars")
+    old_hours, old_dollars = floor.vm_hours, floor.dollars
     return Spend(
         vm_hours=max(hours, old_hours),
-        dollars=float(old_dollars) if dollars is None and old_dollars is not None
-        else dollars if dollars is None else max(dollars, float(old_dollars or 0.0)),
+        dollars=old_dollars if dollars is None else max(dollars, old_dollars or 0.0),
         per_hour=math.fsum(rates) if known or price is not None else None,
         tokens=tokens,
         up=sum(m.up for m in machines),
@@ -106,11 +106,11 @@ class PerExperiment:
 
 
 def per_experiment(
-    costs: Sequence[Mapping[str, Any]],
+    costs: Sequence[CostFields],
     tokens: Sequence[int],
     *,
     hours_since_baseline: float,
-    baseline: Mapping[str, Any] | None,
+    baseline: RunLine | None,
     max_runs: int,
 ) -> PerExperiment | None:
     """From the session's own history; before there is one, from its baseline. None where neither tells.
@@ -118,17 +118,17 @@ def per_experiment(
     `costs` are the `cost` fields of the decided experiments' lines, oldest first: the seconds of its own jobs. The mean
     comes from all hours since the baseline, so that waiting, launching and idling are in it.
     """
-    each = [float(c.get("machine_s") or 0.0) / 3600.0 for c in costs][-_WINDOW:]
+    each = [c.machine_s / 3600.0 for c in costs][-_WINDOW:]
     mean_tokens = round(math.fsum(tokens) / len(tokens)) if tokens else None
     if len(costs) >= ENOUGH and math.fsum(each) > 0.0:
         high = sorted(each)[min(len(each) - 1, math.ceil(0.9 * len(each)) - 1)]
         own = math.fsum(each) / len(each)
         mean = max(hours_since_baseline / len(costs), own)
         return PerExperiment(mean, mean * max(1.0, high / own), mean_tokens, f"{len(costs)} experiments")
-    seconds, runs = float((baseline or {}).get("seconds") or 0.0), int((baseline or {}).get("runs_used") or 0)
-    if seconds <= 0.0 or runs < 1:
+    runs = baseline.runs_used or 0 if baseline else 0
+    if baseline is None or baseline.seconds <= 0.0 or runs < 1:
         return None
-    run = seconds / runs / 3600.0  # a build and the checks are in it, shared out over the runs
+    run = baseline.seconds / runs / 3600.0  # a build and the checks are in it, shared out over the runs
     # The screening is one run. An A/B takes between 8 and all of its runs: half of them for a guess.
     return PerExperiment(run * (1 + max_runs / 2), run * (1 + max_runs), mean_tokens, "the baseline")
 

@@ -77,9 +77,8 @@ def allowed(timeout: float | None, as_json: bool, otherwise: float = math.inf) -
     return timeout or (25.0 if as_json else otherwise)
 
 
-def modes_line(record: Mapping[str, Any]) -> str:
+def modes_line(modes: Sequence[object]) -> str:
     """The file modes that a candidate changes, for a person; empty when it changes none."""
-    modes = record.get("modes") or []
     more = f" and {len(modes) - 3} more" if len(modes) > 3 else ""
     return f"file modes changed: {'; '.join(map(str, modes[:3]))}{more}" if modes else ""
 

@@ -36,6 +36,7 @@ def command(
     """
     from autoresearch.cli._waiting import wait_for
     from autoresearch.engines.choose import engine_of
+    from autoresearch.ledger.lines import NoiseFields
     from autoresearch.session import open_session
     from autoresearch.session.baseline import finish, start
     from autoresearch.workspace import copies
@@ -57,27 +58,33 @@ def command(
         tell({**data, "next": POLL_BASELINE}, [f"baseline: {detail}"], as_json=as_json)
         ctx.exit(int(Exit.NO))
     with open_session() as session:
-        record = finish(session, job)
+        line = finish(session, job)
         note = render(session.project)
         objective = session.config.objective
-    noise = record["noise"]
+    noise = line.noise or NoiseFields()
     data = {
         "done": True,
         "metric": objective.metric,
-        "value": record["metric"],
-        "runs": record["runs_used"],
-        "checks": record["checks"],
-        "noise": {k: noise.get(k) for k in ("cv_pct", "sigma_short_pct", "mde_pct", "class", "advice")},
-        "cores": record["cores"],
+        "value": line.metric,
+        "runs": line.runs_used,
+        "checks": line.checks,
+        "noise": {
+            "cv_pct": noise.cv_pct,
+            "sigma_short_pct": noise.sigma_short_pct,
+            "mde_pct": noise.mde_pct,
+            "class": noise.grade,
+            "advice": noise.advice,
+        },
+        "cores": line.cores,
         "branch": session.branch,
         "dirty": len(dirty),
         "next": "autoresearch ideas next",
     }
     unit = f" {objective.unit}" if objective.unit else ""
     lines = [
-        f"baseline: {objective.metric} = {record['metric']:.6g}{unit}, median of {record['runs_used']}",
-        f"noise: {noise.get('class')}; {noise.get('advice')}",
-        f"checks: {record['checks']}; branch {session.branch}",
+        f"baseline: {objective.metric} = {line.metric:.6g}{unit}, median of {line.runs_used}",
+        f"noise: {noise.grade}; {noise.advice}",
+        f"checks: {line.checks}; branch {session.branch}",
         note,
     ]
     tell(data, lines, as_json=as_json)

@@ -29,7 +29,7 @@ def command(experiments: tuple[str, ...], every: bool, as_json: bool) -> None:
         if every:
             jobs = {state.job: state.experiment for state in engine.poll().values()}
         else:
-            jobs = {str(j["job"]): name for name in experiments for j in session.experiment(name).jobs[-1:]}
+            jobs = {j.job: name for name in experiments for j in session.experiment(name).jobs[-1:]}
         stopped = []
         for job, name in jobs.items():
             if not engine.poll([job])[job].final:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,9 @@ from autoresearch.cli._fit import fit
 from autoresearch.cli._output import emit, json_option, modes_line, with_said
 from autoresearch.errors import Exit
 from autoresearch.safetext import one_line
+
+if TYPE_CHECKING:
+    from autoresearch.ledger.lines import RunLine
 
 
 @click.command(
@@ -68,60 +71,60 @@ def command(
         )
         note = render(session.project)
         ten = last_ten(session) if session.decided % 10 == 0 else None
-        event = event_of(session, "after", decision.record)
+        event = event_of(session, "after", decision.line)
         view = overview(session)
     said = run_script(session.project, event)
-    record = decision.record
+    line = decision.line
     # Straight to the next idea, unless there is something to read first: an advice, an audit, the end.
     quiet = view.code == Exit.DONE and not view.data["advice"]
     follow = str(view.data["next"]) if quiet else decision.next
-    data = summary(record) | {"next": follow}
+    data = summary(line) | {"next": follow}
     if note:
         data["note"] = note
     if ten:
         data["summary"] = f"{ten}. Say in autoresearch.md what these ten taught, then go on"
-    lines = [human(record), modes_line(record), note, data.get("summary", ""), said, f"next: {follow}"]
+    lines = [human(line), modes_line(line.modes), note, data.get("summary", ""), said, f"next: {follow}"]
     emit(fit(with_said(data, said), "modes"), "\n".join(filter(None, lines)), as_json=as_json)
     ctx.exit(int(decision.code))
 
 
-def summary(record: dict[str, Any]) -> dict[str, Any]:
+_FIGURES = (
+    "effect_pct",
+    "ci_low_pct",
+    "ci_high_pct",
+    "e_value",
+    "e_needed",
+    "runs_used",
+    "reason",
+    "reason_text",
+)
+
+
+def summary(line: RunLine) -> dict[str, Any]:
     """The fields of a run line that an agent needs."""
-    verdict = record.get("verdict") or {}
-    keep = (
-        "effect_pct",
-        "ci_low_pct",
-        "ci_high_pct",
-        "e_value",
-        "e_needed",
-        "runs_used",
-        "reason",
-        "reason_text",
-    )
-    short = {k: verdict[k] for k in keep if verdict.get(k) is not None}
+    figures = {name: getattr(line.verdict, name, None) for name in _FIGURES}
     return {
-        "experiment": record["experiment"],
-        "status": record["status"],
-        "run": record["run"],
-        "commit": record["commit"],
-        **short,
-        **({"modes": record["modes"]} if record.get("modes") else {}),
-        "checks": record.get("checks"),
-        "error": one_line(str(record.get("error") or ""), 400),
+        "experiment": line.experiment,
+        "status": line.status,
+        "run": line.run,
+        "commit": line.commit,
+        **{name: value for name, value in figures.items() if value is not None},
+        **({"modes": line.modes} if line.modes else {}),
+        "checks": line.checks,
+        "error": one_line(line.error, 400),
     }
 
 
-def human(record: dict[str, Any]) -> str:
+def human(line: RunLine) -> str:
     """One line for a person: status first."""
     from autoresearch.verdict.verdict import effect_text
 
-    verdict = record.get("verdict") or {}
-    words = [record["status"].upper(), record["experiment"]]
-    if verdict.get("effect_pct") is not None:
-        ends = verdict.get("ci_low_pct"), verdict.get("ci_high_pct")
-        words.append(effect_text(verdict["effect_pct"], *ends))
-        words.append(f"{verdict.get('runs_used')} runs")
-    reason = record.get("error") or verdict.get("reason_text") or record.get("checks") or ""
-    tail = f" — {one_line(str(reason), 300)}" if reason else ""
-    commit = f" (commit {record['commit']})" if record["status"] == "keep" else ""
+    verdict = line.judged
+    words = [line.status.upper(), line.experiment]
+    if verdict.effect_pct is not None:
+        words.append(effect_text(verdict.effect_pct, verdict.ci_low_pct, verdict.ci_high_pct))
+        words.append(f"{verdict.runs_used} runs")
+    reason = line.error or verdict.reason_text or line.checks or ""
+    tail = f" — {one_line(reason, 300)}" if reason else ""
+    commit = f" (commit {line.commit})" if line.status == "keep" else ""
     return " ".join(words) + commit + tail

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +10,9 @@ from autoresearch.cli._documents import render
 from autoresearch.cli._output import json_option, tell, wait_option
 from autoresearch.errors import AUDIT_ABLATE, AUDIT_RUNS, BadInput, Exit, poll_audit
 from autoresearch.safetext import one_line
+
+if TYPE_CHECKING:
+    from autoresearch.ledger.lines import AuditLine, FindingFields, HeldoutFields, LimitFields
 
 MOST = 5  # keeps listed in an answer; the ledger has all
 
@@ -74,7 +76,7 @@ def _drop(name: str, reason: str, as_json: bool) -> None:
             "dropped": name,
             "commit": record["commit"][:12],
             "reason": record["reason"],
-            "keeps": session.keeps,
+            "keeps": len(session.kept),
             "claimed_gain_pct": claimed_gain(session),
             "next": poll_audit() if session.kept else "autoresearch status",
         }
@@ -97,7 +99,7 @@ def _audit(runs: int, ablate: int, timeout: float | None, as_json: bool) -> int:
     while True:
         with open_session() as session:
             now = step(session, runs=runs, ablate=ablate)
-            if now.record is not None:
+            if now.line is not None:
                 note = render(session.project)
                 stopped = stop_view(session).stop
                 break
@@ -108,88 +110,88 @@ def _audit(runs: int, ablate: int, timeout: float | None, as_json: bool) -> int:
             words = ", ".join(f"{name}: {detail}" for name, detail in shown.items())
             tell({"done": False, "running": shown, "next": follow_up}, [words], as_json=as_json)
             return int(Exit.NO)
-    record = now.record
-    refuted = record["refuted"]
+    audit = now.line
+    refuted = audit.refuted
     if refuted:
         follow = f"autoresearch finalize --drop {refuted[0]}"
     else:
         follow = "autoresearch report" if stopped else "autoresearch status"
-    data = summary(record) | {"next": follow}
+    data = summary(audit) | {"next": follow}
     if note:
         data["note"] = note
-    tell(data, [*human(record), note], as_json=as_json)
-    return int(Exit.DONE if record["verified"] else Exit.NO)
+    tell(data, [*human(audit), note], as_json=as_json)
+    return int(Exit.DONE if audit.verified else Exit.NO)
 
 
 _FIGURES = ("effect_pct", "ci_low_pct", "ci_high_pct", "runs_used")
 
 
-def summary(record: Mapping[str, Any]) -> dict[str, Any]:
+def summary(audit: AuditLine) -> dict[str, Any]:
     """The fields of an audit line that an agent needs; always far below 2 kB."""
-    heldout = record["heldout"]
-    found = record["ablation"]
+    heldout = audit.heldout
+    found = audit.ablation
     return {
         "done": True,
-        "verified": record["verified"],
-        **{name: record[name] for name in _FIGURES},
-        "claimed_pct": record["claimed_pct"],
-        "shrunken_pct": record["shrunken_pct"],
-        "ratio": record["ratio"],
-        "checks": record["checks"],
-        "layout": record["layout"],
+        "verified": audit.verified,
+        **{name: getattr(audit, name) for name in _FIGURES},
+        "claimed_pct": audit.claimed_pct,
+        "shrunken_pct": audit.shrunken_pct,
+        "ratio": audit.ratio,
+        "checks": audit.checks,
+        "layout": audit.layout,
         "heldout": None if heldout is None else {
-            **{name: heldout[name] for name in _FIGURES}, "proven": heldout["proven"],
-            "error": one_line(heldout["error"], 100),
+            **{name: getattr(heldout, name) for name in _FIGURES}, "proven": heldout.proven,
+            "error": one_line(heldout.error, 100),
         },
         "ablation": [
-            {"experiment": f["experiment"], "result": f["result"], "effect_pct": f.get("effect_pct"),
-             "claimed_pct": f["claimed_pct"]} for f in found[:MOST]
+            {"experiment": f.experiment, "result": f.result, "effect_pct": f.effect_pct,
+             "claimed_pct": f.claimed_pct} for f in found[:MOST]
         ],
         "left_off": max(0, len(found) - MOST),
-        "refuted": record["refuted"][:MOST],
-        "limits_violated": [one_line(f["metric"], 64) for f in _violated(record)][:MOST],
-        "rescued_by": record.get("rescued_by"),
-        "base": record["base"][:12],
-        "tip": record["tip"][:12],
-        "error": one_line(record["error"], 200),
+        "refuted": audit.refuted[:MOST],
+        "limits_violated": [one_line(f.metric, 64) for f in _violated(audit)][:MOST],
+        "rescued_by": audit.rescued_by,
+        "base": audit.base[:12],
+        "tip": audit.tip[:12],
+        "error": one_line(audit.error, 200),
     }  # fmt: skip
 
 
-def _violated(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [f for f in record.get("limits") or [] if f["status"] == "violated"]
+def _violated(audit: AuditLine) -> list[LimitFields]:
+    return [f for f in audit.limits if f.status == "violated"]
 
 
-def human(record: Mapping[str, Any]) -> list[str]:
+def human(audit: AuditLine) -> list[str]:
     """The audit for a person: one line, and one for each part that needs a word."""
-    claimed = f"{record['claimed_pct']:+.1f} %" if record["claimed_pct"] is not None else "unknown"
-    if record["effect_pct"] is None:
-        lines = [f"REFUTED: the best commit does not measure: {one_line(record['error'], 200)}"]
+    claimed = f"{audit.claimed_pct:+.1f} %" if audit.claimed_pct is not None else "unknown"
+    if audit.effect_pct is None:
+        lines = [f"REFUTED: the best commit does not measure: {one_line(audit.error, 200)}"]
     else:
-        word = "VERIFIED" if record["verified"] else "REFUTED"
-        share = "" if record["ratio"] is None else f"; {100 * record['ratio']:.0f} % of it holds"
-        lines = [f"{word} {interval(record)}, {record['runs_used']} runs (sum of claims {claimed}{share})"]
-    if record["shrunken_pct"] is not None:
-        lines.append(f"expected from the claims without their luck: {record['shrunken_pct']:+.1f} %")
-    heldout = record["heldout"]
+        word = "VERIFIED" if audit.verified else "REFUTED"
+        share = "" if audit.ratio is None else f"; {100 * audit.ratio:.0f} % of it holds"
+        lines = [f"{word} {interval(audit)}, {audit.runs_used} runs (sum of claims {claimed}{share})"]
+    if audit.shrunken_pct is not None:
+        lines.append(f"expected from the claims without their luck: {audit.shrunken_pct:+.1f} %")
+    heldout = audit.heldout
     if heldout is not None:
-        said = one_line(heldout["error"], 100) if heldout["effect_pct"] is None else interval(heldout)
-        unseen = "" if heldout["proven"] else ": no gain is proven where no experiment has looked"
+        said = one_line(heldout.error, 100) if heldout.effect_pct is None else interval(heldout)
+        unseen = "" if heldout.proven else ": no gain is proven where no experiment has looked"
         lines.append(f"held-out benchmark: {said}{unseen}")
-    for found in _violated(record):
-        gain = found["gain_pct"]
+    for found in _violated(audit):
+        gain = found.gain_pct
         changed = "changed from 0" if gain is None else f"{gain:+.1f} % (positive = better)"
-        lines.append(f"limit violated by all keeps together: {one_line(found['metric'], 64)} {changed}")
-    if record.get("rescued_by"):
-        lines.append(f"no worse in the objective, and proven better in {one_line(record['rescued_by'], 64)}")
-    for found in record["ablation"]:
-        of_claim = "" if found["claimed_pct"] is None else f" (claimed {found['claimed_pct']:+.1f} %)"
-        said = found.get("detail") or f"brings {interval(found)}{of_claim}"
-        lines.append(f"  {found['experiment']}  {found['result']}: {one_line(said, 200)}")
+        lines.append(f"limit violated by all keeps together: {one_line(found.metric, 64)} {changed}")
+    if audit.rescued_by:
+        lines.append(f"no worse in the objective, and proven better in {one_line(audit.rescued_by, 64)}")
+    for keep in audit.ablation:
+        of_claim = "" if keep.claimed_pct is None else f" (claimed {keep.claimed_pct:+.1f} %)"
+        said = keep.detail or f"brings {interval(keep)}{of_claim}"
+        lines.append(f"  {keep.experiment}  {keep.result}: {one_line(said, 200)}")
     return lines
 
 
-def interval(figures: Mapping[str, Any]) -> str:
+def interval(figures: AuditLine | HeldoutFields | FindingFields) -> str:
     """Such as `+4.9 % [+1.6, +8.3]`."""
     from autoresearch.verdict.verdict import effect_text
 
-    return effect_text(figures["effect_pct"], figures["ci_low_pct"], figures["ci_high_pct"])
+    return effect_text(figures.effect_pct or 0.0, figures.ci_low_pct, figures.ci_high_pct)

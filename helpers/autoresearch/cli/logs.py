@@ -34,11 +34,11 @@ def command(experiment: str, lines: int, as_json: bool) -> None:
     engine = engine_of(session)
     if experiment == "baseline":
         waiting = pending(session)
-        job = waiting.job if waiting else str((session.baseline or {}).get("job") or "")
+        job = waiting.job if waiting else (session.baseline.job if session.baseline else None) or ""
         detail, follow = "", POLL_BASELINE
     else:
         found = session.experiment(experiment)
-        job = str(found.jobs[-1]["job"]) if found.jobs else ""
+        job = found.jobs[-1].job if found.jobs else ""
         stage = stage_of(session, found)
         detail, follow = stage.detail, "autoresearch status" if found.result else stage.next
     if not job:

@@ -164,13 +164,13 @@ def numbers(text: str, where: str) -> list[float]:
 
 def from_ledger(path: str, direction: str | None) -> Source:
     """The base readings of a log's last segment; of foreign logs, which have none, the metrics of its runs."""
-    from autoresearch.ledger.records import Config, Run, number
+    from autoresearch.ledger.records import Header, Run, number
     from autoresearch.peers.foreign import entries, locate
 
     told: str | None = direction
     runs: list[Run] = []
     for entry in entries(locate(Path(path)), direction):
-        if isinstance(entry, Config):
+        if isinstance(entry, Header):
             told = direction or entry.direction
         elif isinstance(entry, Run):
             runs.append(entry)

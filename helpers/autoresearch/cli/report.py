@@ -12,7 +12,7 @@ from autoresearch.errors import BadInput
 
 if TYPE_CHECKING:
     from autoresearch.report.render import Rendered
-    from autoresearch.report.view import Segment
+    from autoresearch.report.view import SegmentView
 
 ROWS = 20
 
@@ -79,7 +79,7 @@ def _data(done: Rendered) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _reverified(segment: Segment) -> dict[str, object] | bool:
+def _reverified(segment: SegmentView) -> dict[str, object] | bool:
     """The last audit in numbers; False where there is none."""
     audit = segment.audit
     if audit is None:

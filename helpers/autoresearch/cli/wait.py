@@ -34,7 +34,7 @@ def command(
 
     session = load(find_root())
     names = experiments or tuple(e.id for e in session.experiments.values() if e.result is None)
-    jobs = {name: str(found.jobs[-1]["job"]) for name in names if (found := session.experiment(name)).jobs}
+    jobs = {name: found.jobs[-1].job for name in names if (found := session.experiment(name)).jobs}
     states = wait_for(engine_of(session), jobs, timeout, quiet=as_json, any_one=any_one) if jobs else {}
     running = [name for name, state in states.items() if not state.final]
     stages = undecided(load(session.project.root))

@@ -6,16 +6,16 @@ Effects are percent of the base, positive = better. They add up as logs: x = -ln
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-Record = Mapping[str, Any]
+from autoresearch.ledger.lines import RunLine
+
 # Below this share of what was claimed, the audit looks for the keeps that do not hold (STATISTICS: bisect the stack).
 LEAST_RATIO = 0.7
 _Z95 = 1.96
 
 
-def naive(kept: Iterable[Record]) -> float | None:
+def naive(kept: Iterable[RunLine]) -> float | None:
     """Product of the kept effects in percent; None when one of them has no effect. `rescued` keeps claim nothing."""
     total = 0.0
     for record in filter(_claims, kept):
@@ -26,7 +26,7 @@ def naive(kept: Iterable[Record]) -> float | None:
     return round(_percent(total), 2)
 
 
-def shrunken(kept: Sequence[Record], tested: Iterable[Record]) -> float | None:
+def shrunken(kept: Sequence[RunLine], tested: Iterable[RunLine]) -> float | None:
     """The keeps' total in percent with every effect shrunken towards 0; None where a keep has no effect or error.
 
     Normal-normal empirical Bayes (Efron & Morris 1973, JASA 68:117-130): true effects of the tested changes are
@@ -49,18 +49,17 @@ def shrunken(kept: Sequence[Record], tested: Iterable[Record]) -> float | None:
     return round(_percent(total), 2)
 
 
-def error(record: Record) -> float | None:
+def error(line: RunLine) -> float | None:
     """Standard error of a keep's log effect: 2 sigma / sqrt runs for two sides of runs / 2 each.
 
     Without a sigma, a 95 % interval's width / (2 x 1.96), which errs on the wide side; 0 when readings repeat exactly.
     """
-    verdict = record.get("verdict") or {}
-    if verdict.get("reason") == "deterministic":
+    verdict = line.judged
+    if verdict.reason == "deterministic":
         return 0.0
-    sigma, runs = verdict.get("sigma_short_pct"), verdict.get("runs_used")
-    if sigma is not None and runs:
-        return float(2.0 * sigma / 100.0 / math.sqrt(runs))
-    low, high = verdict.get("ci_low_pct"), verdict.get("ci_high_pct")
+    if verdict.sigma_short_pct is not None and verdict.runs_used:
+        return 2.0 * verdict.sigma_short_pct / 100.0 / math.sqrt(verdict.runs_used)
+    low, high = verdict.ci_low_pct, verdict.ci_high_pct
     if low is None or high is None or high >= 100.0:
         return None
     return abs(_log(high) - _log(low)) / (2.0 * _Z95)
@@ -76,33 +75,30 @@ def excludes(high: float | None, claimed: float | None) -> bool:
     return high is not None and claimed is not None and high < claimed - max(0.01, 1e-3 * abs(claimed))
 
 
-def weakest_first(kept: Iterable[Record]) -> list[Record]:
+def weakest_first(kept: Iterable[RunLine]) -> list[RunLine]:
     """Keeps by their evidence: the smallest e-value first, exact comparisons last.
 
     Keeps for the sake of another metric (`rescued`) claim nothing of the objective, so they are left out.
     """
 
-    def evidence(record: Record) -> float:
-        verdict = record.get("verdict") or {}
-        if verdict.get("reason") == "deterministic":
-            return math.inf
-        return float(verdict.get("e_value") or 0.0)
+    def evidence(line: RunLine) -> float:
+        return math.inf if line.judged.reason == "deterministic" else line.judged.e_value or 0.0
 
     return sorted(filter(_claims, kept), key=evidence)
 
 
-def rescued(kept: Iterable[Record]) -> bool:
+def rescued(kept: Iterable[RunLine]) -> bool:
     """Whether a keep was made for the sake of another metric than the objective."""
     return not all(map(_claims, kept))
 
 
-def _claims(record: Record) -> bool:
-    return (record.get("verdict") or {}).get("reason") != "rescued"
+def _claims(line: RunLine) -> bool:
+    return line.judged.reason != "rescued"
 
 
-def _gain(record: Record) -> float | None:
-    effect = (record.get("verdict") or {}).get("effect_pct")
-    return None if effect is None or effect >= 100.0 else _log(float(effect))
+def _gain(line: RunLine) -> float | None:
+    effect = line.effect_pct
+    return None if effect is None or effect >= 100.0 else _log(effect)
 
 
 def _log(effect_pct: float) -> float:

@@ -26,16 +26,16 @@ def screen(session: Session, records: list[Mapping[str, Any]]) -> Verdict | None
     if least is None or reference is None or outcome.metric is None:
         return None
     machine = outcome.environment.get("machine")
-    if machine is None or machine != reference.get("machine"):
+    if machine is None or machine != reference.machine:
         return None  # numbers of two machines are never compared
-    best, value = reference.get("metric"), outcome.metric
-    if not isinstance(best, (int, float)) or best <= 0.0 or value <= 0.0:
+    best, value = reference.metric, outcome.metric
+    if best is None or best <= 0.0 or value <= 0.0:
         return None
     lower = session.config.objective.direction == "lower"
     had = _share_had(session, outcome)
     loss = 100.0 * (had * (value / best if lower else best / value) - 1.0)
-    spread = ((session.baseline or {}).get("noise") or {}).get("cv_pct") or 0.0
-    limit = max(least, SPREADS * float(spread))
+    noise = session.baseline.noise if session.baseline else None
+    limit = max(least, SPREADS * ((noise.cv_pct if noise else None) or 0.0))
     if loss <= limit:
         return None
     text = f"one run was {loss:.0f} % worse than the best commit's {best:.6g} (limit {limit:.0f} %): not worth an A/B"
@@ -51,7 +51,7 @@ def _share_had(session: Session, outcome: Outcome) -> float:
 
     Busy neighbours take a run's core away for most of its time, and then every candidate looks several times slower.
     """
-    usual = (session.baseline or {}).get("cores")
+    usual = session.baseline.cores if session.baseline else None
     if not is_speed(session.config.objective) or not usual or outcome.cores is None:
         return 1.0
-    return min(1.0, outcome.cores / float(usual))
+    return min(1.0, outcome.cores / usual)

@@ -72,7 +72,7 @@ _ISO = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
+class Header:
     """A header. `direction` is None where the header does not say (read it as lower, and say so)."""
 
     name: str
@@ -222,7 +222,7 @@ class Reader:
         """Segments so far, an open one without runs included."""
         return self.segment + 1 if self.runs or self.configs else 0
 
-    def take(self, record: Mapping[str, Any]) -> Config | Run | None:
+    def take(self, record: Mapping[str, Any]) -> Header | Run | None:
         """The record as a header or a run; None for every other kind (hooks, notes, started experiments)."""
         kind = record.get("type")
         if kind == "config":
@@ -242,7 +242,7 @@ class Reader:
             return self._config(record)
         return self._run(record) if self._is_loose_run(record, kind) else None
 
-    def _config(self, data: Mapping[str, Any], raw: Mapping[str, Any] | None = None) -> Config:
+    def _config(self, data: Mapping[str, Any], raw: Mapping[str, Any] | None = None) -> Header:
         if self.runs:
             self.segment += 1
         self.configs += 1
@@ -261,7 +261,7 @@ class Reader:
         self.metric_name = metric or self.metric_name
         self.metric_unit = _text(data, ("metricUnit", "metric_unit", "unit"))
         self.direction = self._forced or direction
-        return Config(
+        return Header(
             self.name,
             self.metric_name,
             self.metric_unit,

@@ -6,7 +6,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
 
-from autoresearch.ledger.records import FAILED, STATUSES, Config, Run, is_better, number
+from autoresearch.ledger.records import FAILED, STATUSES, Header, Run, is_better, number
 from autoresearch.ledger.store import to_text
 from autoresearch.peers.foreign import KARPATHY
 
@@ -90,7 +90,7 @@ def peer_records(
     confidence = PeerConfidence(direction)
     segment, position, headed = 0, 0, False
     for entry in entries:
-        if isinstance(entry, Config):
+        if isinstance(entry, Header):
             confidence = PeerConfidence(entry.direction)
             segment, headed = entry.segment, True
             yield peer_header(entry.name, entry.metric_name, entry.metric_unit, entry.direction)
@@ -149,7 +149,7 @@ def write_tsv(entries: Iterable[object], handle: IO[bytes]) -> int:
     start = handle.tell()
     runs, segment = _tsv_header(handle), 0
     for entry in entries:
-        if isinstance(entry, Config | Run) and entry.segment > segment:
+        if isinstance(entry, Header | Run) and entry.segment > segment:
             segment = entry.segment
             handle.seek(start)
             handle.truncate()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch.errors import BadInput
-from autoresearch.ledger.records import Config, Reader, Run
+from autoresearch.ledger.records import Header, Reader, Run
 from autoresearch.ledger.store import blocks, open_ledger, read
 from autoresearch.peers.table import KARPATHY as KARPATHY
 from autoresearch.peers.table import Problem as Problem
@@ -33,7 +33,7 @@ class Other:
     raw: dict[str, Any] = field(repr=False)
 
 
-Entry = Config | Run | Problem | Other
+Entry = Header | Run | Problem | Other
 
 
 def locate(path: Path | str) -> Path:

@@ -11,7 +11,7 @@ from msgspec import DecodeError, Meta, Struct
 from msgspec.json import Decoder
 
 from autoresearch.errors import BadInput
-from autoresearch.ledger.records import FAILED, RUN_TYPES, STATUSES, UNKNOWN, Config, Reader, Run, is_better
+from autoresearch.ledger.records import FAILED, RUN_TYPES, STATUSES, UNKNOWN, Header, Reader, Run, is_better
 from autoresearch.ledger.store import blocks, open_ledger, read_odd
 from autoresearch.peers.foreign import Problem, Table, sniff
 
@@ -228,7 +228,7 @@ class _Tally:
         taken = self.reader.take(record)
         if isinstance(taken, Run):
             self._run(taken)
-        elif isinstance(taken, Config):
+        elif isinstance(taken, Header):
             self._open_segment(taken.segment)
         else:
             self.summary.others += 1

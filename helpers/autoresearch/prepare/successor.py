@@ -16,7 +16,9 @@ from autoresearch.workspace.git import resolve
 
 def next_name(session: Session) -> str:
     """The predecessor's name with the next number whose branch is free: parser, parser-2, parser-3."""
-    name = re.sub(r"-\d{1,3}$", "", str((session.header or {}).get("name") or session.config.name))[:60]
+    name = re.sub(r"-\d{1,3}$", "", (session.header.name if session.header else "") or session.config.name)[
+        :60
+    ]
     names = (f"{name}-{number}" for number in range(2, 1000))
     return next(n for n in names if resolve(session.project.root, f"refs/heads/autoresearch/{n}") is None)
 
@@ -26,11 +28,9 @@ def follow(session: Session, after: str, name: str | None, goal: str | None) -> 
     header = session.header
     if header is None or session.baseline is None:
         raise BadInput("there is no measured session to follow", next="autoresearch status")
-    if header.get("name") != after:
-        raise BadInput(
-            f"the session here is {header.get('name')}, not {after}", fix=f"Use --after {header.get('name')}"
-        )
-    left = [e.id for e in session.experiments.values() if e.result is None]
+    if header.name != after:
+        raise BadInput(f"the session here is {header.name}, not {after}", fix=f"Use --after {header.name}")
+    left = [e.id for e in session.open_experiments]
     if left:
         raise NotYet(
             f"{after} has undecided experiments: {', '.join(left[:5])}",

@@ -1,11 +1,11 @@
-"""What a ledger says of its keeps afterwards: audits, and keeps taken back. Pure."""
+"""What an audit says of a segment's keeps. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
-from autoresearch.ledger.records import number
-from autoresearch.report.fields import Record, effect_of, mapping_of, percent, text_of
+from autoresearch.ledger.lines import AuditLine, HeldoutFields
+from autoresearch.report.fields import effect_of, percent
 from autoresearch.verdict.verdict import interval_text
 
 
@@ -35,43 +35,19 @@ class Audit:
         return percent(self.effect) + interval_text(self.low, self.high)
 
 
-@dataclass
-class After:
-    """What a segment's records say of its keeps afterwards: audits, and keeps taken back."""
-
-    changes: int = 0
-    reverted: dict[str, str] = field(default_factory=dict)
-    audit: Audit | None = None
-    runs: int = 0
-    seconds: float = 0.0
-
-    def take(self, record: Record) -> None:
-        """Fold a record that is neither header nor run; others than ours are passed over."""
-        if record.get("type") == "revert" and text_of(record, "experiment"):
-            self.reverted[text_of(record, "experiment")] = text_of(record, "reason") or "taken back"
-            self.changes += 1
-        elif record.get("type") == "audit" and text_of(record, "tip"):
-            self.audit, self.changes = read_audit(record), 0
-            self.runs += max(0, int(number(record.get("cost_runs")) or 0))
-            self.seconds += max(0.0, number(record.get("seconds")) or 0.0)
-
-    def newest(self) -> Audit | None:
-        """The last audit, with its age."""
-        return replace(self.audit, later=self.changes) if self.audit is not None else None
-
-
-def read_audit(record: Record) -> Audit:
-    """The audit of a ledger line; what is no number there is None here."""
-    heldout, refuted = mapping_of(record.get("heldout")), record.get("refuted")
+def read_audit(line: AuditLine, later: int) -> Audit:
+    """The audit of a ledger line, and how many keeps and reverts came after it."""
+    heldout = line.heldout or HeldoutFields()
     return Audit(
-        effect=effect_of(record.get("effect_pct")),
-        low=effect_of(record.get("ci_low_pct")),
-        high=effect_of(record.get("ci_high_pct")),
-        verified=record.get("verified") is True,
-        runs=int(number(record.get("runs_used")) or 0),
-        claimed=effect_of(record.get("claimed_pct")),
-        shrunken=effect_of(record.get("shrunken_pct")),
-        heldout=effect_of(heldout.get("effect_pct")),
-        refuted=tuple(r for r in refuted if isinstance(r, str)) if isinstance(refuted, list) else (),
-        fitted=heldout.get("proven") is False,
+        effect=effect_of(line.effect_pct),
+        low=effect_of(line.ci_low_pct),
+        high=effect_of(line.ci_high_pct),
+        verified=line.verified,
+        runs=line.runs_used,
+        claimed=effect_of(line.claimed_pct),
+        shrunken=effect_of(line.shrunken_pct),
+        heldout=effect_of(heldout.effect_pct),
+        refuted=tuple(line.refuted),
+        fitted=heldout.proven is False,
+        later=later,
     )

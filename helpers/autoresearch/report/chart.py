@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from autoresearch.errors import EnvironmentMissing
 from autoresearch.report.escape import plain
 from autoresearch.report.fields import percent
-from autoresearch.report.view import REVERTED, Experiment, Segment, View
+from autoresearch.report.view import REVERTED, ExperimentView, SegmentView, View
 from autoresearch.report.words import plural, tally
 from autoresearch.verdict.verdict import interval_text
 
@@ -99,7 +99,7 @@ def _plot(figure: Figure, axes: Axes, view: View) -> None:
     _label_keeps(figure, axes, segment)
 
 
-def limits(segment: Segment) -> tuple[float, float]:
+def limits(segment: SegmentView) -> tuple[float, float]:
     """The y range in percent: all keeps in full, discards as far as they do not flatten the picture."""
     keeps = [e for e in segment.keeps if e.position is not None]
     values = [0.0]
@@ -175,7 +175,7 @@ def _fitted(figure: Figure, height: float, words: str, **style: Any) -> None:
         text.set_text(words.rstrip() + "…")
 
 
-def _discards(axes: Axes, discards: Sequence[Experiment]) -> None:
+def _discards(axes: Axes, discards: Sequence[ExperimentView]) -> None:
     placed = [(e.number, e.position) for e in discards if e.position is not None]
     low, high = axes.get_ylim()
     if not placed:
@@ -210,11 +210,11 @@ def _discards(axes: Axes, discards: Sequence[Experiment]) -> None:
             )
 
 
-def _at(e: Experiment) -> float:
+def _at(e: ExperimentView) -> float:
     return e.position or 0.0
 
 
-def _ends(e: Experiment, low: float, high: float) -> tuple[float, float]:
+def _ends(e: ExperimentView, low: float, high: float) -> tuple[float, float]:
     """The drawn part of an interval; an unbounded side stops at the point."""
     at = _at(e)
     bottom = at if e.low is None else min(e.low, at)
@@ -222,7 +222,7 @@ def _ends(e: Experiment, low: float, high: float) -> tuple[float, float]:
     return max(bottom, low), min(top, high)
 
 
-def _failures(axes: Axes, shown: Sequence[Experiment]) -> None:
+def _failures(axes: Axes, shown: Sequence[ExperimentView]) -> None:
     from matplotlib.transforms import blended_transform_factory
 
     where = blended_transform_factory(axes.transData, axes.transAxes)
@@ -246,7 +246,7 @@ def _failures(axes: Axes, shown: Sequence[Experiment]) -> None:
             )
 
 
-def _best(axes: Axes, segment: Segment) -> None:
+def _best(axes: Axes, segment: SegmentView) -> None:
     if not any(e.position is not None for e in segment.experiments):
         return
     xs = [0, *(e.number for e in segment.experiments)]
@@ -269,7 +269,7 @@ def _best(axes: Axes, segment: Segment) -> None:
         )  # fmt: skip
 
 
-def _verified(segment: Segment) -> tuple[tuple[str, int, dict[str, Any]], ...]:
+def _verified(segment: SegmentView) -> tuple[tuple[str, int, dict[str, Any]], ...]:
     """What of the claims was measured again; the smaller lines under the last caption."""
     small, audit = {"color": GREY, "fontsize": 8}, segment.audit
     if audit is None or audit.effect is None:
@@ -284,7 +284,7 @@ def _verified(segment: Segment) -> tuple[tuple[str, int, dict[str, Any]], ...]:
     return tuple(lines)
 
 
-def _keeps(axes: Axes, segment: Segment) -> None:
+def _keeps(axes: Axes, segment: SegmentView) -> None:
     low, high = axes.get_ylim()
     keeps = [e for e in segment.keeps if e.position is not None]
     if not keeps:
@@ -333,7 +333,7 @@ _PLACES = (
 )
 
 
-def _label_keeps(figure: Figure, axes: Axes, segment: Segment) -> None:
+def _label_keeps(figure: Figure, axes: Axes, segment: SegmentView) -> None:
     """Name the biggest steps where there is room: never over another label, the line, a point or the edge."""
     from matplotlib.path import Path
     from matplotlib.text import Text
@@ -392,7 +392,7 @@ def _label_keeps(figure: Figure, axes: Axes, segment: Segment) -> None:
             label.remove()
 
 
-def _corners(segment: Segment) -> list[tuple[float, float]]:
+def _corners(segment: SegmentView) -> list[tuple[float, float]]:
     """The step line of the best, corner by corner."""
     corners = [(0.0, 0.0)]
     for e in segment.experiments:

@@ -10,7 +10,7 @@ from autoresearch.report import markers, progress, tradeoffs
 from autoresearch.report.audited import Audit
 from autoresearch.report.escape import markdown
 from autoresearch.report.fields import percent
-from autoresearch.report.view import Experiment, Segment, View
+from autoresearch.report.view import ExperimentView, SegmentView, View
 from autoresearch.report.words import amount, duration, moment, plural, summary, tally
 
 # An agent reads the whole document when it resumes; older rows stay in the ledger.
@@ -48,7 +48,7 @@ def parts(view: View) -> dict[str, tuple[str, str]]:
         "literature": ("Literature", _literature(view)),
         "log": ("Experiment log", _log(view)),
     }
-    lines = progress.tens([{**e.run.raw, "status": e.run.status} for e in view.current.experiments])
+    lines = progress.tens([e.line for e in view.current.experiments])
     if lines:
         found["progress"] = ("Every ten experiments", "\n".join(f"- {markdown(line, 400)}" for line in lines))
     # Only where a session has ever declared second metrics; once there, the part follows the current segment.
@@ -57,7 +57,7 @@ def parts(view: View) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _baseline(segment: Segment) -> str:
+def _baseline(segment: SegmentView) -> str:
     base = segment.baseline
     if base is None:
         return "Not measured yet."
@@ -70,8 +70,8 @@ def _baseline(segment: Segment) -> str:
     when = moment(base.run.timestamp_ms)
     if when:
         lines.append(f"- Measured: {when}")
-    if base.text("machine"):
-        lines.append(f"- Machine: {markdown(base.text('machine'), 120)}")
+    if base.line.machine:
+        lines.append(f"- Machine: {markdown(base.line.machine, 120)}")
     evaluator = segment.header.raw.get("evaluator")
     if isinstance(evaluator, Mapping) and evaluator:
         names = [markdown(name, 80) for name in evaluator]
@@ -93,26 +93,24 @@ _NOISE = {
 }
 
 
-def _noise(segment: Segment) -> str:
-    report = segment.baseline.run.raw.get("noise") if segment.baseline else None
-    if not isinstance(report, Mapping):
+def _noise(segment: SegmentView) -> str:
+    report = segment.baseline.line.noise if segment.baseline else None
+    if report is None:
         return "Not measured."
     lines = []
     for key, sentence in _NOISE.items():
-        value = number(report.get(key))
+        value = number(getattr(report, key))
         if value is not None:
             lines.append("- " + sentence.format(f"{value:.2g}" if abs(value) < 99.5 else f"{value:.0f}"))
-    for key, label in (("class", "Class"), ("advice", "Advice")):
-        if isinstance(report.get(key), str) and report[key]:
-            lines.append(f"- {label}: {markdown(report[key], 400)}")
-    warnings = report.get("warnings")
-    if isinstance(warnings, list):
-        lines += [f"- Warning: {markdown(w, 400)}" for w in warnings[:10] if isinstance(w, str)]
+    for label, word in (("Class", report.grade), ("Advice", report.advice)):
+        if word:
+            lines.append(f"- {label}: {markdown(word, 400)}")
+    lines += [f"- Warning: {markdown(w, 400)}" for w in report.warnings[:10] if isinstance(w, str)]
     return "\n".join(lines) or "Not measured."
 
 
 def _literature(view: View) -> str:
-    uses: dict[str, list[Experiment]] = {}
+    uses: dict[str, list[ExperimentView]] = {}
     for segment in view.segments:
         for experiment in segment.experiments:
             if experiment.source:
@@ -152,7 +150,7 @@ def _log(view: View) -> str:
     return "\n\n".join(reversed(blocks))
 
 
-def _row(e: Experiment) -> str:
+def _row(e: ExperimentView) -> str:
     status = "keep, by hand" if e.overruled else e.status
     cells = (
         str(e.number),
@@ -184,7 +182,7 @@ def improvements(view: View, chart: str | None = None) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _total(segment: Segment) -> str:
+def _total(segment: SegmentView) -> str:
     counted = f"{plural(len(segment.experiments), 'experiment')}: {tally(segment.counts)}"
     cost = plural(segment.runs, "run") + (f", {duration(segment.seconds)}" if segment.seconds else "")
     if not segment.keeps:
@@ -204,11 +202,11 @@ def _total(segment: Segment) -> str:
     )
 
 
-def _original(segment: Segment) -> str:
+def _original(segment: SegmentView) -> str:
     return "the original baseline" if segment.index == 0 else f"the baseline of segment {segment.index + 1}"
 
 
-def _audited(segment: Segment, audit: Audit, spent: str) -> str:
+def _audited(segment: SegmentView, audit: Audit, spent: str) -> str:
     """The session's gain as re-measured, next to what was claimed for it."""
     claimed = percent(segment.claimed if audit.claimed is None else audit.claimed)
     if audit.effect is None:
@@ -236,7 +234,7 @@ def _audited(segment: Segment, audit: Audit, spent: str) -> str:
     return text
 
 
-def _win(win: Experiment, count: int, level: str) -> list[str]:
+def _win(win: ExperimentView, count: int, level: str) -> list[str]:
     title = markdown(win.description, 120) or markdown(win.id, 64)
     lines = [f"{level} {count}. {title}", ""]
     if win.overruled:
@@ -244,31 +242,28 @@ def _win(win: Experiment, count: int, level: str) -> list[str]:
     if win.hypothesis:
         lines.append(f"- Problem: {markdown(win.hypothesis, 600)}")
     solution = markdown(win.description, 600) or "(not described)"
-    added, removed = number(win.run.raw.get("lines_added")), number(win.run.raw.get("lines_removed"))
-    size = f" (+{added:.0f} −{removed:.0f} lines)" if added is not None and removed is not None else ""
+    added, removed = win.line.lines_added, win.line.lines_removed
+    size = f" (+{added} −{removed} lines)" if added is not None and removed is not None else ""
     lines.append(f"- Solution: {solution}{size}")
     if win.files:
         lines.append(f"- Files: {_cut([markdown(f, 160) for f in win.files], FILES)}")
-    modes = win.run.raw.get("modes")
-    if isinstance(modes, list) and modes:
-        lines.append(f"- File modes: {_cut([markdown(str(m), 200) for m in modes], FILES)}")
+    if win.line.modes:
+        lines.append(f"- File modes: {_cut([markdown(str(m), 200) for m in win.line.modes], FILES)}")
     effect = win.effect_text() or "not measured"
     if win.effect is not None:
         effect += " (95 % interval, against its own base)"
     lines.append(f"- Effect: {effect}, {plural(win.runs, 'run')}")
     lines.append(f"- Commit: {_commit(win.run.commit)}, experiment {markdown(win.id, 64)}")
-    if win.verdict.get("reason") == "rescued":
+    if win.verdict.reason == "rescued":
         lines.append(f"- Kept for another metric: {markdown(win.reason, 400)}")
     if win.source:
         lines.append(f"- Source: {markdown(win.source, 300)}")
     return lines + _review(win)
 
 
-def _review(win: Experiment) -> list[str]:
+def _review(win: ExperimentView) -> list[str]:
     """What its author said before it was committed; what and why where they say more than the lines above."""
-    said = win.run.raw.get("review")
-    if not isinstance(said, Mapping):
-        return []
+    said = win.line.review
     known = {"what": win.description, "why": win.hypothesis}
     labels = {"what": "What", "why": "Why it is better", "risk": "Could break", "checked": "Checked"}
     return [
@@ -278,12 +273,12 @@ def _review(win: Experiment) -> list[str]:
     ]
 
 
-def _segment_title(segment: Segment) -> str:
+def _segment_title(segment: SegmentView) -> str:
     title = markdown(segment.goal, 120)
     return f"Segment {segment.index + 1}" + (f": {title}" if title else "")
 
 
-def _outcome(e: Experiment) -> str:
+def _outcome(e: ExperimentView) -> str:
     return f"{e.status} {e.effect_text()}".rstrip()
 
 

@@ -7,8 +7,6 @@ from typing import Any
 
 from autoresearch.ledger.records import number
 
-Record = Mapping[str, Any]
-
 
 def percent(value: float) -> str:
     """Signed, with one decimal; a smaller value keeps two digits, so that it does not read as nothing."""
@@ -21,10 +19,6 @@ def effect_of(value: object, most: float = 100.0) -> float | None:
     return found if found is not None and -1e6 <= found < most else None
 
 
-def mapping_of(value: object) -> Record:
-    return value if isinstance(value, Mapping) else {}
-
-
-def text_of(record: Record, key: str) -> str:
+def text_of(record: Mapping[str, Any], key: str) -> str:
     value = record.get(key)
     return value if isinstance(value, str) else ""

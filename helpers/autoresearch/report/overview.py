@@ -11,8 +11,9 @@ from autoresearch.budget.rules import best_value, stop_view
 from autoresearch.budget.spend import Spend, cost_json, cost_text
 from autoresearch.errors import POLL_BASELINE, Exit, poll_audit
 from autoresearch.judging.claims import naive
-from autoresearch.ledger.history import Record, Session
+from autoresearch.ledger.history import Session
 from autoresearch.ledger.in_flight import pending
+from autoresearch.ledger.lines import NoiseFields, Record, RunLine
 from autoresearch.report.progress import tens
 from autoresearch.safetext import one_line
 from autoresearch.search.ideas.holders import agent
@@ -45,23 +46,27 @@ def overview(session: Session, who: str = "") -> Overview:
     audit_first = bool(session.kept) and session.unaudited > 0 and not broke
     at_end = poll_audit() if audit_first else "autoresearch report"
     follow = next_step(_own(session, stages, who)) or (at_end if stop.stop else "autoresearch ideas next")
-    noise = session.baseline.get("noise") or {}
-    gone = {str(record["experiment"]) for record in session.reverted}
+    noise = session.baseline.noise or NoiseFields()
+    gone = {line.experiment for line in session.reverted}
     data: dict[str, Any] = {
         "session": session.config.name,
         "goal": one_line(session.config.goal, 160),
         "metric": f"{objective.metric} ({objective.direction} is better)",
         "branch": session.branch,
         "tip": tip_of(session)[:12],
-        "baseline": session.baseline.get("metric"),
+        "baseline": session.baseline.metric,
         "best": best_value(session),
         "claimed_gain_pct": claimed_gain(session),
         "verified_gain": verified_gain(session),
         "counts": session.by_status,
         "undecided": {name: one_line(f"{s.name}: {s.detail}", 70) for name, s in list(stages.items())[:MOST]},
         "undecided_more": max(0, len(stages) - MOST),
-        "recent": [_short(record, gone) for record in _recent(session)],
-        "noise": {key: noise.get(key) for key in ("class", "sigma_short_pct", "mde_pct")},
+        "recent": [_short(line, gone) for line in _recent(session)],
+        "noise": {
+            "class": noise.grade,
+            "sigma_short_pct": noise.sigma_short_pct,
+            "mde_pct": noise.mde_pct,
+        },
         "error_budget": error_budget(session),
         "cost": {"runs": session.runs_used, "seconds": round(session.seconds), **cost_json(spend)},
         "stop": {"now": stop.stop, "reason": one_line(stop.reason, 160), "near": stop.rules},
@@ -74,21 +79,15 @@ def overview(session: Session, who: str = "") -> Overview:
 
 def last_ten(session: Session) -> str | None:
     """The summary of the segment's last full ten experiments, None before there are ten."""
-    segment = max(session.segment, 0)
-    results = [e.result for e in session.experiments.values() if e.result is not None]
-    runs = sorted((r for r in results if r.get("segment") == segment), key=lambda r: int(r["run"]))
-    if len(runs) < 10:
-        return None
-    return tens(runs)[-1]
+    runs = session.results
+    return tens(runs)[-1] if len(runs) >= 10 else None
 
 
 def _own(session: Session, stages: dict[str, Stage], who: str) -> dict[str, Stage]:
     """Without the experiments that another agent opened by name."""
     if not who:
         return stages
-    return {
-        n: s for n, s in stages.items() if session.experiments[n].opened.get("agent") in (None, agent(who))
-    }
+    return {n: s for n, s in stages.items() if session.experiments[n].opened.agent in (None, agent(who))}
 
 
 def _before(session: Session) -> Overview:
@@ -100,8 +99,8 @@ def _before(session: Session) -> Overview:
     if session.predecessor:
         data["after"] = f"{session.config.after}, from its last commit {session.predecessor[:12]}"
         text += f"\nafter     {data['after']}; its ideas and lessons are kept"
-    if session.history:
-        data["history"] = f"{session.history} runs of another loop; their numbers are not compared with ours"
+    if session.foreign:
+        data["history"] = f"{session.foreign} runs of another loop; their numbers are not compared with ours"
         text += f"\nhistory   {data['history']}"
     return Overview(data, f"{text}\nnext: {follow}", Exit.DONE)
 
@@ -116,11 +115,11 @@ def verified_gain(session: Session) -> Record | None:
     audit = session.audit
     if audit is None:
         return None
-    low, high = audit.get("ci_low_pct"), audit.get("ci_high_pct")
+    low, high = audit.ci_low_pct, audit.ci_high_pct
     return {
-        "effect_pct": audit.get("effect_pct"),
+        "effect_pct": audit.effect_pct,
         "ci_pct": None if low is None or high is None else [low, high],
-        "verified": audit.get("verified"),
+        "verified": audit.verified,
         "older": session.unaudited > 0,
     }
 
@@ -135,16 +134,16 @@ def _audit_advice(session: Session, *, stopped: bool) -> str:
     return ""
 
 
-def _recent(session: Session) -> list[Record]:
+def _recent(session: Session) -> list[RunLine]:
     done = [e.result for e in session.experiments.values() if e.result is not None]
-    return sorted(done, key=lambda r: int(r["run"]))[-MOST:]
+    return sorted(done, key=lambda line: line.run)[-MOST:]
 
 
-def _short(record: Record, gone: set[str]) -> str:
-    effect = (record.get("verdict") or {}).get("effect_pct")
+def _short(line: RunLine, gone: set[str]) -> str:
+    effect = line.effect_pct
     gain = f" {effect:+.1f} %" if effect is not None else ""
-    status = "reverted" if record["experiment"] in gone else record["status"]
-    return one_line(f"{record['experiment']} {status}{gain}: {record.get('description') or ''}", 80)
+    status = "reverted" if line.experiment in gone else line.status
+    return one_line(f"{line.experiment} {status}{gain}: {line.description}", 80)
 
 
 def _text(session: Session, data: dict[str, Any], stages: dict[str, Stage], spend: Spend) -> str:

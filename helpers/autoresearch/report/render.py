@@ -9,10 +9,12 @@ from pathlib import Path
 from autoresearch.config import load_config
 from autoresearch.errors import EnvironmentMissing
 from autoresearch.files import write_atomic
+from autoresearch.ledger.history import fold
+from autoresearch.ledger.lines import Record
 from autoresearch.ledger.store import records
 from autoresearch.project import Project
 from autoresearch.report import documents
-from autoresearch.report.view import Record, View, build
+from autoresearch.report.view import View, build
 from autoresearch.resources import shipped
 
 
@@ -46,7 +48,7 @@ def render(ledger: Path, output: Path, *, chart: bool | None = None, png: bool =
     `chart`: True demands it (`EnvironmentMissing` without matplotlib), None draws it where that is possible,
     False leaves it out.
     """
-    view = build(_records(ledger, output))
+    view = build(fold(_records(ledger, output)))
     project = Project(output)
     done = Rendered(view)
     if chart is not False:
@@ -56,9 +58,7 @@ def render(ledger: Path, output: Path, *, chart: bool | None = None, png: bool =
 
 
 def _records(ledger: Path, output: Path) -> Iterable[Record]:
-    if not ledger.exists():
-        return _announced(output)
-    return records(ledger)
+    return records(ledger) if ledger.exists() else _announced(output)
 
 
 def _announced(root: Path) -> list[Record]:

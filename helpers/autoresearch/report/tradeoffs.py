@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from autoresearch.judging.pareto import front
 from autoresearch.ledger.records import number
 from autoresearch.report.escape import markdown
-from autoresearch.report.view import Experiment, Segment, percent
+from autoresearch.report.fields import percent
+from autoresearch.report.view import ExperimentView, SegmentView
 from autoresearch.report.words import plural
 
 ROWS = 40
@@ -16,16 +15,15 @@ _NOT_BELIEVED = ("invalid", "implausible")
 _STATES = {"met": "kept to", "violated": "broken", "unclear": "unclear"}
 
 
-def gains(experiment: Experiment) -> dict[str, float]:
+def gains(experiment: ExperimentView) -> dict[str, float]:
     """Percent better than its own base, metric by metric; empty when second metrics were not measured."""
-    found = experiment.verdict.get("gains")
-    if not isinstance(found, Mapping) or experiment.verdict.get("reason") in _NOT_BELIEVED:
+    if experiment.verdict.reason in _NOT_BELIEVED:
         return {}
-    values = {str(name): number(value) for name, value in found.items()}
+    values = {name: number(value) for name, value in experiment.verdict.gains.items()}
     return {name: value for name, value in values.items() if value is not None}
 
 
-def section(segment: Segment) -> str:
+def section(segment: SegmentView) -> str:
     """The front as a table, best in the objective first; the unchanged code is a candidate, too."""
     measured = [(e, gains(e)) for e in segment.experiments if gains(e)]
     if not measured:
@@ -58,11 +56,10 @@ def section(segment: Segment) -> str:
     return "\n".join(lines)
 
 
-def _limits(experiment: Experiment) -> str:
-    found = experiment.verdict.get("limits")
-    told = []
-    for limit in found if isinstance(found, list) else []:
-        state = _STATES.get(str(limit.get("status"))) if isinstance(limit, Mapping) else None
-        if state:
-            told.append(f"{markdown(str(limit.get('metric')), 64)} {state}")
+def _limits(experiment: ExperimentView) -> str:
+    told = [
+        f"{markdown(limit.metric, 64)} {_STATES[limit.status]}"
+        for limit in experiment.verdict.limits
+        if limit.status in _STATES
+    ]
     return ", ".join(told) or "–"

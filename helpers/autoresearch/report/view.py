@@ -1,23 +1,22 @@
-"""The ledger as a person wants to see it. Pure: records in, an immutable view out.
+"""The ledger as a person wants to see it. Pure: a history in, an immutable view out.
 
 Numbers of different hours are never compared. In a session of ours every experiment carries an effect
 measured side by side with its own base, so the place of a keep is a chain: level = previous best level x (1 -
 effect), with the baseline at level 1. A log of another tool has only single readings; it is shown as claimed,
-relative to its first run, and `Segment.verified` is False.
+relative to its first run, and `SegmentView.verified` is False.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from autoresearch.ledger.records import STATUSES, UNKNOWN, Config, Reader, Run, number
-from autoresearch.report.audited import After, Audit
-from autoresearch.report.fields import Record, effect_of, mapping_of, percent, text_of
+from autoresearch.ledger.history import History, Segment
+from autoresearch.ledger.lines import RunLine, VerdictFields
+from autoresearch.ledger.records import STATUSES, UNKNOWN, Header, Run
+from autoresearch.report.audited import Audit, read_audit
+from autoresearch.report.fields import effect_of, percent, text_of
 from autoresearch.verdict.verdict import effect_text, interval_text
-
-__all__ = ("REVERTED", "Experiment", "Record", "Segment", "View", "build", "percent")
 
 # Verdicts that end without an interval; elsewhere a missing one means that more blocks are needed.
 _EXACT = ("deterministic", "identical", "invalid")
@@ -26,7 +25,7 @@ REVERTED = "reverted"
 
 
 @dataclass(frozen=True)
-class Experiment:
+class ExperimentView:
     """One run line. Effects in percent, positive = better, against the experiment's own base.
 
     `number` counts from 0 (the baseline) within the segment. `position`, `low`, `high` and `best` are percent
@@ -36,6 +35,7 @@ class Experiment:
 
     number: int
     run: Run = field(repr=False)
+    line: RunLine = field(repr=False)
     metric: float | None
     effect: float | None = None
     effect_low: float | None = None
@@ -47,13 +47,9 @@ class Experiment:
     overruled: bool = False  # kept although no verdict says so
     reverted: str = ""  # why a keep was taken back
 
-    def text(self, key: str) -> str:
-        """A text field of the record; empty when absent."""
-        return text_of(self.run.raw, key)
-
     @property
     def id(self) -> str:
-        return self.text("experiment") or f"run {self.run.run}"
+        return self.line.experiment or f"run {self.run.run}"
 
     @property
     def status(self) -> str:
@@ -67,60 +63,59 @@ class Experiment:
     @property
     def source(self) -> str:
         """The literature behind it, if any was named."""
-        return self.text("literature_source") or self.text("source")
+        return self.line.literature_source or self.line.source
 
     @property
     def hypothesis(self) -> str:
-        return self.text("hypothesis") or text_of(mapping_of(self.run.raw.get("asi")), "hypothesis")
+        return self.line.hypothesis or text_of(self.line.asi, "hypothesis")
 
     @property
-    def verdict(self) -> Record:
-        return mapping_of(self.run.raw.get("verdict"))
+    def verdict(self) -> VerdictFields:
+        return self.line.judged
 
     @property
     def reason(self) -> str:
         """Why it ended as it did, in words: the error, the failed check, or the verdict's sentence."""
-        checks = self.text("checks") if self.status == "checks_failed" else ""
+        checks = self.line.checks if self.status == "checks_failed" else ""
         return (
             self.reverted
-            or self.text("error")
+            or self.line.error
             or (f"checks {checks}" if checks else "")
-            or text_of(self.verdict, "reason_text")
+            or self.verdict.reason_text
         )
 
     @property
     def files(self) -> tuple[str, ...]:
-        value = self.run.raw.get("files")
-        return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()
+        return tuple(name for name in self.line.files if isinstance(name, str))
 
     @property
     def runs(self) -> int:
         """Benchmark runs that it cost."""
-        return int(self.run.raw["runs_used"])
+        return self.line.cost_runs
 
     @property
     def seconds(self) -> float:
-        return max(0.0, number(self.run.raw.get("seconds")) or 0.0)
+        return max(0.0, self.line.seconds)
 
     def effect_text(self) -> str:
         """The shortest honest rendering, such as `+4.9 % [+1.6, +8.3]`; empty when nothing was measured."""
         if self.effect is None:
             return "" if self.position is None or self.number == 0 else f"{percent(self.position)} claimed"
         if self.effect_low is None and self.effect_high is None:
-            exact = self.verdict.get("reason") in _EXACT
+            exact = self.verdict.reason in _EXACT
             return effect_text(self.effect) + ("" if exact else " [needs more blocks]")
         return effect_text(self.effect) + interval_text(self.effect_low, self.effect_high, unknown="…")
 
 
 @dataclass(frozen=True)
-class Segment:
+class SegmentView:
     """What stands between two config lines: one objective, one evaluator, one baseline."""
 
     index: int
-    header: Config
+    header: Header
     verified: bool
-    baseline: Experiment | None
-    experiments: tuple[Experiment, ...]  # in ledger order, without the baseline
+    baseline: ExperimentView | None
+    experiments: tuple[ExperimentView, ...]  # in ledger order, without the baseline
     baseline_runs: int = 0
     baseline_seconds: float = 0.0
     audit: Audit | None = None
@@ -142,7 +137,7 @@ class Segment:
         return self.header.direction or "lower"
 
     @property
-    def keeps(self) -> tuple[Experiment, ...]:
+    def keeps(self) -> tuple[ExperimentView, ...]:
         return tuple(e for e in self.experiments if e.status == "keep")
 
     @property
@@ -168,10 +163,10 @@ class Segment:
 class View:
     """All segments that hold a run (or the last header alone); numbers never cross a segment's edge."""
 
-    segments: tuple[Segment, ...]
+    segments: tuple[SegmentView, ...]
 
     @property
-    def current(self) -> Segment:
+    def current(self) -> SegmentView:
         return self.segments[-1]
 
     @property
@@ -191,141 +186,75 @@ class View:
         return sum(s.seconds for s in self.segments)
 
 
-def build(records: Iterable[Record]) -> View:
-    """Fold ledger records, in file order, into a view; one `Reader` for our ledgers and others'."""
-    reader = Reader()
-    header = Config("", "", "", None, 0, {})
-    runs: list[Run] = []
-    after = After()
-    segments: list[Segment] = []
-    for record in records:
-        taken = reader.take(record)
-        if isinstance(taken, Config):
-            if runs:
-                segments.append(_segment(len(segments), header, runs, after))
-            header, runs, after = taken, [], After()
-        elif taken is not None:
-            runs.append(replace(taken, raw=_slim(record)))
-            after.changes += taken.status == "keep"
-        else:
-            after.take(record)
-    if not header.raw:
-        header = replace(header, metric_name=reader.metric_name, direction=reader.direction)
-    if runs or not segments:
-        segments.append(_segment(len(segments), header, runs, after))
-    return View(tuple(segments))
+def build(history: History) -> View:
+    """The view of a ledger, ours or another loop's."""
+    blank = Segment(Header("", "", "", None, 0, {}))
+    segments = [segment for segment in history.segments if segment.runs] or (history.segments or [blank])[-1:]
+    return View(tuple(_view(index, segment) for index, segment in enumerate(segments)))
 
 
-_SHOWN = (
-    *(
-        "experiment",
-        "kind",
-        "commit_full",
-        "parent",
-        "source",
-        "literature_source",
-        "hypothesis",
-        "asi",
-        "files",
-    ),
-    *(
-        "review",
-        "lines_added",
-        "lines_removed",
-        "modes",
-        "verdict",
-        "checks",
-        "error",
-        "machine",
-        "seconds",
-        "noise",
-    ),
-)
+def _view(index: int, segment: Segment) -> SegmentView:
+    ours = "schema" in segment.header.raw and "bestDirection" in segment.header.raw
+    if ours or any(line.verdict is not None for _, line in segment.runs):
+        return _chained(index, segment)
+    return _claimed(index, segment)
 
 
-def _slim(record: Record) -> Record:
-    """What is shown of a run line: samples and environments of a long session need not stay in memory."""
-    return {key: record[key] for key in _SHOWN if key in record} | {"runs_used": _runs(record)}
-
-
-def _segment(index: int, header: Config, runs: list[Run], after: After) -> Segment:
-    ours = "schema" in header.raw and "bestDirection" in header.raw
-    if ours or any(isinstance(run.raw.get("verdict"), Mapping) for run in runs):
-        return _chained(index, header, runs, after)
-    return _claimed(index, header, runs)
-
-
-def _chained(index: int, header: Config, runs: list[Run], after: After) -> Segment:
+def _chained(index: int, segment: Segment) -> SegmentView:
     """Ours: levels are products of effects measured side by side, of the keeps that still stand."""
-    baseline: Experiment | None = None
-    spent_runs, spent_seconds, best = after.runs, after.seconds, 1.0
+    baseline: ExperimentView | None = None
+    spent_runs = sum(max(0, audit.cost_runs) for audit in segment.audits)
+    spent_seconds, best = sum(max(0.0, audit.seconds) for audit in segment.audits), 1.0
     levels: dict[str, float] = {}
-    found: list[Experiment] = []
-    for run in runs:
-        if run.raw.get("kind") == "baseline" or (baseline is None and not text_of(run.raw, "experiment")):
-            entry = Experiment(0, run, run.metric, position=0.0)
+    found: list[ExperimentView] = []
+    for run, line in segment.runs:
+        if line.kind == "baseline" or (baseline is None and not line.experiment):
+            entry = ExperimentView(0, run, line, run.metric, position=0.0)
             spent_runs, spent_seconds = spent_runs + entry.runs, spent_seconds + entry.seconds
             baseline = baseline or entry
-            levels.setdefault(entry.text("commit_full"), 1.0)
+            levels.setdefault(line.commit_full, 1.0)
             continue
-        verdict = mapping_of(run.raw.get("verdict"))
-        effect, low, high = (effect_of(verdict.get(f"{key}_pct")) for key in ("effect", "ci_low", "ci_high"))
-        reverted = after.reverted.get(text_of(run.raw, "experiment"), "") if run.status == "keep" else ""
-        kept = run.status == "keep" and not reverted
+        verdict = line.judged
+        effect, low, high = map(effect_of, (verdict.effect_pct, verdict.ci_low_pct, verdict.ci_high_pct))
+        revert = segment.reverted.get(line.experiment) if run.status == "keep" else None
+        kept = run.status == "keep" and revert is None
         # A keep is applied to the best commit; anything else stands where its own base stood.
-        base = best if kept else levels.get(text_of(run.raw, "parent"), best)
+        base = best if kept else levels.get(line.parent, best)
         if kept and effect is not None:
             best *= 1 - effect / 100
         if run.status == "keep":
-            levels[text_of(run.raw, "commit_full")] = best
+            levels[line.commit_full] = best
         found.append(
-            Experiment(
-                len(found) + 1,
-                run,
-                run.metric,
-                effect=effect,
-                effect_low=low,
-                effect_high=high,
-                position=_gain(base, effect),
-                low=_gain(base, low),
-                high=_gain(base, high),
-                best=100 * (1 - best),
-                overruled=kept and verdict.get("verdict") != "keep",
-                reverted=reverted,
+            ExperimentView(
+                len(found) + 1, run, line, run.metric, effect=effect, effect_low=low, effect_high=high,
+                position=_gain(base, effect), low=_gain(base, low), high=_gain(base, high), best=100 * (1 - best),
+                overruled=kept and verdict.verdict != "keep",
+                reverted=(revert.reason or "taken back") if revert else "",
             )
-        )
-    return Segment(index, header, True, baseline, tuple(found), spent_runs, spent_seconds, after.newest())
+        )  # fmt: skip
+    audit = read_audit(segment.audits[-1], segment.changes) if segment.audits else None
+    return SegmentView(index, segment.header, True, baseline, tuple(found), spent_runs, spent_seconds, audit)
 
 
-def _claimed(index: int, header: Config, runs: list[Run]) -> Segment:
+def _claimed(index: int, segment: Segment) -> SegmentView:
     """Another tool's log: single readings against the segment's first one, as claimed there."""
-    sign = 1.0 if header.direction == "higher" else -1.0
-    baseline: Experiment | None = None
+    sign = 1.0 if segment.header.direction == "higher" else -1.0
+    baseline: ExperimentView | None = None
     best = 0.0
-    found: list[Experiment] = []
-    for run in runs:
+    found: list[ExperimentView] = []
+    for run, line in segment.runs:
         value = run.measured
         if baseline is None and value is not None:
-            baseline = Experiment(0, run, value, position=0.0)
+            baseline = ExperimentView(0, run, line, value, position=0.0)
             continue
         position = None
         if baseline is not None and baseline.metric and value is not None:
             position = effect_of(sign * 100 * (value - baseline.metric) / abs(baseline.metric), most=1e6)
         if position is not None and run.status == "keep":
             best = max(best, position)
-        found.append(Experiment(len(found) + 1, run, value, position=position, best=best))
+        found.append(ExperimentView(len(found) + 1, run, line, value, position=position, best=best))
     spent = (baseline.runs, baseline.seconds) if baseline else (0, 0.0)
-    return Segment(index, header, False, baseline, tuple(found), *spent)
-
-
-def _runs(record: Record) -> int:
-    """Benchmark runs that an experiment cost: as its verdict counts them, else its samples, else one."""
-    for place in (mapping_of(record.get("verdict")), record):
-        counted = number(place.get("runs_used"))
-        if counted is not None:
-            return max(0, int(counted))
-    samples = record.get("samples")
-    return len(samples) if isinstance(samples, list) else 1
+    return SegmentView(index, segment.header, False, baseline, tuple(found), *spent)
 
 
 def _gain(base: float, effect: float | None) -> float | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 
 from autoresearch.report.fields import percent
-from autoresearch.report.view import Segment
+from autoresearch.report.view import SegmentView
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _STATUS_WORDS = {"keep": "kept", "discard": "discarded", "crash": "crashed", "checks_failed": "failed checks"}
@@ -50,7 +50,7 @@ def tally(counts: Mapping[str, int]) -> str:
     return ", ".join(said)
 
 
-def claim(segment: Segment) -> str:
+def claim(segment: SegmentView) -> str:
     """The honest total of one segment."""
     if not segment.verified:
         return f"best claim {percent(segment.claimed)} against the first run (single readings, not verified)"
@@ -63,7 +63,7 @@ def claim(segment: Segment) -> str:
     return f"verified {audit.effect_text()} (sum of claims {percent(segment.claimed)})"
 
 
-def summary(segment: Segment) -> str:
+def summary(segment: SegmentView) -> str:
     """One line: how many experiments, how they ended, what they cost and what they claim."""
     cost = f"{plural(segment.runs, 'run')}"
     if segment.seconds:

@@ -10,7 +10,7 @@ from autoresearch import notices
 from autoresearch.config import CONFIG_NAME, load_config
 from autoresearch.errors import BadInput
 from autoresearch.files import locked
-from autoresearch.ledger.history import Session, replay, turn_page
+from autoresearch.ledger.history import Session, replay
 from autoresearch.ledger.store import end_torn_line, records
 from autoresearch.project import Project, session_root
 
@@ -46,9 +46,7 @@ def load(root: Path) -> Session:
     """Read a project's session; works before the baseline too."""
     project = Project(root)
     config = load_config(root)
-    if not project.ledger.exists():
-        return replay(project, config, iter(()))
-    return turn_page(replay(project, config, records(project.ledger)))
+    return replay(project, config, records(project.ledger) if project.ledger.exists() else ())
 
 
 @contextlib.contextmanager

@@ -43,12 +43,12 @@ def running_or_done(session: Session, experiment: Experiment, candidate: Candida
     newest = experiment.jobs[-1] if experiment.jobs else None
     if newest is None:
         return None
-    job = str(newest["job"])
+    job = newest.job
     engine = engine_of(session)
     state = engine.poll([job])[job]
-    same = newest.get("type") == kind and newest.get("diff_sha256") == candidate.diff_sha256
+    same = newest.type == kind and newest.diff_sha256 == candidate.diff_sha256
     if kind == "test":
-        same = same and newest.get("base") == tip_of(session)
+        same = same and newest.base == tip_of(session)
     if not state.final and not same:
         engine.cancel(job)
     # A finished screening may be repeated (a flaky check, say); a finished A/B may not: it is a new test.
@@ -94,7 +94,7 @@ def admit_rework(session: Session, experiment: Experiment, diff_sha256: str) -> 
     if before < MOST_REWORKS:
         return {"rework": before + 1}
     name = experiment.id
-    same = stage.record is not None and stage.record.get("diff_sha256") == diff_sha256
+    same = stage.record is not None and stage.record.diff_sha256 == diff_sha256
     raise NotYet(
         f"{name} was reworked {before} times and failed again ({stage.detail})",
         fix="Decide it; what was learned is worth a new experiment",

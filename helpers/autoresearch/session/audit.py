@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from autoresearch.budget.purse import refuse_if_used_up, spend_fields
 from autoresearch.engines import JobState
@@ -32,8 +31,9 @@ from autoresearch.judging.honesty import doubt
 from autoresearch.judging.outcome import Outcome, read_outcome
 from autoresearch.judging.units import counted, layout_margin_pct
 from autoresearch.judging.weighing import judge_limits, saved_by, told
-from autoresearch.ledger.history import Record, Session, count_audit, now_ms
+from autoresearch.ledger.history import Session
 from autoresearch.ledger.in_flight import Ask, Measurement, Work, in_flight, save, work_path
+from autoresearch.ledger.lines import AuditLine, Record, RunLine, now_ms, read_as
 from autoresearch.safetext import one_line
 from autoresearch.session.dispatch import hand_over
 from autoresearch.session.integrity import tip_of, verify_evaluator
@@ -57,7 +57,7 @@ class Step:
     """Either `jobs` that still run ({name: job}), or the audit's ledger line."""
 
     jobs: dict[str, str]
-    record: Record | None = None
+    line: AuditLine | None = None
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,9 @@ def step(session: Session, *, runs: int = AUDIT_RUNS, ablate: int = AUDIT_ABLATE
     """
     header = session.started()
     frozen = verify_evaluator(session)
-    ask = Ask(str(header["base_commit"]), tip_of(session), frozen.digest, runs, _heldout_digest(session))
+    ask = Ask(header.base_commit, tip_of(session), frozen.digest, runs, _heldout_digest(session))
     work = in_flight(session)
-    if work is not None and session.audit is not None and session.audit.get("job") == work.total.job:
+    if work is not None and session.audit is not None and session.audit.job == work.total.job:
         work_path(session).unlink(missing_ok=True)  # killed after the ledger line, before this
         work = None
     if not session.kept:
@@ -133,9 +133,8 @@ def step(session: Session, *, runs: int = AUDIT_RUNS, ablate: int = AUDIT_ABLATE
             continue
         record = _conclude(session, work)
         session.append(record)
-        count_audit(session, record)
         work_path(session).unlink(missing_ok=True)
-        return Step({}, record)
+        return Step({}, read_as(AuditLine, record))
 
 
 def _begin(ask: Ask, ablate: int) -> Work:
@@ -261,7 +260,7 @@ def _plan(session: Session, work: Work) -> None:
     if _doubted(_total(session, work), claims.naive(session.kept)):
         base_tree = git(session.project.root, "rev-parse", f"{work.ask.base}^{{tree}}")
         for keep in claims.weakest_first(session.kept)[: work.ablate]:
-            part = Measurement(f"audit-{keep['experiment']}", "", work.ask.tip, secrets.randbits(32))
+            part = Measurement(f"audit-{keep.experiment}", "", work.ask.tip, secrets.randbits(32))
             try:
                 part.base = without(session, keep, work.ask.tip)
             except Conflict as exc:
@@ -277,7 +276,7 @@ def _plan(session: Session, work: Work) -> None:
 def _conclude(session: Session, work: Work) -> Record:
     """The audit's ledger line."""
     ask, total = work.ask, _total(session, work)
-    by_name = {f"audit-{keep['experiment']}": keep for keep in session.kept}
+    by_name = {f"audit-{keep.experiment}": keep for keep in session.kept}
     found = [_finding(session, part, by_name[part.name], ask.runs) for part in work.ablation]
     heldout = _read(session, work.heldout, ask.runs) if work.heldout is not None else None
     claimed = claims.naive(session.kept)
@@ -294,7 +293,7 @@ def _conclude(session: Session, work: Work) -> Record:
     return {
         "type": "audit", "base": ask.base, "tip": ask.tip, **figures,
         "claimed_pct": claimed,
-        "shrunken_pct": claims.shrunken(session.kept, _tested(session)),
+        "shrunken_pct": claims.shrunken(session.kept, [line for line in session.results if line.verdict]),
         "ratio": share,
         "verified": holds and all(f.status != "violated" for f in limits),
         "limits": told(limits),
@@ -309,7 +308,7 @@ def _conclude(session: Session, work: Work) -> Record:
         },
         "ablation": found,
         "refuted": [f["experiment"] for f in found if f["result"] == "refuted"],
-        "commits": [keep["commit_full"] for keep in session.kept],
+        "commits": [keep.commit_full for keep in session.kept],
         "settings": {"runs": ask.runs, "ablate": work.ablate, "evaluator": ask.evaluator},
         "seed": work.total.seed,
         "samples": [list(pair) for pair in total.outcome.samples],
@@ -324,10 +323,9 @@ def _conclude(session: Session, work: Work) -> Record:
     }  # fmt: skip
 
 
-def _finding(session: Session, part: Measurement, keep: Mapping[str, Any], runs: int) -> Record:
+def _finding(session: Session, part: Measurement, keep: RunLine, runs: int) -> Record:
     """What the tip gains by one keep: counts, refuted, unclear, or inseparable from the others."""
-    claimed = (keep.get("verdict") or {}).get("effect_pct")
-    known = {"experiment": keep["experiment"], "commit": keep["commit_full"], "claimed_pct": claimed}
+    known = {"experiment": keep.experiment, "commit": keep.commit_full, "claimed_pct": keep.effect_pct}
     if part.conflict:
         return {**known, "result": "inseparable", "detail": f"cannot be removed alone: {part.conflict}"}
     reading = _read(session, part, runs)
@@ -339,19 +337,10 @@ def _finding(session: Session, part: Measurement, keep: Mapping[str, Any], runs:
     return {**known, "result": result, **reading.fields(), "seed": part.seed, "job": part.job}
 
 
-def _tested(session: Session) -> list[Record]:
-    """Run lines of this segment's experiments that an A/B has judged."""
-    results = [e.result for e in session.experiments.values() if e.result is not None]
-    return [r for r in results if r.get("verdict") and r.get("segment") == max(session.segment, 0)]
-
-
-def _answers(audit: Mapping[str, Any], ask: Ask, ablate: int) -> bool:
-    settings, heldout = audit.get("settings") or {}, audit.get("heldout") or {}
-    known = Ask(
-        str(audit.get("base")), str(audit.get("tip")), str(settings.get("evaluator")), int(settings.get("runs") or 0),
-        heldout.get("sha256"),
-    )  # fmt: skip
-    return known == ask and (not audit.get("doubted") or int(settings.get("ablate") or 0) >= ablate)
+def _answers(audit: AuditLine, ask: Ask, ablate: int) -> bool:
+    asked, unseen = audit.settings, audit.heldout.sha256 if audit.heldout else None
+    known = Ask(audit.base, audit.tip, asked.evaluator, asked.runs, unseen)
+    return known == ask and (not audit.doubted or asked.ablate >= ablate)
 
 
 def _heldout_digest(session: Session) -> str | None:

@@ -13,8 +13,9 @@ from autoresearch.files import write_atomic
 from autoresearch.judging.noise import assess
 from autoresearch.judging.outcome import Outcome, read_outcome
 from autoresearch.judging.weighing import second_metrics
-from autoresearch.ledger.history import Record, Session, count_run, now_ms, open_segment
+from autoresearch.ledger.history import Session
 from autoresearch.ledger.in_flight import Pending, pending, pending_path
+from autoresearch.ledger.lines import Record, RunLine, now_ms, read_as
 from autoresearch.safetext import one_line, tail
 from autoresearch.session.dispatch import submit_noise
 from autoresearch.session.integrity import tip_of
@@ -50,7 +51,7 @@ def start(session: Session, *, new_segment: bool = False) -> Pending:
         )
     refuse_if_used_up(session)
     evaluator.freeze(session.project, manifest)
-    bare = Session(session.project, session.config)
+    bare = Session(project=session.project, config=session.config)
     job = submit_noise(bare, manifest, commit)
     made = Pending(job, commit, manifest.digest, session.header is not None)
     write_atomic(pending_path(session), json.dumps(made.__dict__).encode())
@@ -70,7 +71,7 @@ def _refuse_in_between(session: Session) -> None:
     check_branch(session.project, branch)
 
 
-def finish(session: Session, now: Pending) -> Record:
+def finish(session: Session, now: Pending) -> RunLine:
     """Read the finished noise job, write the header and run line of the baseline; returns the run line."""
     if pending(session) != now and session.baseline is not None:
         return session.baseline  # another process that waited for the same job has written it down
@@ -118,15 +119,13 @@ def finish(session: Session, now: Pending) -> Record:
     header = _header(session, manifest, now.commit)
     # The header of a command that was killed before its run line: one is enough.
     half_done = session.header if session.baseline is None else None
-    new_header = half_done is None or _plain(half_done) != _plain(header)
+    new_header = half_done is None or _plain(half_done.raw) != _plain(header)
     run = _run_line(session, now, outcome, report.to_json(), header)
     if new_header:
         session.append(header)
-        open_segment(session, header)
     session.append(run)
     pending_path(session).unlink(missing_ok=True)
-    count_run(session, run)
-    return run
+    return read_as(RunLine, run)
 
 
 def _plain(header: Record) -> Record:

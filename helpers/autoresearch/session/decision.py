@@ -12,7 +12,8 @@ from autoresearch.files import write_atomic
 from autoresearch.judging.outcome import Outcome, read_outcome
 from autoresearch.judging.screening import screen
 from autoresearch.judging.weighing import weigh
-from autoresearch.ledger.history import MOST_REWORKS, Experiment, Session, count_run, now_ms
+from autoresearch.ledger.history import MOST_REWORKS, Experiment, Session
+from autoresearch.ledger.lines import JobLine, Record, RunLine, now_ms, read_as
 from autoresearch.safetext import one_line
 from autoresearch.session import idea_marks, review
 from autoresearch.session.admission import describe_candidate, mode_fields, refusals
@@ -29,7 +30,7 @@ from autoresearch.workspace.candidate import Candidate, onto
 class Decision:
     """What was decided: the ledger's run line, the exit code, and the next legal step."""
 
-    record: dict[str, Any]
+    line: RunLine
     code: Exit
     next: str
 
@@ -55,10 +56,10 @@ def decide(
     tip = tip_of(session)
     candidate = describe_candidate(session, experiment, frozen)
     broken = refusals(session, candidate, frozen)
-    text = one_line(description or experiment.opened.get("hypothesis") or name, 500)
+    text = one_line(description or experiment.opened.hypothesis or name, 500)
     facts = _facts(session, experiment, candidate, text, literature)
-    facts |= spend_fields(session, [str(line["job"]) for line in experiment.jobs], tokens)
-    said = review.compose(reviewed or {}, description, str(experiment.opened.get("hypothesis") or ""))
+    facts |= spend_fields(session, [job.job for job in experiment.jobs], tokens)
+    said = review.compose(reviewed or {}, description, experiment.opened.hypothesis or "")
     if reviewed:
         facts["review"] = said
     if broken:
@@ -103,9 +104,9 @@ def preview(session: Session, experiment: Experiment) -> dict[str, Any]:
     stage = stage_of(session, experiment)
     if stage.record is None or not stage.records:
         return {"verdict": "discard", "reason": stage.name, "line": f"{stage.name}: {stage.detail}"}
-    modes = {"modes": stage.record["modes"]} if stage.record.get("modes") else {}
+    modes = {"modes": stage.record.modes} if stage.record.modes else {}
     rule = rule_of(session, stage.record, stage.records)
-    lines = int(stage.record.get("lines_added") or 0) - int(stage.record.get("lines_removed") or 0)
+    lines = stage.record.lines_added - stage.record.lines_removed
     outcome = weigh(session.config, read_outcome(stage.records, rule), rule, lines)
     if outcome.verdict is None:
         reason = outcome.status if outcome.status != "done" else "invalid"
@@ -119,15 +120,22 @@ def preview(session: Session, experiment: Experiment) -> dict[str, Any]:
     fields = ("verdict", "reason", "reason_text", "effect_pct", "ci_low_pct", "ci_high_pct", "e_value", "e_needed",
               "runs_used", "blocks", "layout", "sigma_short_pct", "mde_pct")  # fmt: skip
     told = outcome.verdict.to_json()
-    seed = {"seed": stage.record.get("seed"), "alpha": stage.record.get("alpha"), "t": stage.record.get("t")}
-    return {**{key: told.get(key) for key in fields}, **seed, "line": outcome.verdict.line(), **modes}
+    test = stage.record
+    return {
+        **{key: told.get(key) for key in fields},
+        "seed": test.seed,
+        "alpha": test.alpha,
+        "t": test.t,
+        "line": outcome.verdict.line(),
+        **modes,
+    }
 
 
 def _facts(
     session: Session, experiment: Experiment, candidate: Candidate, text: str, literature: str
 ) -> dict[str, Any]:
     """The fields that do not depend on the measurement, the peers' first and in their order."""
-    source = one_line(literature or str(experiment.opened.get("source") or ""), 300)
+    source = one_line(literature or experiment.opened.source, 300)
     return {
         "run": session.last_run + 1,
         "commit": candidate.commit[:7],
@@ -138,7 +146,7 @@ def _facts(
         "timestamp": now_ms(),
         "segment": max(session.segment, 0),
         "confidence": None,
-        "asi": {"hypothesis": experiment.opened.get("hypothesis") or text},
+        "asi": {"hypothesis": experiment.opened.hypothesis or text},
         "literature_source": source if is_reference(source) else None,
         "experiment": experiment.id,
         "kind": "experiment",
@@ -146,10 +154,10 @@ def _facts(
         "parent": candidate.parent,
         "opened_at": candidate.parent,
         "runs_used": 0,
-        "idea": experiment.idea,
+        "idea": experiment.opened.idea,
         "source": source,
-        "hypothesis": experiment.opened.get("hypothesis"),
-        "predicted_pct": experiment.opened.get("predicted_pct"),
+        "hypothesis": experiment.opened.hypothesis,
+        "predicted_pct": experiment.opened.predicted_pct,
         "diff_sha256": candidate.diff_sha256,
         "files": [one_line(change.path, 200) for change in candidate.changes[:50]],
         "lines_added": candidate.lines_added,
@@ -175,12 +183,12 @@ def _outcome(
         raise NotYet(f"{name} is still running ({stage.detail})", next=POLL_WAIT)
     if stage.record is None or stage.name in ("open", "lost"):
         raise NotYet(f"{name} has no finished job ({stage.detail})", next=f"autoresearch run {name}")
-    if stage.record.get("diff_sha256") != candidate.diff_sha256:
+    if stage.record.diff_sha256 != candidate.diff_sha256:
         # A failure that was mended often enough is measured no more, so the edit after it cannot be.
         last = stage.name == "failed" and experiment.reworks >= MOST_REWORKS
         follow = f"autoresearch decide {name} --abandon" if last else f"autoresearch run {name}"
         raise NotYet(f"the files of {name} changed since its last job", next=follow)
-    is_ab = stage.record.get("type") == "test"
+    is_ab = stage.record.is_test
     rule = rule_of(session, stage.record, stage.records) if is_ab else None
     outcome = read_outcome(stage.records, rule)
     if outcome.base_failed:
@@ -197,7 +205,7 @@ def _outcome(
         raise NotYet(
             f"{name} has no A/B yet; a screening run never decides a keep", next=f"autoresearch ab {name}"
         )
-    if is_ab and stage.record.get("base") != tip:
+    if is_ab and stage.record.base != tip:
         raise NotYet(
             f"the best commit moved since the A/B of {name}",
             fix="Measure it again",
@@ -208,17 +216,26 @@ def _outcome(
     return weigh(session.config, outcome, rule, candidate.lines_added - candidate.lines_removed)
 
 
+def _drawn(test: JobLine | None) -> Record:
+    """Which A/B of the session it was, its share of the error budget, and the seed of its order."""
+    return (
+        {"t": test.t, "alpha": test.alpha, "seed": test.seed}
+        if test
+        else {"t": None, "alpha": None, "seed": None}
+    )
+
+
 def _measured(stage: Stage, outcome: Outcome) -> dict[str, Any]:
     verdict = outcome.verdict.to_json() if outcome.verdict is not None else None
-    test = stage.record or {}
+    test = stage.record
     if verdict is not None:
-        verdict |= {"t": test.get("t"), "alpha": test.get("alpha"), "seed": test.get("seed")}
+        verdict |= _drawn(test)
         if outcome.instructions:
             verdict |= {"instructions": outcome.instructions}
         if outcome.gains:
             verdict |= {"gains": outcome.gains, "limits": list(outcome.findings)}
     # `parent` is what the effect is relative to: for an A/B its base, which may be newer than where the copy began.
-    base = {"parent": test["base"]} if test.get("base") else {}
+    base = {"parent": test.base} if test and test.base else {}
     return base | {
         "metric": outcome.metric if outcome.metric is not None else 0,
         "metrics": outcome.metrics,
@@ -242,14 +259,14 @@ def _keep(
     tree = onto(session.project, candidate, tip)
     if candidate.base != tip:  # else it is the very tree that was judged
         _only_named(session, candidate, tip, tree)
-    commit = commit_winner(session.project, tree, tip, commit_message(session, record))
+    commit = commit_winner(session.project, tree, tip, commit_message(session, read_as(RunLine, record)))
     # Before the ledger line, so that the same command works once the user has mended it.
     require_free(session.project, session.branch)
     record |= {"status": "keep", "commit": commit[:7], "commit_full": commit, "parent": tip}
     session.append(record)
     advance(session.project, session.branch, commit, tip)
     session.tip = commit
-    return _close(session, experiment, record, Exit.DONE)
+    return _close(session, record, Exit.DONE)
 
 
 def _only_named(session: Session, candidate: Candidate, tip: str, tree: str) -> None:
@@ -277,49 +294,49 @@ def _finish(
     write_atomic(patch, candidate.patch)
     record["patch"] = str(patch.relative_to(session.project.root))
     session.append(record)
-    return _close(session, experiment, record, code)
+    return _close(session, record, code)
 
 
-def _close(session: Session, experiment: Experiment, record: dict[str, Any], code: Exit) -> Decision:
-    count_run(session, record)
-    copies.close_worktree(session.project, experiment.id)
-    idea_marks.follow(session, record)
-    return Decision(record, code, "autoresearch status")
+def _close(session: Session, record: Record, code: Exit) -> Decision:
+    line = read_as(RunLine, record)
+    copies.close_worktree(session.project, line.experiment)
+    idea_marks.follow(session, line)
+    return Decision(line, code, "autoresearch status")
 
 
-def commit_message(session: Session, record: dict[str, Any]) -> str:
+def commit_message(session: Session, line: RunLine) -> str:
     """Subject, the measured effect, the reason, and trailers that `git log` and tools can read."""
-    verdict = record["verdict"]
+    verdict = line.judged
     metric = session.config.objective
-    effect, ends = verdict.get("effect_pct"), (verdict.get("ci_low_pct"), verdict.get("ci_high_pct"))
-    gain = "better" if effect is None else effect_text(effect, *ends)
+    effect = verdict.effect_pct
+    gain = "better" if effect is None else effect_text(effect, verdict.ci_low_pct, verdict.ci_high_pct)
     unit = f" {metric.unit}" if metric.unit else ""
-    subject = one_line(record["description"], 68)
-    rescued = verdict.get("reason") == "rescued"
+    subject = one_line(line.description, 68)
+    rescued = verdict.reason == "rescued"
     compared = "compared with" if rescued else "better than"
     lines = [
         subject,
         "",
-        f"{metric.metric}: {gain} {compared} its parent, in {verdict.get('runs_used')} interleaved runs",
-        f"({record.get('base_metric'):g} -> {record['metric']:g}{unit}, medians of the same A/B).",
+        f"{metric.metric}: {gain} {compared} its parent, in {verdict.runs_used} interleaved runs",
+        f"({line.base_metric:g} -> {line.metric:g}{unit}, medians of the same A/B).",
         "",
-        *([one_line(f"Kept for another metric: {verdict['reason_text']}", 400), ""] if rescued else []),
-        *_reasons(record),
-        *([one_line(f"File modes: {'; '.join(record['modes'])}", 400)] if record.get("modes") else []),
+        *([one_line(f"Kept for another metric: {verdict.reason_text}", 400), ""] if rescued else []),
+        *_reasons(line),
+        *([one_line(f"File modes: {'; '.join(line.modes)}", 400)] if line.modes else []),
         "",
-        f"Autoresearch-Experiment: {record['experiment']}",
-        f"Autoresearch-Run: {record['run']}",
+        f"Autoresearch-Experiment: {line.experiment}",
+        f"Autoresearch-Run: {line.run}",
         f"Autoresearch-Effect: {gain}",
-        f"Autoresearch-Seed: {verdict.get('seed')}",
+        f"Autoresearch-Seed: {verdict.seed}",
     ]
-    if record.get("literature_source"):
-        lines.append(f"Literature-Source: {one_line(record['literature_source'], 300)}")
+    if line.literature_source:
+        lines.append(f"Literature-Source: {one_line(line.literature_source, 300)}")
     return "\n".join(lines) + "\n"
 
 
-def _reasons(record: dict[str, Any]) -> list[str]:
+def _reasons(line: RunLine) -> list[str]:
     """The review, or without one the hypothesis."""
-    said = record.get("review") or {"why": record.get("hypothesis")}
+    said = line.review or {"why": line.hypothesis}
     labels = {"what": "What", "why": "Why", "risk": "Could break", "checked": "Checked"}
     return [
         f"{label}: {one_line(str(said[name]), 400)}" for name, label in labels.items() if said.get(name)

@@ -17,7 +17,8 @@ from autoresearch.engines.choose import engine_of
 from autoresearch.errors import NotYet
 from autoresearch.files import scratch
 from autoresearch.judging.weighing import split, trial_settings
-from autoresearch.ledger.history import Experiment, Session, now_ms
+from autoresearch.ledger.history import Experiment, Session
+from autoresearch.ledger.lines import now_ms
 from autoresearch.project import Project
 from autoresearch.resources import shipped
 from autoresearch.safetext import one_line
@@ -95,7 +96,6 @@ def submit_ab(
         **again,
     }  # fmt: skip
     _record(session, experiment, record)
-    session.tests = number
     return job
 
 
@@ -107,10 +107,7 @@ def submit_noise(session: Session, frozen: evaluator.Manifest, commit: str) -> s
 
 
 def _record(session: Session, experiment: Experiment, record: dict[str, Any]) -> None:
-    line = {"type": record["type"], "experiment": experiment.id, **record, "timestamp": now_ms()}
-    session.append(line)
-    session.job_ids.append(str(record["job"]))
-    experiment.jobs.append(line)
+    session.append({"type": record["type"], "experiment": experiment.id, **record, "timestamp": now_ms()})
 
 
 def _submit(

@@ -8,23 +8,22 @@ from pathlib import Path
 from autoresearch import notices
 from autoresearch.errors import BadInput
 from autoresearch.files import write_atomic
-from autoresearch.ledger.history import Record, Session
+from autoresearch.ledger.history import Session
+from autoresearch.ledger.lines import RunLine
 
 # The file of ideas is imported where it is read, for start-up time: every command comes by `make_up`, few find an idea.
 
 
-def follow(session: Session, record: Record) -> None:
+def follow(session: Session, line: RunLine) -> None:
     """Mark the idea of a run line with its verdict. An idea that a person has deleted stays deleted."""
-    idea = record.get("idea")
-    if not idea:
+    if not line.idea:
         return
     from autoresearch.search.ideas.file import mark
 
-    name = str(record["experiment"])
-    effect = (record.get("verdict") or {}).get("effect_pct")
+    name, effect = line.experiment, line.effect_pct
     try:
         mark(
-            session.project.ideas, str(idea), str(record["status"]),
+            session.project.ideas, line.idea, line.status,
             measured_pct=None if effect is None else round(effect, 1), note=name,
         )  # fmt: skip
     except BadInput as exc:
@@ -48,13 +47,12 @@ def opened(session: Session) -> None:
 def make_up(session: Session) -> None:
     """Finish or undo the marks of a killed command. A mark that a person has changed since stands."""
     _undo_opening(session)
-    last = session.last or {}
-    name, idea = last.get("experiment"), last.get("idea")
-    if not idea or "run" not in last or name not in session.experiments:
+    last = session.last
+    if not isinstance(last, RunLine) or not last.idea or last.experiment not in session.experiments:
         return
-    if _is_running(session, str(idea), str(name)):
+    if _is_running(session, last.idea, last.experiment):
         follow(session, last)
-        notices.say(f"marked idea {idea} as {last['status']}, for {name}")
+        notices.say(f"marked idea {last.idea} as {last.status}, for {last.experiment}")
 
 
 def _undo_opening(session: Session) -> None:

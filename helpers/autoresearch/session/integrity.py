@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 
 from autoresearch.errors import IntegrityFault
-from autoresearch.ledger.history import Record, Session
+from autoresearch.ledger.history import Session
+from autoresearch.ledger.lines import RunLine
 from autoresearch.workspace import evaluator
 from autoresearch.workspace.git import commits
 
 
 def look(session: Session) -> str | None:
     """Ask git for the tip of the session's branch, None where it is missing, and for all kept commits not yet read."""
-    named = [str(record.get("commit_full") or "") for record in session.kept]
+    named = [line.commit_full for line in session.kept]
     unread = [name for name in named if _HEX.fullmatch(name) and name not in session.commits]
     tip, *texts = commits(session.project.root, [f"refs/heads/{session.branch}", *unread])
     session.tip = None if tip is None else tip[0]
@@ -34,7 +35,7 @@ def tip_of(session: Session) -> str:
 def frozen_manifest(session: Session) -> evaluator.Manifest:
     """The evaluator as the ledger's header froze it."""
     header = session.started()
-    return evaluator.Manifest(dict(header["evaluator"]), dict(header["settings"]))
+    return evaluator.Manifest(dict(header.evaluator or {}), dict(header.settings))
 
 
 def verify_evaluator(session: Session) -> evaluator.Manifest:
@@ -55,7 +56,7 @@ def verify_keeps(session: Session) -> None:
         wrong = _doubt(session, record)
         if wrong:
             raise IntegrityFault(
-                f"the ledger says that run {record.get('run')} was kept, but {wrong}: no command wrote that line",
+                f"the ledger says that run {record.run} was kept, but {wrong}: no command wrote that line",
                 fix=f"Take that line out of {session.project.ledger.name} (git diff shows it), or restore the file",
                 next="autoresearch log",
             )
@@ -63,7 +64,7 @@ def verify_keeps(session: Session) -> None:
 
 def verify_branch(session: Session, tip: str) -> None:
     """Raise `IntegrityFault` when the session's branch, at `tip`, has commits that nothing decided."""
-    truth = session.head or str(session.started()["base_commit"])
+    truth = session.head or session.started().base_commit
     if tip != truth:
         raise IntegrityFault(
             f"branch {session.branch} has commits that no decision made ({tip[:12]} follows {truth[:12]})",
@@ -72,17 +73,15 @@ def verify_branch(session: Session, tip: str) -> None:
         )
 
 
-def _doubt(session: Session, record: Record) -> str:
+def _doubt(session: Session, record: RunLine) -> str:
     """What is wrong with a keep's line; empty when nothing is."""
-    name = str(record.get("experiment"))
+    name = record.experiment
     experiment = session.experiments.get(name)
     if experiment is None:
         return f"no experiment {name!r} was opened"
-    commit, parent = str(record.get("commit_full") or ""), str(record.get("parent") or "")
-    test = next(
-        (j for j in experiment.jobs if j.get("type") == "test" and j.get("job") == record.get("job")), None
-    )
-    if test is None or test.get("base") != parent or test.get("diff_sha256") != record.get("diff_sha256"):
+    commit, parent = record.commit_full, record.parent
+    test = next((job for job in experiment.jobs if job.is_test and job.job == record.job), None)
+    if test is None or test.base != parent or test.diff_sha256 != record.diff_sha256:
         return f"no A/B of {name} against that parent and with that diff is on record"
     if _HEX.fullmatch(commit) and commit not in session.commits:
         look(session)
@@ -91,7 +90,7 @@ def _doubt(session: Session, record: Record) -> str:
         return f"its commit {commit[:12]!r} does not exist"
     header, _, message = said.partition("\n\n")
     parents = [line for line in header.split("\n") if line.startswith("parent ")]
-    wanted = {f"Autoresearch-Experiment: {name}", f"Autoresearch-Run: {record.get('run')}"}
+    wanted = {f"Autoresearch-Experiment: {name}", f"Autoresearch-Run: {record.run}"}
     if parents != [f"parent {parent}"] or not wanted.issubset(message.split("\n")):
         return f"commit {commit[:12]} is not the one that decide made for it"
     return ""

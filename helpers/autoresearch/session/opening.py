@@ -7,7 +7,8 @@ from typing import Any
 
 from autoresearch.budget.rules import refuse_if_full, refuse_if_stopped
 from autoresearch.errors import BadInput
-from autoresearch.ledger.history import Experiment, Session, now_ms
+from autoresearch.ledger.history import Experiment, Session
+from autoresearch.ledger.lines import now_ms
 from autoresearch.safetext import one_line
 from autoresearch.search.ideas.file import mark, take
 from autoresearch.search.ideas.holders import agent
@@ -71,7 +72,6 @@ def open_experiment(
         _give_back(session, taken)
         raise
     idea_marks.opened(session)
-    session.experiments[name] = Experiment(name, record)
     return session.experiments[name], where
 
 

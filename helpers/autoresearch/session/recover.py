@@ -47,7 +47,7 @@ def follow_ledger(session: Session) -> None:
     if header is None:
         return
     root, branch = session.project.root, session.branch
-    truth = session.head or str(header["base_commit"])
+    truth = session.head or header.base_commit
     tip = look(session)
     if tip == truth or (tip is not None and _is_ancestor(session, truth, tip)):
         return
@@ -78,13 +78,12 @@ def take_notes(session: Session) -> None:
         for note in read_notes(path):
             if note["timestamp"] > session.noted_ms:
                 session.append(note)
-                session.noted_ms = note["timestamp"]
 
 
 def forget_measured_baseline(session: Session) -> None:
     """Forget a baseline job in flight whose figures stand in the ledger."""
     now = in_flight.pending(session)
-    if now is not None and session.baseline is not None and session.baseline.get("job") == now.job:
+    if now is not None and session.baseline is not None and session.baseline.job == now.job:
         in_flight.pending_path(session).unlink(missing_ok=True)
 
 
@@ -124,7 +123,7 @@ def close_stale_worktrees(session: Session) -> None:
         experiment = session.experiments.get(name)
         if experiment is not None and experiment.result is None:
             continue
-        if experiment is not None and (experiment.result or {}).get("status") == "keep":
+        if experiment is not None and experiment.result is not None and experiment.result.status == "keep":
             verify_keeps(session)  # before its copy goes on the word of that line
         word = "a killed command had decided it" if experiment else "a killed command had not recorded it"
         kept = orphans.put_aside(project, name, _evaluator_paths(session))
@@ -136,7 +135,7 @@ def close_stale_worktrees(session: Session) -> None:
 
 
 def _evaluator_paths(session: Session) -> set[str]:
-    files = (session.header or {}).get("evaluator") or {}
+    files = (session.header.evaluator if session.header else None) or {}
     inside = objects.prefix(session.project)
     return {inside + name for name in files}
 

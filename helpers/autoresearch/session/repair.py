@@ -119,7 +119,7 @@ def _branch(session: Session) -> Iterator[Trouble]:
                 hint=f"Keep them under another name: git branch -m {branch} NAME",
             )  # fmt: skip
         return
-    truth = session.head or str(session.header["base_commit"])
+    truth = session.head or session.header.base_commit
     if tip != truth:
         try:
             if tip is not None and git(root, "merge-base", tip, truth) == truth:
@@ -138,7 +138,7 @@ def _pinned(session: Session) -> Iterator[Trouble]:
     if session.header is None or session.baseline is None:
         return
     project = session.project
-    frozen = evaluator.Manifest(dict(session.header["evaluator"]), dict(session.header["settings"]))
+    frozen = evaluator.Manifest(dict(session.header.evaluator or {}), dict(session.header.settings))
     try:
         evaluator.check_pin(project, frozen)
         return
@@ -164,7 +164,7 @@ def _pinned(session: Session) -> Iterator[Trouble]:
 
 def _jobs(session: Session) -> Iterator[Trouble]:
     now = in_flight.pending(session)
-    if now is not None and session.baseline is not None and session.baseline.get("job") == now.job:
+    if now is not None and session.baseline is not None and session.baseline.job == now.job:
         yield Trouble(
             "baseline",
             "it is measured, but still on file as in flight",
@@ -235,7 +235,7 @@ def _reopen(session: Session, name: str, files: str, parent: str) -> None:
     """The copy as its last candidate had it, with the evaluator's files over it as `new` puts them there."""
     orphans.reopen(session.project, name, files, parent)
     header = session.started()
-    frozen = evaluator.Manifest(dict(header["evaluator"]), dict(header["settings"]))
+    frozen = evaluator.Manifest(dict(header.evaluator or {}), dict(header.settings))
     pin, inside = evaluator.pin_dir(session.project, frozen), objects.prefix(session.project)
     evaluator.overlay(pin, frozen, session.project.worktree(name), inside)
 

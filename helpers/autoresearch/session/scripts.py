@@ -24,7 +24,8 @@ from typing import IO, Literal
 from autoresearch.budget.rules import best_value
 from autoresearch.errors import AutoresearchError
 from autoresearch.files import ensure_directory, write_atomic
-from autoresearch.ledger.history import Record, Session
+from autoresearch.ledger.history import Session
+from autoresearch.ledger.lines import Record, RunLine
 from autoresearch.ledger.store import append
 from autoresearch.project import AUTO, Project
 from autoresearch.safetext import clean, one_line
@@ -37,7 +38,6 @@ STDOUT = 8 * 1024
 SHOWN = 500  # bytes of JSON
 _PLACES = (f"{AUTO}/hooks", "autoresearch.hooks")
 _CUT = "\n…[truncated: hook stdout exceeded 8KB]"
-_LEFT_OUT = ("samples", "warmups", "environment")
 
 
 def script_of(project: Project, stage: Stage) -> Path | None:
@@ -55,25 +55,22 @@ def switched_off(project: Project) -> list[Path]:
     return [path for path in places if path.is_file() and not os.access(path, os.X_OK)]
 
 
-def event_of(session: Session, stage: Stage, entry: Record | None = None) -> Record:
+def event_of(session: Session, stage: Stage, entry: RunLine | None = None) -> Record:
     """What the script reads: pi-autoresearch's fields. `entry` is the run line that `after` is told of."""
     objective = session.config.objective
-    baseline = session.baseline or {}
     told = {
         "metric_name": objective.metric, "metric_unit": objective.unit, "direction": objective.direction,
-        "baseline_metric": baseline.get("metric"), "best_metric": best_value(session),
+        "baseline_metric": session.baseline.metric if session.baseline else None, "best_metric": best_value(session),
         "run_count": session.last_run, "goal": session.config.goal or session.config.name,
     }  # fmt: skip
     event: Record = {"event": stage, "cwd": str(session.project.root)}
     if stage == "after":
-        return event | {"run_entry": _slim(entry), "session": told}
+        return event | {"run_entry": entry.raw if entry else None, "session": told}
     runs = [r for r in (session.baseline, *(e.result for e in session.experiments.values())) if r is not None]
-    last = max(runs, key=lambda r: int(r["run"]), default=None)
-    return event | {"next_run": session.last_run + 1, "last_run": _slim(last), "session": told}
-
-
-def _slim(record: Record | None) -> Record | None:
-    return None if record is None else {k: v for k, v in record.items() if k not in _LEFT_OUT}
+    last = max(runs, key=lambda line: line.run, default=None)
+    return event | {
+        "next_run": session.last_run + 1, "last_run": last.raw if last else None, "session": told,
+    }  # fmt: skip
 
 
 def run_script(project: Project, event: Record, patience: float = PATIENCE) -> str:

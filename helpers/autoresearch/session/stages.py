@@ -11,7 +11,8 @@ from autoresearch.engines.choose import engine_of
 from autoresearch.errors import POLL_WAIT, poll_ab
 from autoresearch.judging.outcome import problem_of
 from autoresearch.judging.screening import screen
-from autoresearch.ledger.history import MOST_REWORKS, Experiment, Record, Session
+from autoresearch.ledger.history import MOST_REWORKS, Experiment, Session
+from autoresearch.ledger.lines import JobLine
 from autoresearch.session.integrity import tip_of
 
 TRIES = 3
@@ -30,7 +31,7 @@ class Stage:
     detail: str
     next: str
     job: str | None = None
-    record: Record | None = None
+    record: JobLine | None = None
     records: list[Mapping[str, Any]] = field(default_factory=list)
 
 
@@ -40,12 +41,12 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
     if not experiment.jobs:
         return Stage("open", "nothing ran yet", f"autoresearch run {exp}")
     record = experiment.jobs[-1]
-    job = str(record.get("job"))
+    job = record.job
     engine = engine_of(session)
     state = engine.poll([job])[job]
     if not state.final:
         return Stage("running", state.phase or state.state, POLL_WAIT, job, record)
-    again = f"autoresearch {'ab' if record.get('type') == 'test' else 'run'} {exp}"
+    again = f"autoresearch {'ab' if record.is_test else 'run'} {exp}"
     if state.state in ("lost", "cancelled"):
         how = "killed" if state.state == "lost" else "cancelled"
         why = f": {state.detail}" if state.detail not in ("", how) else ""
@@ -66,7 +67,7 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
     problem = problem_of(records)
     if problem:
         return _failed(experiment, f"invalid: {problem}", job, record, records)
-    if record.get("type") != "test":
+    if not record.is_test:
         poor = screen(session, records)
         if poor is not None:
             return Stage("poor", poor.reason_text, f"autoresearch decide {exp}", job, record, records)
@@ -78,7 +79,7 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
             record,
             records,
         )
-    if record.get("base") != tip_of(session):
+    if record.base != tip_of(session):
         return Stage(
             "stale",
             "the best commit moved since its A/B",
@@ -91,7 +92,7 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
 
 
 def _failed(
-    experiment: Experiment, detail: str, job: str, record: Record, records: list[Mapping[str, Any]]
+    experiment: Experiment, detail: str, job: str, record: JobLine, records: list[Mapping[str, Any]]
 ) -> Stage:
     """To be mended after a look at its log, or decided when that was done often enough."""
     last = experiment.reworks >= MOST_REWORKS
@@ -107,10 +108,10 @@ def was_killed(result: JobResult) -> bool:
     return not result.of_type("end") and result.exit_code in (-9, -15, 128 + 9, 128 + 15)
 
 
-def _tries(experiment: Experiment, record: Record) -> int:
+def _tries(experiment: Experiment, record: JobLine) -> int:
     """Jobs of these files so far. One that kills its runner every time is a crash in the end."""
-    same = ("type", "diff_sha256", "base")
-    return sum(all(job.get(key) == record.get(key) for key in same) for job in experiment.jobs)
+    asked = (record.type, record.diff_sha256, record.base)
+    return sum((job.type, job.diff_sha256, job.base) == asked for job in experiment.jobs)
 
 
 # Which stage to serve first: what costs nothing and frees the queue, before what takes time.
@@ -128,4 +129,4 @@ def next_step(stages: Mapping[str, Stage]) -> str | None:
 
 def undecided(session: Session) -> dict[str, Stage]:
     """Stages of all experiments without a result, oldest first."""
-    return {e.id: stage_of(session, e) for e in session.experiments.values() if e.result is None}
+    return {e.id: stage_of(session, e) for e in session.open_experiments}

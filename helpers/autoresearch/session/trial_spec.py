@@ -9,18 +9,18 @@ from autoresearch.config import Config
 from autoresearch.judging.units import counted, layout_margin_pct
 from autoresearch.judging.weighing import second_metrics
 from autoresearch.ledger.history import Session
+from autoresearch.ledger.lines import JobLine
 from autoresearch.project import Project
 from autoresearch.verdict.rule import Rule
 from autoresearch.workspace import evaluator, objects
 
 
-def rule_of(session: Session, test: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> Rule:
+def rule_of(session: Session, test: JobLine, records: Sequence[Mapping[str, Any]]) -> Rule:
     """The rule an A/B was submitted with, from its ledger line; the layout comes from the trial's records."""
     objective = session.config.objective
     layout = next((str(r.get("layout")) for r in records if r.get("type") == "decision"), "fixed")
     return Rule.preset(
-        str(test.get("preset") or "default"), alpha=float(test["alpha"]) / int(test.get("split") or 1),
-        max_runs=test.get("max_runs"),
+        test.preset, alpha=(test.alpha or 0.0) / test.split, max_runs=test.max_runs,
         min_effect_pct=objective.min_effect_pct, direction=objective.direction,
         margin_pct=layout_margin_pct(objective, layout), layout=layout, counted=counted(objective),
     )  # fmt: skip
@@ -36,7 +36,7 @@ def trial_spec(
 ) -> dict[str, Any]:
     """A trial of this session; once there is a baseline, it knows how many values a run prints."""
     if session.baseline is not None:
-        values_per_run = int(session.baseline.get("values_per_run") or 1)
+        values_per_run = session.baseline.values_per_run or 1
     return spec_of(session.project, session.config, frozen, experiment, mode, values_per_run)
 
 

@@ -1,0 +1,341 @@
+"""The lines of our ledger as types: what each kind of record holds. Pure.
+
+A line may have been written by a later version, another loop, or a hand: a known field that holds another type is as if
+it were absent, and `raw` has every field as it stands there, the unknown ones too. Only what is bulky and never asked
+for again (`BULKY`) is not kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct, field
+
+Record = dict[str, Any]
+BULKY = ("samples", "warmups", "environment")
+
+
+class Fields(Struct, kw_only=True):
+    """A JSON object of which these fields are known here."""
+
+
+class LimitFields(Fields):
+    """What was found of one limit of the config on another metric; `gain_pct` as for effects, positive = better."""
+
+    metric: str = ""
+    status: str = ""
+    gain_pct: float | None = None
+
+
+class VerdictFields(Fields):
+    """`verdict` of a run line: a `verdict.Verdict` as it was written, and the A/B it comes from."""
+
+    verdict: str = ""
+    reason: str = ""
+    reason_text: str = ""
+    effect_pct: float | None = None
+    ci_low_pct: float | None = None
+    ci_high_pct: float | None = None
+    e_value: float | None = None
+    e_needed: float | None = None
+    runs_used: int | None = None
+    sigma_short_pct: float | None = None
+    seed: int | None = None
+    t: int | None = None
+    gains: dict[str, Any] = {}
+    limits: list[LimitFields] = []
+
+
+class NoiseFields(Fields):
+    """`noise` of a baseline's line: a `judging.noise.NoiseReport` as it was written."""
+
+    grade: str | None = field(default=None, name="class")
+    cv_pct: float | None = None
+    sigma_short_pct: float | None = None
+    mde_pct: float | None = None
+    advice: str | None = None
+    warnings: list[Any] = []
+
+
+class SpentFields(Fields):
+    """`spent`: all that the session had cost by then."""
+
+    vm_hours: float = 0.0
+    dollars: float | None = None
+    tokens: int = 0
+
+
+class CostFields(Fields):
+    """`cost`: the seconds of a line's own jobs."""
+
+    machine_s: float = 0.0
+    dollars: float | None = None
+
+
+class HeldoutFields(Fields):
+    """`heldout` of an audit: the benchmark that no experiment has seen."""
+
+    sha256: str | None = None
+    effect_pct: float | None = None
+    ci_low_pct: float | None = None
+    ci_high_pct: float | None = None
+    runs_used: int = 0
+    proven: bool | None = None
+    error: str = ""
+
+
+class FindingFields(Fields):
+    """One of an audit's `ablation`: what the tip gains by one keep."""
+
+    experiment: str = ""
+    result: str = ""
+    detail: str = ""
+    claimed_pct: float | None = None
+    effect_pct: float | None = None
+    ci_low_pct: float | None = None
+    ci_high_pct: float | None = None
+
+
+class AuditSettings(Fields):
+    """`settings` of an audit: how it was asked for."""
+
+    runs: int = 0
+    ablate: int = 0
+    evaluator: str = ""
+
+
+class Line(Fields):
+    """What every kind of line may have. `raw` is the record itself, without what is `BULKY`."""
+
+    raw: Record = field(default_factory=dict, name="(raw)")
+    timestamp: int = 0
+    experiment: str = ""
+    job: str | None = None
+
+
+class HeaderLine(Line):
+    """`type: config`: a segment begins. Another loop's header freezes no evaluator."""
+
+    name: str = ""
+    goal: str = ""
+    base_commit: str = ""
+    branch: str = ""
+    after: str | None = None
+    evaluator: dict[str, str] | None = None
+    settings: Record = {}
+
+
+class ExperimentLine(Line):
+    """`type: experiment`: `new` opened it."""
+
+    parent: str = ""
+    idea: str | None = None
+    hypothesis: str | None = None
+    predicted_pct: int | float | None = None
+    source: str = ""
+    agent: str | None = None
+
+
+class JobLine(Line):
+    """`type: job` (a screening run) or `type: test` (an A/B, number `t` of the session): something was submitted."""
+
+    type: str = "job"
+    job: str = ""
+    t: int | None = None
+    alpha: float | None = None
+    split: int = 1
+    preset: str = "default"
+    max_runs: int | None = None
+    seed: int | None = None
+    base: str | None = None
+    diff_sha256: str = ""
+    lines_added: int = 0
+    lines_removed: int = 0
+    modes: list[str] = []
+    rework: int = 0
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it is an A/B."""
+        return self.type == "test"
+
+
+class RunLine(Line):
+    """A line with a `run`: a baseline, or an experiment with its verdict. Peers write such lines, too.
+
+    `readings` counts the samples that came with it.
+    """
+
+    run: int = 0
+    commit: str = ""
+    metric: int | float | None = None
+    metrics: Record = {}
+    status: str = ""
+    description: str = ""
+    segment: int | None = None
+    kind: str = ""
+    commit_full: str = ""
+    parent: str = ""
+    runs_used: int | None = None
+    idea: str | None = None
+    source: str = ""
+    literature_source: str | None = None
+    hypothesis: str | None = None
+    asi: Record = {}
+    diff_sha256: str = ""
+    files: list[Any] = []
+    lines_added: int | None = None
+    lines_removed: int | None = None
+    modes: list[Any] = []
+    base_metric: int | float | None = None
+    verdict: VerdictFields | None = None
+    checks: str | None = None
+    error: str = ""
+    machine: str | None = None
+    readings: int = field(default=0, name="(readings)")
+    seconds: float = 0.0
+    review: Record = {}
+    tokens: int | None = None
+    cost: CostFields | None = None
+    spent: SpentFields | None = None
+    values_per_run: int | None = None
+    noise: NoiseFields | None = None
+    cores: float | None = None
+
+    @property
+    def judged(self) -> VerdictFields:
+        """The verdict; one without any figure where there is none."""
+        return self.verdict or VerdictFields()
+
+    @property
+    def effect_pct(self) -> float | None:
+        """What it gained against its own base, in percent; None where that was not measured."""
+        return self.judged.effect_pct
+
+    @property
+    def cost_runs(self) -> int:
+        """Benchmark runs that it cost: as its verdict counts them, else its line, else by what came with it."""
+        counted = (self.judged.runs_used, self.runs_used, self.readings)
+        return max(0, next(count for count in counted if count is not None))
+
+
+class AuditLine(Line):
+    """`type: audit`: the best commit against the segment's baseline, measured anew."""
+
+    base: str = ""
+    tip: str = ""
+    effect_pct: float | None = None
+    ci_low_pct: float | None = None
+    ci_high_pct: float | None = None
+    runs_used: int = 0
+    claimed_pct: float | None = None
+    shrunken_pct: float | None = None
+    ratio: float | None = None
+    verified: bool = False
+    limits: list[LimitFields] = []
+    rescued_by: str | None = None
+    doubted: bool = False
+    error: str = ""
+    checks: str = ""
+    layout: str = ""
+    heldout: HeldoutFields | None = None
+    ablation: list[FindingFields] = []
+    refuted: list[str] = []
+    settings: AuditSettings = field(default_factory=AuditSettings)
+    cost_runs: int = 0
+    seconds: float = 0.0
+    jobs: list[str] = []
+    tokens: int | None = None
+    spent: SpentFields | None = None
+
+
+class RevertLine(Line):
+    """`type: revert`: a keep was taken back by `commit`."""
+
+    commit: str = ""
+    parent: str = ""
+    reason: str = ""
+
+
+L = TypeVar("L", bound=Line)
+F = TypeVar("F", bound=Fields)
+_KINDS: dict[object, type[Line]] = {
+    "config": HeaderLine, "experiment": ExperimentLine, "job": JobLine, "test": JobLine, "audit": AuditLine,
+    "revert": RevertLine,
+}  # fmt: skip
+
+
+def line_of(record: Mapping[str, Any]) -> Line:
+    """The line of a record as it was read from a ledger."""
+    kind = record.get("type")
+    if isinstance(kind, str) and kind in _KINDS:
+        return read_as(_KINDS[kind], record)
+    return read_as(RunLine if number_of_run(record) is not None else Line, record)
+
+
+def number_of_run(record: Mapping[str, Any]) -> int | None:
+    """The number of a line that is a run as we and pi-autoresearch count them, else None."""
+    run = record.get("run")
+    return run if isinstance(run, int) and not isinstance(run, bool) else None
+
+
+def read_as(kind: type[L], record: Mapping[str, Any]) -> L:
+    """A record as this kind of line, whatever stands in it."""
+    line = _fields(kind, record)
+    line.raw = {key: value for key, value in record.items() if key not in BULKY}
+    return line
+
+
+def _fields(kind: type[F], record: Mapping[str, Any]) -> F:
+    try:
+        found = msgspec.convert(record, kind)
+        if all(map(_is_sound, msgspec.structs.astuple(found))):
+            return found
+    except msgspec.ValidationError:
+        pass
+    return kind(**dict(_sound(kind, record)))
+
+
+def _is_sound(value: object) -> bool:
+    """Whether a value that has its type can be reckoned with: no NaN, and nothing of the kind in an object."""
+    if isinstance(value, Fields):
+        return all(map(_is_sound, msgspec.structs.astuple(value)))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _sound(kind: type[Fields], record: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The known fields of a record whose values are of their type."""
+    sound = []
+    for known in _known(kind):
+        if known.encode_name in record:
+            value, inner = record[known.encode_name], _object_type(known.type)
+            if inner is not None and isinstance(value, Mapping):
+                sound.append((known.name, _fields(inner, value)))
+                continue
+            with contextlib.suppress(msgspec.ValidationError):
+                found = msgspec.convert(value, known.type)
+                if _is_sound(found):
+                    sound.append((known.name, found))
+    return sound
+
+
+@cache
+def _known(kind: type[Fields]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(kind)
+
+
+def _object_type(annotation: Any) -> type[Fields] | None:
+    """The `Fields` of `X` or `X | None`."""
+    options = getattr(annotation, "__args__", (annotation,))
+    return next((o for o in options if isinstance(o, type) and issubclass(o, Fields)), None)
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch, the ledger's time stamp."""
+    return int(time.time() * 1000)
