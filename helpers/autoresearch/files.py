@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import tempfile
 import time
@@ -45,7 +46,7 @@ def locked(path: Path, patience: float = 60.0) -> Iterator[IO[str]]:
         except OSError as exc:
             raise EnvironmentMissing(f"cannot open {path}: {exc.strerror}") from None
         with handle:
-            while not _try_lock(handle):
+            while not try_lock(handle):
                 if time.monotonic() > deadline:
                     raise EnvironmentMissing(
                         f"another autoresearch command has held {path} for {patience:.0f} s",
@@ -59,12 +60,19 @@ def locked(path: Path, patience: float = 60.0) -> Iterator[IO[str]]:
             return
 
 
-def _try_lock(handle: IO[str]) -> bool:
+def try_lock(handle: IO[str] | int, *, shared: bool = False) -> bool:
+    """Lock an open file at once, or not at all. (`trial.slots`, which travels to the worker, has its own.)"""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
+
+
+def sha256_of(path: Path) -> str | None:
+    """The digest of a plain file; None for a link, a directory and nothing. (`trial`, which travels, has its own.)"""
+    plain = path.is_file() and not path.is_symlink()
+    return hashlib.sha256(path.read_bytes()).hexdigest() if plain else None
 
 
 def _is_at(handle: IO[str], path: Path) -> bool:
@@ -105,13 +113,10 @@ def sweep(state: Path) -> int:
     except FileNotFoundError:
         return 0
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        left = list(home.iterdir())
+        left = list(home.iterdir()) if try_lock(handle) else []
         for path in left:
             remove(path)
         return len(left)
-    except BlockingIOError:
-        return 0
     finally:
         os.close(handle)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -13,6 +12,7 @@ from typing import Any
 from autoresearch.engines import FINAL, LOST, JobResult, JobState, State
 from autoresearch.engines.output import parse_log, phase
 from autoresearch.errors import BadInput
+from autoresearch.files import try_lock
 from autoresearch.safetext import one_line
 
 LOG_BYTES = 64 * 1024 * 1024
@@ -67,12 +67,9 @@ def is_free(path: Path) -> bool:
     except FileNotFoundError:
         return True
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return try_lock(fd, shared=True)
     finally:
         os.close(fd)
-    return True
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ from autoresearch.verdict.rule import Rule
 from autoresearch.verdict.sequential import SequentialTest
 from autoresearch.verdict.verdict import Verdict
 
+LimitStatus = Literal["met", "violated", "unclear"]
 # Chance that a change at its limit passes a relative limit.
 ALPHA = 0.05
 # Differences below this share are different arithmetic, not a different value.
@@ -48,7 +49,7 @@ class LimitResult:
     """
 
     metric: str
-    status: Literal["met", "violated", "unclear"]
+    status: LimitStatus
     gain_pct: float | None
     text: str
     e_value: float | None = None
@@ -56,53 +57,55 @@ class LimitResult:
 
 def hold(limit: Limit, blocks: Sequence[Block]) -> LimitResult:
     """Judge a limit by complete blocks (order such as ABBA, finite values in time order). ValueError without blocks."""
-    base, candidate = (stats.median(_side(blocks, side)) for side in "AB")
     gain = gain_pct(limit.direction, blocks)
+    status, text, log_e = _judge(limit, blocks, gain)
+    return LimitResult(limit.metric, status, gain, text, None if log_e is None else stats.e_value(log_e))
+
+
+def _judge(
+    limit: Limit, blocks: Sequence[Block], gain: float | None
+) -> tuple[LimitStatus, str, float | None]:
+    """The status, its words, and ln E where evidence decided."""
+    base, candidate = (stats.median(_side(blocks, side)) for side in "AB")
     if limit.most is not None and candidate > limit.most:
         text = f"{limit.metric} is {candidate:.6g} (median), more than its max of {limit.most:g}"
-        return LimitResult(limit.metric, "violated", gain, text)
+        return "violated", text, None
     if limit.least is not None and candidate < limit.least:
         text = f"{limit.metric} is {candidate:.6g} (median), less than its min of {limit.least:g}"
-        return LimitResult(limit.metric, "violated", gain, text)
+        return "violated", text, None
     if limit.pct is None:
-        return LimitResult(
-            limit.metric, "met", gain, f"{limit.metric} is within its bounds ({candidate:.6g})"
-        )
+        return "met", f"{limit.metric} is within its bounds ({candidate:.6g})", None
+    within, beyond = (
+        f"{limit.metric} is {_worse(gain)}, {word} its limit of {limit.pct:g} % worse"
+        for word in ("within", "beyond")
+    )
     if repeats(blocks):
         worse = candidate - base if limit.direction == "lower" else base - candidate
         met = worse <= limit.pct / 100.0 * abs(base) + CLOSE * abs(base)
-        return LimitResult(limit.metric, "met" if met else "violated", gain, _said(limit, gain, met))
-    return _by_evidence(limit, blocks, gain)
-
-
-def _by_evidence(limit: Limit, blocks: Sequence[Block], gain: float | None) -> LimitResult:
-    assert limit.pct is not None
+        return ("met", within, None) if met else ("violated", beyond, None)
     flat = [v for _, values in blocks for v in values]
     allowed = f"{limit.metric} is not shown to be at most {limit.pct:g} % worse"
     if min(flat) <= 0.0:
         text = f"{allowed}: it is noisy and not positive, so there are no percentages. State a max or min instead"
-        return LimitResult(limit.metric, "unclear", gain, text)
+        return "unclear", text, None
     step = 100.0 * stats.resolution(flat) / stats.median(flat)
     if step > limit.pct > 0.0:
         text = (
             f"{allowed}: its readings come in steps of {step:.2g} %. Print more digits, or set a wider limit"
         )
-        return LimitResult(limit.metric, "unclear", gain, text)
+        return "unclear", text, None
     passes, fails = evidence(limit, blocks)
-    if fails >= math.log(1.0 / ALPHA):
-        return LimitResult(limit.metric, "violated", gain, _said(limit, gain, False), _exp(passes))
-    if passes >= math.log(1.0 / ALPHA):
-        return LimitResult(limit.metric, "met", gain, _said(limit, gain, True), _exp(passes))
+    needed = math.log(1.0 / ALPHA)
+    if max(passes, fails) >= needed:
+        return ("violated", beyond, passes) if fails >= needed else ("met", within, passes)
     sigma = 100.0 * _sigma(blocks)
-    room = limit.pct + (gain or 0.0)
-    runs = stats.runs_for(room, sigma)
+    runs = stats.runs_for(limit.pct + (gain or 0.0), sigma)
     settle = (
         "no affordable number of runs would show it" if runs is None
         else f"about {max(4, runs - len(flat))} more runs would settle it at its noise of {sigma:.2g} % "
         "(test.keep_blocks in autoresearch.yaml)"
     )  # fmt: skip
-    text = f"{allowed} in {len(flat)} runs (measured {_worse(gain)}): {settle}"
-    return LimitResult(limit.metric, "unclear", gain, text, _exp(passes))
+    return "unclear", f"{allowed} in {len(flat)} runs (measured {_worse(gain)}): {settle}", passes
 
 
 def evidence(limit: Limit, blocks: Sequence[Block]) -> tuple[float, float]:
@@ -187,16 +190,7 @@ def _sigma(blocks: Sequence[Block]) -> float:
     return stats.sigma_from_differences(gaps)
 
 
-def _said(limit: Limit, gain: float | None, met: bool) -> str:
-    word = "within" if met else "beyond"
-    return f"{limit.metric} is {_worse(gain)}, {word} its limit of {limit.pct:g} % worse"
-
-
 def _worse(gain: float | None) -> str:
     if gain is None:
         return "changed from 0"
     return f"{gain:.2g} % better" if gain > 0.0 else f"{-gain:.2g} % worse"
-
-
-def _exp(log_e: float) -> float:
-    return math.exp(min(log_e, 600.0))

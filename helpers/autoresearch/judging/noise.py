@@ -50,14 +50,9 @@ class NoiseReport:
 
     def to_json(self) -> dict[str, Any]:
         """All fields as JSON values; `grade` under the name `class`."""
-        out: dict[str, Any] = {}
-        for name in self.__dataclass_fields__:
-            value = getattr(self, name)
-            rounded = value
-            if isinstance(value, float) and name != "median":
-                rounded = float(f"{value:.4g}") if math.isfinite(value) else None
-            out["class" if name == "grade" else name] = rounded
-        return {**out, "warnings": list(self.warnings)}
+        names = {name: "class" if name == "grade" else name for name in self.__dataclass_fields__}
+        out = {told: stats.rounded(getattr(self, name), 4) for name, told in names.items()}
+        return {**out, "median": self.median, "warnings": list(self.warnings)}
 
     def line(self) -> str:
         """The report on one line for a person."""
@@ -98,17 +93,27 @@ def assess(
     size = stats.median([abs(v) for v in kept])
     if min(kept) > 0.0:
         y = [math.log(v) for v in kept]
-    elif size > 0.0:
-        y = [_bounded(v / size) for v in kept]
     else:
-        return _unscaled(values, kept, min_effect_pct, max_runs, warmup, warnings)
+        y = [stats.bounded(v / size) for v in kept] if size > 0.0 else list(kept)
+    trend, identical = stats.trend_p(y), len(set(kept)) == 1
+    common: dict[str, Any] = {
+        "n": len(values), "median": stats.median(kept), "outlier_pct": 100.0 * stats.outlier_share(y), "trend_p": trend,
+        "min_effect_pct": min_effect_pct, "max_runs": max_runs, "warmup_runs": warmup,
+    }  # fmt: skip
+    if size == 0.0:  # there is no percentage of nothing
+        warnings.append("the median is 0, so there are no percentages")
+        advice = "the median is 0: choose a metric whose size is not 0"
+        if identical:
+            advice = "always 0: nothing to improve below it"
+        return NoiseReport(
+            cv_pct=None, sigma_short_pct=None, weather_ratio=None, mde_pct=None, advice=advice,
+            grade="quiet" if identical else "noisy", good_enough=identical, warnings=tuple(warnings), **common,
+        )  # fmt: skip
     step = stats.resolution(kept) / size
     sigma, weather = stats.sigma_short(y), stats.sd(y)
-    trend = stats.trend_p(y)
-    identical = len(set(kept)) == 1
     hidden = 0.0 if identical and step <= 1e-4 else step / math.sqrt(12.0)
     sigma = max(sigma, hidden)
-    shares = [_bounded(v / size) for v in kept]
+    shares = [stats.bounded(v / size) for v in kept]
     centre = stats.mean(shares)
     cv = 100.0 * stats.sd(shares) / abs(centre) if centre else 100.0 * weather
     mde = 100.0 * stats.mde(sigma, max_runs)
@@ -128,11 +133,10 @@ def assess(
             f"readings come in steps of {100 * step:.2g} %: a finer timer or a longer run sees more"
         )
     return NoiseReport(
-        n=len(values), median=stats.median(kept), cv_pct=cv, sigma_short_pct=100.0 * sigma, weather_ratio=ratio,
-        outlier_pct=100.0 * stats.outlier_share(y), trend_p=trend, mde_pct=mde, min_effect_pct=min_effect_pct,
-        max_runs=max_runs, grade="quiet" if cv < QUIET_PCT else "noisy" if cv > NOISY_PCT else "fair",
-        good_enough=mde <= min_effect_pct or sigma == 0.0, warmup_runs=warmup,
-        advice=_advice(100.0 * sigma, mde, min_effect_pct, max_runs), warnings=tuple(warnings),
+        cv_pct=cv, sigma_short_pct=100.0 * sigma, weather_ratio=ratio, mde_pct=mde,
+        grade="quiet" if cv < QUIET_PCT else "noisy" if cv > NOISY_PCT else "fair",
+        good_enough=mde <= min_effect_pct or sigma == 0.0,
+        advice=_advice(100.0 * sigma, mde, min_effect_pct, max_runs), warnings=tuple(warnings), **common,
     )  # fmt: skip
 
 
@@ -154,11 +158,6 @@ def warmup_runs(values: Sequence[float], direction: str = "lower") -> int:
     return slow.index(False) if False in slow else len(slow)
 
 
-def _bounded(share: float) -> float:
-    """Keeps the squares of absurd values finite."""
-    return max(-1e100, min(1e100, share))
-
-
 def _advice(sigma: float, mde: float, least: float, max_runs: int) -> str:
     if sigma == 0.0:
         return "no noise at all: one comparison decides"
@@ -171,23 +170,3 @@ def _advice(sigma: float, mde: float, least: float, max_runs: int) -> str:
     if needed is not None and needed <= 4 * max_runs:
         return f"{first}: raise max_runs to {needed}, make the benchmark longer, or keep only gains ≥ {mde:.2g} %"
     return f"{first}: make the benchmark longer or steadier, take another machine, or keep only gains ≥ {mde:.2g} %"
-
-
-def _unscaled(
-    values: Sequence[float],
-    kept: Sequence[float],
-    least: float,
-    max_runs: int,
-    warmup: int,
-    warnings: list[str],
-) -> NoiseReport:
-    """Readings whose median size is 0: there is no percentage of nothing."""
-    flat = len(set(kept)) == 1
-    warnings.append("the median is 0, so there are no percentages")
-    return NoiseReport(
-        n=len(values), median=stats.median(kept), cv_pct=None, sigma_short_pct=None, weather_ratio=None,
-        outlier_pct=100.0 * stats.outlier_share(kept), trend_p=stats.trend_p(kept), mde_pct=None,
-        min_effect_pct=least, max_runs=max_runs, grade="quiet" if flat else "noisy", good_enough=flat,
-        warmup_runs=warmup, advice="always 0: nothing to improve below it" if flat
-        else "the median is 0: choose a metric whose size is not 0", warnings=tuple(warnings),
-    )  # fmt: skip

@@ -77,21 +77,19 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
     end = next((r for r in reversed(lines) if r.get("type") == "end"), None)
     if end is None:
         return Outcome("crash", error="the trial ended without a result")
-    samples = [r for r in lines if r.get("type") == "sample"]
+    samples, checks, builds = (
+        [r for r in lines if r.get("type") == k] for k in ("sample", "checks", "build")
+    )
     counted = [r for r in samples if not r.get("warmup")]
-    checks = [r for r in lines if r.get("type") == "checks"]
-    builds = [r for r in lines if r.get("type") == "build"]
     decision = next((r for r in lines if r.get("type") == "decision"), {})
-    layout = str(decision.get("layout") or "fixed")
     invalid = problem_of(lines)
     status = _STATUSES.get(str(end.get("status")), "crash")
-    verdict = None
-    every = _blocks(counted)
-    # What is said about other metrics and durations needs whole blocks; the objective knows about time-outs.
-    blocks = [(order, rows) for order, rows in every if not any(map(_timed_out, rows))]
+    every, verdict = _blocks(counted), None
     if rule is not None and status == "done" and not invalid:
         verdict = _judge(rule, _values_of(every))
-    candidate = _values(counted, "B")
+    # What is said about other metrics and durations needs whole blocks; the objective knows about time-outs.
+    blocks = [(order, rows) for order, rows in every if not any(map(_timed_out, rows))]
+    base, candidate = ([float(r["value"]) for r in counted if r.get("side") == s and _told(r)] for s in "AB")
     return Outcome(
         status=status,
         error=one_line(str(end.get("error") or ""), 300),
@@ -100,19 +98,15 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
         verdict=verdict,
         invalid=one_line(invalid, 200),
         metric=median(candidate) if candidate else None,
-        base_metric=median(base) if (base := _values(counted, "A")) else None,
+        base_metric=median(base) if base else None,
         metrics=_secondary(counted, "B") or _secondary(counted, "A"),
         samples=tuple(
-            (str(r["side"]), None if _timed_out(r) else float(r["value"]))
+            (str(r["side"]), float(r["value"]) if _told(r) else None)
             for r in counted
-            if r.get("value") is not None or _timed_out(r)
+            if _told(r) or _timed_out(r)
         ),
-        warmups=tuple(
-            (str(r["side"]), float(r["value"]))
-            for r in samples
-            if r.get("warmup") and r.get("value") is not None
-        ),
-        layout=layout,
+        warmups=tuple((str(r["side"]), float(r["value"])) for r in samples if r.get("warmup") and _told(r)),
+        layout=str(decision.get("layout") or "fixed"),
         builds=len(builds),
         seconds=sum(float(r.get("seconds") or 0) for r in (*builds, *checks, *samples)),
         environment=dict(next((r for r in lines if r.get("type") == "environment"), {})),
@@ -125,19 +119,14 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
         timed=tuple(tuple(_timed(r) for r in rows) for _, rows in blocks),
         instructions=_instructions(lines),
         unseen=any(r.get("hidden") and r.get("status") == "passed" for r in checks),
-        signed=bool(counted) and all(r.get("signed") is True for r in counted if r.get("value") is not None),
+        signed=bool(counted) and all(r.get("signed") is True for r in counted if _told(r)),
     )
 
 
 def _instructions(lines: Sequence[Record]) -> dict[str, Any]:
-    for record in lines:
+    for record in (r for r in lines if r.get("type") == "instructions"):
         a, b = record.get("A"), record.get("B")
-        if (
-            record.get("type") == "instructions"
-            and isinstance(a, int)
-            and isinstance(b, int)
-            and min(a, b) > 0
-        ):
+        if isinstance(a, int) and isinstance(b, int) and min(a, b) > 0:
             return {"tool": one_line(str(record.get("tool")), 20), "A": a, "B": b}
     return {}
 
@@ -178,8 +167,8 @@ def _unchecked(status: str, invalid: str) -> str:
     return "skipped (no checks)" if status == "done" and not invalid else "skipped (not reached)"
 
 
-def _values(samples: Sequence[Record], side: str) -> list[float]:
-    return [float(r["value"]) for r in samples if r.get("side") == side and r.get("value") is not None]
+def _told(record: Record) -> bool:
+    return record.get("value") is not None
 
 
 def _blocks(counted: Sequence[Record]) -> list[tuple[str, list[Record]]]:
@@ -191,7 +180,7 @@ def _blocks(counted: Sequence[Record]) -> list[tuple[str, list[Record]]]:
     blocks = []
     for _, rows in sorted(grouped.items()):
         rows = sorted(rows, key=lambda r: int(r["slot"]))
-        if len(rows) == 4 and all(r.get("value") is not None or _timed_out(r) for r in rows):
+        if len(rows) == 4 and all(_told(r) or _timed_out(r) for r in rows):
             blocks.append(("".join(str(r["side"]) for r in rows), rows))
     return blocks
 
@@ -204,7 +193,7 @@ def _values_of(blocks: Sequence[tuple[str, Sequence[Record]]]) -> list[Block]:
 
 def _timed_out(record: Record) -> bool:
     """A counted run that was ended at its limit: a censored reading."""
-    return record.get("timed_out") is True and record.get("value") is None
+    return record.get("timed_out") is True and not _told(record)
 
 
 def _judge(rule: Rule, blocks: Sequence[Block]) -> Verdict:

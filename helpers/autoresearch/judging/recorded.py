@@ -133,7 +133,7 @@ def _by_blocks(samples: Samples, blocks: list[Block], notes: list[str]) -> Verdi
     found = replace(found, warnings=(*notes, *found.warnings))
     if test.exact() or test.reason == "identical":
         return found
-    peak = math.exp(min(test.peak_log_e, 600.0))
+    peak = stats.e_value(test.peak_log_e)
     better = found.effect_pct is None or found.effect_pct > 0.0
     hangs = test.timed_out["B"] > test.timed_out["A"]
     keep = stop > 0 and better and not hangs and test.reason != "below_min"

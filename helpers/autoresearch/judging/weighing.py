@@ -14,6 +14,7 @@ from autoresearch.judging.outcome import Outcome
 from autoresearch.judging.units import is_speed
 from autoresearch.verdict import Reason
 from autoresearch.verdict.rule import Rule
+from autoresearch.verdict.stats import rounded
 from autoresearch.verdict.units import is_count
 from autoresearch.verdict.verdict import Verdict
 
@@ -95,7 +96,12 @@ def judge_limits(config: Config, outcome: Outcome) -> list[LimitResult]:
 def told(findings: Iterable[LimitResult]) -> list[dict[str, Any]]:
     """Findings as they stand in the ledger."""
     return [
-        {"metric": f.metric, "status": f.status, "gain_pct": _short(f.gain_pct), "e_value": _short(f.e_value)}
+        {
+            "metric": f.metric,
+            "status": f.status,
+            "gain_pct": rounded(f.gain_pct),
+            "e_value": rounded(f.e_value),
+        }
         for f in findings
     ]
 
@@ -208,9 +214,5 @@ def _gains(config: Config, outcome: Outcome) -> dict[str, float]:
     for name, direction in {config.objective.metric: config.objective.direction, **directions}.items():
         gain = gain_pct(direction, outcome.series(name) or [])
         if gain is not None:
-            found[name] = float(f"{gain:.6g}")
+            found[name] = rounded(gain)
     return found
-
-
-def _short(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.6g}")

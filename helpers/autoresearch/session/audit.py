@@ -6,7 +6,6 @@ The number of blocks is fixed beforehand: an estimate that stops when it looks g
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import shutil
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ from autoresearch.errors import (
     NotYet,
     poll_audit,
 )
-from autoresearch.files import scratch
+from autoresearch.files import scratch, sha256_of
 from autoresearch.judging import claims
 from autoresearch.judging.honesty import doubt
 from autoresearch.judging.outcome import Outcome, read_outcome
@@ -345,8 +344,7 @@ def _answers(audit: AuditLine, ask: Ask, ablate: int) -> bool:
 
 def _heldout_digest(session: Session) -> str | None:
     path = session.project.root / HELDOUT
-    if not path.exists():
-        return None
-    if path.is_symlink() or not path.is_file():
+    digest = sha256_of(path)
+    if digest is None and path.exists():
         raise BadInput(f"{HELDOUT} is not a plain file", fix="Replace it by a script, or remove it")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return digest

@@ -81,7 +81,7 @@ class SequentialTest:
             self._enough = EProcess(self._delta(self.rule.least_pct))
         sign = 1.0 if self.rule.direction == "lower" else -1.0
         # The bound keeps sums of absurd values finite; it sees no label.
-        finite = [sign * _bounded(self._unit(v)) for v in known]
+        finite = [sign * stats.bounded(self._unit(v)) for v in known]
         behind = self._behind(finite) if len(known) < len(values) else 0.0
         places = iter(finite)
         y = [behind if v == TIMED_OUT else next(places) for v in values]
@@ -116,14 +116,14 @@ class SequentialTest:
         sign = 1.0 if rule.direction == "lower" else -1.0
         out = Verdict(
             reason_text="", effect_pct=self._pct(gain, base), ci_low_pct=self._pct(ends[0], base),
-            ci_high_pct=self._pct(ends[1], base), e_value=math.exp(min(self._gain.log_up, 600.0)),
+            ci_high_pct=self._pct(ends[1], base), e_value=stats.e_value(self._gain.log_up),
             runs_used=sum(len(values) for _, values in self._raw), blocks=self.blocks,
             sigma_short_pct=self._share(sigma, base), mde_pct=self._share(stats.mde(sigma, rule.max_runs), base),
             base_median=base, candidate_median=candidate,
             effect_units=sign * (base - candidate) if self._scale and gain is not None else None,
             warnings=tuple(self._warnings(base)), **common,
         )  # fmt: skip
-        return replace(out, reason_text=explain(out, rule, math.exp(min(self.peak_log_e, 600.0))))
+        return replace(out, reason_text=explain(out, rule, stats.e_value(self.peak_log_e)))
 
     def side(self, side: str) -> List[float]:
         """The values of one side ("A" or "B") as measured, in time order."""
@@ -201,7 +201,7 @@ class SequentialTest:
         """T averaged over the blocks."""
         if not self._mixed or self._censored():
             return stats.mean([_contrast(*block) for block in self._y])
-        raw = stats.mean([_contrast(order, list(map(_bounded, block))) for order, block in self._raw])
+        raw = stats.mean([_contrast(order, list(map(stats.bounded, block))) for order, block in self._raw])
         return (raw if self.rule.direction == "lower" else -raw) / (self._scale or 1.0)
 
     def _robust_gain(self) -> float:
@@ -273,11 +273,6 @@ def judge(rule: Rule, blocks: Iterable[Tuple[str, Sequence[Optional[float]]]]) -
         if found is not None:
             return found
     return test.verdict()
-
-
-def _bounded(value: float) -> float:
-    """The value, or 1e100 of its sign: sums of absurd values stay finite."""
-    return max(-1e100, min(1e100, value))
 
 
 def _split(order: str, y: Sequence[float]) -> Tuple[List[float], List[float]]:

@@ -6,7 +6,7 @@ Sequences are flat lists of finite floats; nothing here logs, scales or drops va
 from __future__ import annotations
 
 import math
-from typing import List, Optional, Sequence
+from typing import Any, List, Optional, Sequence
 
 # Makes the median absolute deviation estimate the sd of a normal: 1 / Phi^-1(3/4).
 MAD_TO_SD = 1.4826
@@ -15,6 +15,23 @@ MEAN_AD_TO_SD = 1.2533
 # Measured power constant of the block test: the effect found in about 8 of 10 tests of 60 runs is 1.3 sigma.
 MDE_FACTOR = 1.3
 MDE_RUNS = 60
+
+
+def bounded(value: float) -> float:
+    """The value, or 1e100 of its sign: sums and squares of absurd values stay finite."""
+    return max(-1e100, min(1e100, value))
+
+
+def e_value(log_e: float) -> float:
+    """E, with the largest ones cut to what a float holds."""
+    return math.exp(min(log_e, 600.0))
+
+
+def rounded(value: Any, digits: int = 6) -> Any:
+    """A float to its significant digits, None for one that JSON does not have; anything else as it is."""
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.{digits}g}") if math.isfinite(value) else None
 
 
 def median(values: Sequence[float]) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Dict, Optional, Tuple
 
@@ -41,7 +40,7 @@ class Verdict:
 
     def to_json(self) -> Dict[str, Any]:
         """All fields as JSON values; numbers rounded to what they are worth."""
-        out = {name: _rounded(getattr(self, name)) for name in self.__dataclass_fields__}
+        out = {name: stats.rounded(getattr(self, name)) for name in self.__dataclass_fields__}
         return {**out, "warnings": list(self.warnings)}
 
     def line(self) -> str:
@@ -70,12 +69,6 @@ def interval_text(low: Optional[float], high: Optional[float], unknown: str = ""
         return ""
     ends = [unknown if end is None else f"{end:+.1f}" for end in (low, high)]
     return f" [{', '.join(ends)}]"
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-    return value
 
 
 def explain(found: Verdict, rule: Rule, peak: float) -> str:

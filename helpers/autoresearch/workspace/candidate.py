@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch.errors import BadInput
+from autoresearch.files import sha256_of
 from autoresearch.project import Project
 from autoresearch.workspace.git import EXACT, GitError, git, run_git
 from autoresearch.workspace.objects import (
@@ -71,7 +72,7 @@ def snapshot(
             git(where, *EXACT, "add", "--all", "--", ".", env=env)
         except GitError as exc:
             raise BadInput(f"cannot read the files of {experiment}: {exc.said}") from None
-        ours = [p for p, digest in overlaid.items() if _sha256(where / p) == digest]
+        ours = [p for p, digest in overlaid.items() if sha256_of(where / p) == digest]
         if ours:  # back to what `parent` has there, or has not
             git(where, "--literal-pathspecs", *EXACT, "reset", "--quiet", parent, "--", *ours, env=env)
         tree = git(where, "write-tree", env=env)
@@ -93,12 +94,6 @@ def _own_index(where: Path) -> Path | None:
         return None
     named = os.fsdecode((where / ".git").read_bytes())
     return where / named.removeprefix("gitdir: ").removesuffix("\n") / "index"
-
-
-def _sha256(path: Path) -> str | None:
-    if path.is_symlink() or not path.is_file():
-        return None
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def onto(project: Project, candidate: Candidate, tip: str) -> str:

@@ -14,7 +14,7 @@ import msgspec
 
 from autoresearch.config import Config
 from autoresearch.errors import BadInput, IntegrityFault
-from autoresearch.files import sync_directory, sync_file
+from autoresearch.files import sha256_of, sync_directory, sync_file
 from autoresearch.project import EVALUATOR_FILES, Project
 from autoresearch.task import load_task
 from autoresearch.workspace.git import git
@@ -64,7 +64,7 @@ def survey(project: Project, config: Config) -> Manifest:
     for name in EVALUATOR_FILES:
         path = project.root / name
         if path.is_file():
-            files[name] = _sha256(path)
+            files[name] = _digest(path)
     if BENCHMARK not in files:
         raise BadInput(
             f"no {BENCHMARK} in {project.root}", fix="Write it (templates/autoresearch.sh) or run init"
@@ -74,7 +74,7 @@ def survey(project: Project, config: Config) -> Manifest:
         if not found:
             raise BadInput(f"evaluator: {pattern} in autoresearch.yaml matches no file")
         for path in found:
-            files[path.relative_to(project.root).as_posix()] = _sha256(path)
+            files[path.relative_to(project.root).as_posix()] = _digest(path)
     settings = frozen_settings(config)
     task = _task_digest(project)
     if task is not None:
@@ -112,7 +112,7 @@ def _tree_digest(where: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(where.rglob("*")):
         if path.is_file() and not _CACHES.intersection(path.parts):
-            digest.update(f"{path.relative_to(where).as_posix()}\0{_sha256(path)}\n".encode())
+            digest.update(f"{path.relative_to(where).as_posix()}\0{_digest(path)}\n".encode())
     return digest.hexdigest()
 
 
@@ -161,8 +161,7 @@ def check_pin(project: Project, manifest: Manifest) -> None:
     """Raise `IntegrityFault` unless every pinned copy has the hash that the ledger recorded."""
     pin = pin_dir(project, manifest)
     for name, digest in manifest.files.items():
-        path = pin / name
-        if path.is_symlink() or not path.is_file() or _sha256(path) != digest:
+        if sha256_of(pin / name) != digest:
             raise IntegrityFault(
                 f"the pinned copy of {name} is not what baseline froze",
                 fix="If nobody meant to change it, autoresearch doctor --repair puts it back from the "
@@ -205,7 +204,7 @@ def overlay(source: Path, manifest: Manifest, tree: Path, prefix: str) -> None:
             )
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source / name, to)
-        if _sha256(to) != digest:
+        if sha256_of(to) != digest:
             raise IntegrityFault(f"{name} changed while it was copied", fix="Repeat the command")
 
 
@@ -214,5 +213,6 @@ def overlay_digests(frozen: Manifest, prefix: str) -> dict[str, str]:
     return {prefix + name: digest for name, digest in frozen.files.items()}
 
 
-def _sha256(path: Path) -> str:
+def _digest(path: Path) -> str:
+    """Of what a path leads to, links and all."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import secrets
@@ -13,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autoresearch.engines.skypilot.memory import Store
+from autoresearch.files import try_lock
 
 _PACKAGE_PARENT = Path(__file__).resolve().parents[3]
 
@@ -34,11 +34,7 @@ def dispatcher_lock(path: Path) -> Iterator[int | None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        held = None
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = fd
-        yield held
+        yield fd if try_lock(fd) else None
     finally:
         # A dispatcher that was started meanwhile has inherited the lock, and keeps it.
         os.close(fd)
