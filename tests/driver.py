@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -131,32 +131,34 @@ def state_of(root: Path) -> str:
 
 @dataclass(frozen=True)
 class Measured:
-    """A project with its baseline, as it was left, and what `baseline` answered: measured once in a worker."""
+    """A project with its baseline, as it was left: measured once in a run of the tests, and copied for each."""
 
     place: Path
-    answer: dict[str, Any]
-    # Where it was measured, and with which HOME: the words that jobs know these places by.
-    places: tuple[str, str]
 
-    known: ClassVar[dict[str, Measured]] = {}
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Other workers that need the same one wait."""
+        with self.place.with_suffix(".lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
-    @classmethod
-    def of(cls, root: Path, answer: dict[str, Any]) -> Measured:
-        place = Path(tempfile.mkdtemp(prefix="autoresearch-measured-"))
-        atexit.register(shutil.rmtree, place, ignore_errors=True)
-        shutil.copytree(root, place / "project", symlinks=True)
-        return cls(place / "project", dict(answer), (str(root), os.environ["HOME"]))
+    def keep(self, root: Path, answer: dict[str, Any]) -> None:
+        """Remember a project that was measured just now, and what `baseline` answered."""
+        shutil.copytree(root, self.place, symlinks=True)
+        about = {"answer": answer, "places": [str(root), os.environ["HOME"]]}
+        self.place.with_suffix(".json").write_text(json.dumps(about))
 
     def copy_to(self, root: Path) -> dict[str, Any]:
         """Put it in the place of the unmeasured project; returns what `baseline` answered."""
+        about: dict[str, Any] = json.loads(self.place.with_suffix(".json").read_text())
         shutil.rmtree(root)
         shutil.copytree(self.place, root, symlinks=True)
-        for path in (root / ".autoresearch").rglob("*.json"):
+        for path in (root / ".autoresearch").rglob("*.json"):  # a job knows where it ran
             text = path.read_text()
-            for old, new in zip(self.places, (str(root), os.environ["HOME"]), strict=True):
+            for old, new in zip(about["places"], (str(root), os.environ["HOME"]), strict=True):
                 text = text.replace(old, new)
             path.write_text(text)
-        return dict(self.answer)
+        return dict(about["answer"])
 
 
 class Driver:
@@ -165,6 +167,9 @@ class Driver:
     To draw a chart takes half a second in every new process, so only `report` and `doctor` find matplotlib, unless
     `charts` says that all do; `end` draws in this process what the ledger has come to.
     """
+
+    # Where projects with a baseline are kept for all tests of a run.
+    measured: ClassVar[Path | None] = None
 
     def __init__(self, root: Path, *, charts: bool = False) -> None:
         self.root = root
@@ -206,12 +211,19 @@ class Driver:
     def baseline(self) -> dict[str, Any]:
         """Measure the baseline; in a project like one that was measured before, its session is copied instead."""
         state = state_of(self.root)
-        if state in Measured.known:
-            return Measured.known[state].copy_to(self.root)
+        if not (state and self.measured):
+            return self._measured_now()
+        known = Measured(self.measured / state)
+        with known.alone():
+            if known.place.with_suffix(".json").exists():
+                return known.copy_to(self.root)
+            data = self._measured_now()
+            known.keep(self.root, data)
+            return data
+
+    def _measured_now(self) -> dict[str, Any]:
         code, data = self.until_done("baseline", "--timeout", "20")
         assert code == 0, data
-        if state:
-            Measured.known[state] = Measured.of(self.root, data)
         return data
 
     def end(self) -> None:
