@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from autoresearch.cli._guard import Guarded, Loop
     from autoresearch.project import Project
 
-Event = Mapping[str, Any]
-Answer = dict[str, Any]
+HookEvent = Mapping[str, Any]
+HookAnswer = dict[str, Any]
 
 _NOTE = 1900  # bytes
 _HOW = "The skill autoresearch explains the loop; `autoresearch status --json` says the next legal command."
@@ -56,7 +56,7 @@ def _off(setting: str) -> bool:
     return os.environ.get(setting, "").lower() in ("off", "0", "false", "no")
 
 
-def _answer(raw: bytes) -> Answer | None:
+def _answer(raw: bytes) -> HookAnswer | None:
     event = json.loads(raw)
     if not isinstance(event, dict):
         raise ValueError("the event is not a JSON object")
@@ -65,7 +65,7 @@ def _answer(raw: bytes) -> Answer | None:
     return handler(event, project) if handler is not None and project is not None else None
 
 
-def _project(event: Event) -> Project | None:
+def _project(event: HookEvent) -> Project | None:
     """The project with a session, from the event's cwd or else the client's project directory upwards."""
     from autoresearch.project import Project, session_root
 
@@ -74,7 +74,7 @@ def _project(event: Event) -> Project | None:
     return next((Project(root) for root in found if root is not None), None)
 
 
-def _before_tool(event: Event, project: Project) -> Answer | None:
+def _before_tool(event: HookEvent, project: Project) -> HookAnswer | None:
     from autoresearch.cli._guard import calls_us, refusal, written
 
     arguments = event.get("tool_input")
@@ -124,7 +124,7 @@ def _guarded(project: Project) -> Guarded:
     return Guarded(frozenset({*EVALUATOR_FILES, *pinned, ledger}), prefix=prefix)
 
 
-def _start(event: Event, project: Project) -> Answer | None:
+def _start(event: HookEvent, project: Project) -> HookAnswer | None:
     from autoresearch.report.overview import overview
     from autoresearch.session.access import load
 
@@ -139,7 +139,7 @@ def _start(event: Event, project: Project) -> Answer | None:
     return _specific(event, additionalContext=head + body.decode(errors="ignore") + end)
 
 
-def _stop(event: Event, project: Project) -> Answer | None:
+def _stop(event: HookEvent, project: Project) -> HookAnswer | None:
     from autoresearch.cli._guard import send_back
     from autoresearch.report.overview import overview
     from autoresearch.session.access import load
@@ -165,7 +165,7 @@ def _stop(event: Event, project: Project) -> Answer | None:
     return {"decision": "block", "reason": reason}
 
 
-def _after_tool(event: Event, _: Project) -> Answer | None:
+def _after_tool(event: HookEvent, _: Project) -> HookAnswer | None:
     from autoresearch.cli._guard import shorten
 
     if event.get("tool_name") != "Bash":
@@ -182,7 +182,7 @@ def _after_tool(event: Event, _: Project) -> Answer | None:
     return {"decision": "block", "reason": short} if short else None
 
 
-def _whole(response: Event) -> str | None:
+def _whole(response: HookEvent) -> str | None:
     """Claude Code's stdout; it cuts a very long one and names the file that holds all of it."""
     try:
         with Path(str(response["persistedOutputPath"])).open("rb") as kept:
@@ -192,7 +192,7 @@ def _whole(response: Event) -> str | None:
         return stdout if isinstance(stdout, str) else None
 
 
-def _specific(event: Event, **fields: Any) -> Answer:
+def _specific(event: HookEvent, **fields: Any) -> HookAnswer:
     return {"hookSpecificOutput": {"hookEventName": event["hook_event_name"], **fields}}
 
 

@@ -70,12 +70,9 @@ def median_deviation(ordered: list[float]) -> float:
 def peer_header(name: str, metric_name: str, metric_unit: str, direction: str | None) -> dict[str, Any]:
     """A header as the peers write it; they need a direction, and read a missing one as lower."""
     return {
-        "type": "config",
-        "name": name,
-        "metricName": metric_name,
-        "metricUnit": metric_unit,
+        "type": "config", "name": name, "metricName": metric_name, "metricUnit": metric_unit,
         "bestDirection": direction or "lower",
-    }
+    }  # fmt: skip
 
 
 def peer_records(
@@ -108,16 +105,11 @@ def _peer_run(run: Run, position: int, segment: int, confidence: PeerConfidence)
     computed = confidence.add(metric, status)
     recorded = number(run.raw.get("confidence")) if "confidence" in run.raw else None
     record: dict[str, Any] = {
-        "run": run.run if isinstance(run.run, int) else position,
-        "commit": run.commit[:7],
-        "metric": metric,
-        "metrics": dict(run.metrics),
-        "status": status,
-        "description": run.description,
-        "timestamp": run.timestamp_ms or 0,
-        "segment": segment,
+        "run": run.run if isinstance(run.run, int) else position, "commit": run.commit[:7], "metric": metric,
+        "metrics": dict(run.metrics), "status": status, "description": run.description,
+        "timestamp": run.timestamp_ms or 0, "segment": segment,
         "confidence": computed if recorded is None else recorded,
-    }
+    }  # fmt: skip
     asi = run.raw.get("asi")
     if isinstance(asi, Mapping):
         record["asi"] = dict(asi)

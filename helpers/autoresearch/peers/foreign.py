@@ -17,12 +17,8 @@ from autoresearch.peers.table import sniff_table
 
 # Where a log stands in a directory; the first that exists wins, so `.auto/` before the older layout.
 PLACES = (
-    ".auto/log.jsonl",
-    "autoresearch.jsonl",
-    "results.tsv",
-    "autoresearch-results.tsv",
-    "autoresearch/results.tsv",
-)
+    ".auto/log.jsonl", "autoresearch.jsonl", "results.tsv", "autoresearch-results.tsv", "autoresearch/results.tsv",
+)  # fmt: skip
 _SNIFFED = 1 << 18
 
 
@@ -33,7 +29,7 @@ class Other:
     raw: dict[str, Any] = field(repr=False)
 
 
-Entry = Header | Run | Problem | Other
+LogEntry = Header | Run | Problem | Other
 
 
 def locate(path: Path | str) -> Path:
@@ -77,7 +73,7 @@ def kind_of(path: Path | str) -> str:
     return kind
 
 
-def entries(path: Path | str, direction: str | None = None) -> Iterator[Entry]:
+def entries(path: Path | str, direction: str | None = None) -> Iterator[LogEntry]:
     """Everything in a log, in order, whatever its format. `direction` overrides what the log says."""
     kind = kind_of(path)
     if kind != "jsonl":

@@ -280,8 +280,6 @@ class _Trend:
 def _entry(run: Any) -> dict[str, Any]:
     value = float(run.metric)
     return {
-        "run": run.run,
-        "metric": int(value) if value.is_integer() and abs(value) < 2**53 else value,
-        "commit": run.commit or "",
-        "description": run.description or "",
-    }
+        "run": run.run, "metric": int(value) if value.is_integer() and abs(value) < 2**53 else value,
+        "commit": run.commit or "", "description": run.description or "",
+    }  # fmt: skip

@@ -216,15 +216,11 @@ class Table:
         values = {n: _number(cell)[0] for n, cell in row.items() if n not in _WORDS and n != self._column}
         return Run(
             run=int(identity) if re.fullmatch(r"[0-9]{1,18}", identity, re.ASCII) else identity or self.runs,
-            commit=commit,
-            metric=metric,
-            metrics={name: value for name, value in values.items() if value is not None},
-            status=status,
+            commit=commit, metric=metric,
+            metrics={name: value for name, value in values.items() if value is not None}, status=status,
             description=_pick(row, _DESCRIPTION) or (cells[-1] if len(cells) < width else ""),
-            timestamp_ms=timestamp_ms(_pick(row, _STAMP)),
-            segment=self.segment,
-            raw=row,
-        )
+            timestamp_ms=timestamp_ms(_pick(row, _STAMP)), segment=self.segment, raw=row,
+        )  # fmt: skip
 
     def _aligned(self, cells: list[str]) -> list[str]:
         """A row with a cell too many or too few, moved so that its verdict stands under the header's."""

@@ -121,11 +121,8 @@ def _repository(project: Project, config: Config) -> Iterator[Diagnosis]:
         )  # fmt: skip
     if identity(project.root):
         yield Diagnosis(
-            "warn",
-            "identity",
-            "git has no user.name and user.email",
-            "Winners are committed as 'autoresearch'",
-        )
+            "warn", "identity", "git has no user.name and user.email", "Winners are committed as 'autoresearch'",
+        )  # fmt: skip
     yield from _scope(project, config)
 
 
@@ -155,11 +152,8 @@ def _evaluator(project: Project, config: Config) -> Iterator[Diagnosis]:
         yield Diagnosis("warn", FROZEN, fault.message, fault.fix)
     if evaluator.CHECKS not in manifest.files:
         yield Diagnosis(
-            "warn",
-            "checks",
-            f"no {evaluator.CHECKS}: nothing guards correctness",
-            "Write one; exit 0 means correct",
-        )
+            "warn", "checks", f"no {evaluator.CHECKS}: nothing guards correctness", "Write one; exit 0 means correct",
+        )  # fmt: skip
     yield from _lint(project, config, list(manifest.files))
 
 

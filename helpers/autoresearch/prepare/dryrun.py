@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,14 +26,14 @@ from autoresearch.trial.runner import Trial
 from autoresearch.workspace import evaluator, objects
 
 RUNS = 8
-State = Literal["ok", "failed", "late", "not run"]
+DryRunState = Literal["ok", "failed", "late", "not run"]
 
 
 @dataclass
 class DryRun:
     """What came of it. `said` is a failure's last words, `fix` how to mend it; `values` are the metric's, in order."""
 
-    state: State = "not run"
+    state: DryRunState = "not run"
     stage: str = ""
     said: str = ""
     fix: str = ""
@@ -50,30 +49,20 @@ class OutOfTime(Failed):
     """A step is not begun, as the dry run's time is up."""
 
 
+@dataclass
 class Copy:
-    """A throw-away copy of `commit`, for one or more plans; set-up and build are done once.
+    """A throw-away copy of `commit` in `root`, for one or more plans; set-up and build are done once.
 
     `scripts` are files of the project that are not committed, put into the copy; those a plan drafts replace them.
     """
 
-    def __init__(
-        self,
-        project: Project,
-        commit: str,
-        scripts: dict[str, bytes],
-        progress: Callable[[str], None] = lambda _: None,
-    ) -> None:
-        self.project, self.commit, self.scripts, self.progress = project, commit, scripts, progress
-        self.built: tuple[object, str] | None = None  # by which commands `tree` was made
-        self.tree = ""
-        self.place = tempfile.TemporaryDirectory(prefix="autoresearch-plan-")
-        self.prefix = objects.prefix(project)
-
-    def __enter__(self) -> Copy:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.place.cleanup()
+    root: Path
+    project: Project
+    commit: str
+    scripts: dict[str, bytes]
+    progress: Callable[[str], None]
+    tree: str = ""  # built, and by which commands
+    built: tuple[str | None, str] | None = None
 
     def attempt(self, plan: Plan, redraft: Callable[[int], Plan], limit: float) -> tuple[Plan, DryRun]:
         """Build, measure and check `plan` within `limit` seconds.
@@ -105,7 +94,7 @@ class Copy:
                 return False
             return True
 
-        trial, timed = trial_in(Path(self.place.name), self._spec(plan, limit), end, before)
+        trial, timed = trial_in(self.root, self._spec(plan, limit), end, before)
         if not well(lambda: self._build(trial, plan)) or not well(measure):
             return plan, done
         if plan.option.repeats and done.seconds < AIM_SECONDS:
@@ -142,8 +131,7 @@ class Copy:
         """Give `trial` the tree of an earlier plan that needs the same steps, or build it."""
         made_by = trial.spec.deps, trial.spec.build
         if made_by != self.built:
-            root = Path(self.place.name)
-            pack(root, self.project, self.commit, lambda tree: self._write(plan, tree))
+            pack(self.root, self.project, self.commit, lambda tree: self._write(plan, tree))
             trial.build_first("A")
             self.tree, self.built = trial.trees["A"], made_by
         trial.trees["A"] = self.tree
@@ -156,8 +144,9 @@ class Copy:
         trial.spares.clear()
 
     def _write(self, plan: Plan, tree: Path) -> None:
+        prefix = objects.prefix(self.project)
         for name, content in self._files(plan).items():
-            path = tree / self.prefix / name
+            path = tree / prefix / name
             path.unlink(missing_ok=True)  # a link would lead elsewhere
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)

@@ -15,20 +15,8 @@ from autoresearch.prepare.lint_rules import RULES, TIMED, ScriptKind
 from autoresearch.verdict.units import seconds_in
 
 DRIVER_SUFFIXES = (
-    ".py",
-    ".js",
-    ".mjs",
-    ".cjs",
-    ".ts",
-    ".sh",
-    ".rb",
-    ".pl",
-    ".go",
-    ".rs",
-    ".c",
-    ".cc",
-    ".cpp",
-)
+    ".py", ".js", ".mjs", ".cjs", ".ts", ".sh", ".rb", ".pl", ".go", ".rs", ".c", ".cc", ".cpp",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -100,11 +88,9 @@ def lint_unit(metric: str, unit: str, value: float, wall_seconds: float) -> Mist
     says = value * scale
     if says > 1.2 * wall_seconds:
         return Mistake(
-            "unit",
-            0,
-            f"{metric} says {says:.3g} s, but the whole run took {wall_seconds:.3g} s",
+            "unit", 0, f"{metric} says {says:.3g} s, but the whole run took {wall_seconds:.3g} s",
             "The unit is wrong, or the result was cached",
-        )
+        )  # fmt: skip
     for factor in (1e3, 1e6, 1e9):
         # A hot part of exactly the run's length, but for a factor between units, is a unit and not a hot part.
         if wall_seconds > 0.2 and 0.6 < says * factor / wall_seconds < 1.05:

@@ -207,10 +207,8 @@ def _cross_check(config: Config, values: list[float], seconds: float) -> Iterato
     unit, name = config.objective.unit, config.objective.metric
     gap = 100 * abs(first - second) / abs(first) if first else 0.0
     yield Diagnosis(
-        "ok",
-        "benchmark",
-        f"{name} = {first:.6g}, {second:.6g} {unit} ({gap:.1f} % apart), {seconds:.1f} s a run",
-    )
+        "ok", "benchmark", f"{name} = {first:.6g}, {second:.6g} {unit} ({gap:.1f} % apart), {seconds:.1f} s a run",
+    )  # fmt: skip
     mistake = lint_unit(name, unit, second, seconds)
     if mistake is not None:
         yield Diagnosis("warn", mistake.rule, mistake.found, mistake.fix)

@@ -33,15 +33,8 @@ _NOT_SOURCE = {"setup.py", "conftest.py", "noxfile.py", "tasks.py", "manage.py",
 _GENERATED = ("*_pb2.py", "*.pb.go", "*.min.js", "*_generated.*")
 # Files that say how something is built: flags are no improvement, so a candidate leaves them alone.
 _RECIPES = (
-    "Makefile",
-    "CMakeLists.txt",
-    "meson.build",
-    "Cargo.toml",
-    "setup.py",
-    "package.json",
-    "build.rs",
-    "go.mod",
-)
+    "Makefile", "CMakeLists.txt", "meson.build", "Cargo.toml", "setup.py", "package.json", "build.rs", "go.mod",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

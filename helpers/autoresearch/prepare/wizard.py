@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -164,7 +165,8 @@ def _first_that_runs(
         return made
     end = time.monotonic() + limit
     failed: dict[str, str] = {}
-    with Copy(Project(root), commit, own, progress) as copy:
+    with tempfile.TemporaryDirectory(prefix="autoresearch-plan-") as place:
+        copy = Copy(Path(place), Project(root), commit, own, progress)
         for number, option in enumerate(choices[:4], 1):
 
             def redraft(rounds: int, option: Option = option) -> Plan:

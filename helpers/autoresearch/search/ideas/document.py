@@ -42,12 +42,10 @@ _COLUMNS = {
     **dict.fromkeys(("idea", "ideas", "hypothesis", "experiment", "optimization", "optimisation"), "text"),
     **dict.fromkeys(("technique", "approach", "option", "change", "description", "title", "task"), "text"),
     **dict.fromkeys(("gain", "expected gain", "est gain", "impact", "expected impact"), "gain"),
-    "confidence": "confidence",
-    **dict.fromkeys(("cost", "effort"), "cost"),
-    **dict.fromkeys(("source", "sources"), "source"),
-    **dict.fromkeys(("class", "category", "kind", "type"), "class"),
+    "confidence": "confidence", **dict.fromkeys(("cost", "effort"), "cost"),
+    **dict.fromkeys(("source", "sources"), "source"), **dict.fromkeys(("class", "category", "kind", "type"), "class"),
     **dict.fromkeys(("status", "state", "result", "outcome", "verdict"), "status"),
-}
+}  # fmt: skip
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,31}")
 _ITEM = re.compile(
     r"(?P<indent>[ \t]*)(?P<mark>[-*+]|\d{1,9}[.)])(?P<gap>[ \t]+)(?:\[(?P<box>[ xX~-])\](?P<boxgap>[ \t]+))?"
@@ -282,18 +280,10 @@ class Document:
             status = "done"
         identity = both["id"] if _ID.fullmatch(both["id"]) else ""
         return Idea(
-            id=identity,
-            text=clean(decode(text)),
-            gain_pct=read_number(both["gain"]),
-            confidence=read_confidence(both["confidence"]),
-            cost=read_cost(both["cost"]),
-            source=both["source"],
-            kind=both["class"].lower(),
-            status=status,
-            measured_pct=measured,
-            note=note,
-            line=entry.line + 1,
-        )
+            id=identity, text=clean(decode(text)), gain_pct=read_number(both["gain"]),
+            confidence=read_confidence(both["confidence"]), cost=read_cost(both["cost"]), source=both["source"],
+            kind=both["class"].lower(), status=status, measured_pct=measured, note=note, line=entry.line + 1,
+        )  # fmt: skip
 
     # Writing
 
@@ -325,15 +315,11 @@ class Document:
 def _shown(idea: Idea) -> dict[str, str]:
     """Each field as it stands in a cell."""
     return {
-        "id": idea.id,
-        "text": encode(idea.text),
-        "gain": format_number(idea.gain_pct),
+        "id": idea.id, "text": encode(idea.text), "gain": format_number(idea.gain_pct),
         "confidence": format_number(idea.confidence),
-        "cost": format_number(DEFAULT_COST if idea.cost is None else idea.cost),
-        "source": encode(idea.source),
-        "class": encode(idea.kind),
-        "status": encode(format_status(idea)),
-    }
+        "cost": format_number(DEFAULT_COST if idea.cost is None else idea.cost), "source": encode(idea.source),
+        "class": encode(idea.kind), "status": encode(format_status(idea)),
+    }  # fmt: skip
 
 
 def _is_rule(line: str) -> bool:

@@ -84,13 +84,8 @@ def add(path: Path, idea: Idea, *, force: bool = False, empty: str = _EMPTY) -> 
             max([highest(), *(int(i.id[1:]) for i in ideas if i.id[:1] == "i" and i.id[1:].isdecimal())]) + 1
         )
         new = replace(
-            idea,
-            id=f"i{number}",
-            text=text,
-            source=_flat(idea.source),
-            kind=_flat(idea.kind),
-            note=_flat(idea.note),
-        )
+            idea, id=f"i{number}", text=text, source=_flat(idea.source), kind=_flat(idea.kind), note=_flat(idea.note),
+        )  # fmt: skip
         document.append(new)
         return _find(document.ideas(), new.id)
 

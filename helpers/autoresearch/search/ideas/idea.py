@@ -166,15 +166,11 @@ def calibration(ideas: Iterable[Idea]) -> dict[str, Any]:
     sure = [idea.confidence for idea in tried if idea.confidence is not None]
     kept = hit_rate(tried)
     return {
-        "judged": len(judged),
-        "hit": words.count("hit"),
-        "overshoot": words.count("overshoot"),
+        "judged": len(judged), "hit": words.count("hit"), "overshoot": words.count("overshoot"),
         "undershoot": words.count("undershoot"),
-        "measured_over_predicted": round(median(ratios), 3) if ratios else None,
-        "tried": kept.tries,
-        "kept": kept.hits,
-        "mean_confidence": round(sum(sure) / len(sure), 3) if sure else None,
-    }
+        "measured_over_predicted": round(median(ratios), 3) if ratios else None, "tried": kept.tries,
+        "kept": kept.hits, "mean_confidence": round(sum(sure) / len(sure), 3) if sure else None,
+    }  # fmt: skip
 
 
 def with_source(idea: Idea, source: str) -> Idea:

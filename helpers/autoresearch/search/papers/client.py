@@ -275,14 +275,10 @@ def _paper(result: Any) -> Paper:
     identifier = str(result.entry_id).split("/abs/")[-1]
     try:
         return Paper.of(
-            id=identifier,
-            title=str(result.title),
-            authors=[str(author.name) for author in result.authors],
-            published=result.published.date().isoformat(),
-            updated=result.updated.date().isoformat(),
-            summary=str(result.summary),
-            category=str(result.primary_category),
-        )
+            id=identifier, title=str(result.title), authors=[str(author.name) for author in result.authors],
+            published=result.published.date().isoformat(), updated=result.updated.date().isoformat(),
+            summary=str(result.summary), category=str(result.primary_category),
+        )  # fmt: skip
     except BadInput:
         raise _NotAFeed(
             f"it lists a paper under {one_line(identifier, 60)!r}, which is no identifier"

@@ -81,14 +81,11 @@ class Paper:
     ) -> Paper:
         """A paper from untrusted parts; `BadInput` when the identifier is none."""
         return cls(
-            id=str(parse_id(id)),
-            title=one_line(title, 300),
-            authors=tuple(one_line(name, 80) for name in list(authors)[:50]),
-            published=one_line(published, 10),
-            updated=one_line(updated, 10),
-            summary=" ".join(clean(summary[:40_000]).split())[:8000],
+            id=str(parse_id(id)), title=one_line(title, 300),
+            authors=tuple(one_line(name, 80) for name in list(authors)[:50]), published=one_line(published, 10),
+            updated=one_line(updated, 10), summary=" ".join(clean(summary[:40_000]).split())[:8000],
             category=one_line(category, 20),
-        )
+        )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "authors": list(self.authors)}
