@@ -67,7 +67,7 @@ def timed(what: object, path: Path) -> float:
 def peak_kib(path: Path) -> int:
     """Peak resident memory of a process that only summarises the log."""
     code = (
-        "import resource, sys; from autoresearch.ledger.summary import summarise; summarise(sys.argv[1]);"
+        "import resource, sys; from autoresearch.peers.summary import summarise; summarise(sys.argv[1]);"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     done = subprocess.run(

@@ -143,7 +143,8 @@ def test_the_readme_lists_every_command_and_defends_every_dependency() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for name in (*DOCUMENTS, "CHANGELOG.md"):
+    pages = (path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))
+    for name in (*DOCUMENTS, "CHANGELOG.md", "CONTRIBUTING.md", *pages):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text(name)):
             assert ((ROOT / name).parent / target).exists(), f"{name}: {target}"
 

@@ -1,1 +1,1 @@
-"""What to try next: the queue of ideas (`ideas_file`) and the literature (`arxiv_client`)."""
+"""What to try next: the queue of ideas (`ideas/`) and the literature (`papers/`)."""

@@ -1,4 +1,4 @@
-"""Ideas: what one is, which comes next, what the predictions were worth. Pure; the file is `ideas_file`'s.
+"""Ideas: what one is, which comes next, what the predictions were worth. Pure; the file is `file`'s.
 
 All percentages are improvements: positive is better, whatever direction the metric has.
 """
