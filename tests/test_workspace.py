@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from autoresearch.errors import BadInput, IntegrityFault
+from autoresearch.files import sha256_of
 from autoresearch.project import Project
 from autoresearch.workspace import copies, objects
 from autoresearch.workspace.branch import advance, commit_winner, create_branch
-from autoresearch.workspace.candidate import Conflict, _sha256, export, onto, snapshot
+from autoresearch.workspace.candidate import Conflict, export, onto, snapshot
 from autoresearch.workspace.git import commits, git, resolve
 from driver import commit_all
 
@@ -84,7 +85,7 @@ def test_overlaid_files_count_only_when_edited(project: Project) -> None:
     where = opened(project)
     content = (project.root / "autoresearch.sh").read_bytes()
     (where / "autoresearch.sh").write_bytes(content)
-    placed = {"autoresearch.sh": _sha256(where / "autoresearch.sh") or ""}
+    placed = {"autoresearch.sh": sha256_of(where / "autoresearch.sh") or ""}
     assert snapshot(project, "e1", head(project), placed).changes == ()
     (where / "autoresearch.sh").write_text("echo METRIC steps=1\n")
     assert [c.path for c in snapshot(project, "e1", head(project), placed).changes] == ["autoresearch.sh"]
