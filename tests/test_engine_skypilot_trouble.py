@@ -47,6 +47,18 @@ def test_a_killed_dispatcher_is_followed_by_one_that_finds_the_trial(
     assert [engine.fetch(job).metrics["x"] for job in jobs] == [0.0, 1.0, 2.0]
     assert [(tmp_path / f"ran-{i}").read_text() for i in range(3)] == ["0\n", "1\n", "2\n"], "each ran once"
     assert len(cloud.ops("exec")) == 3
+    # As 0.2.0 wrote them: its jobs in flight go on under this version.
+    flight, ended = (
+        json.loads((engine.store.jobs / jobs[2] / name).read_text()) for name in ("flight.json", "exit.json")
+    )
+    assert set(flight) == {
+        "vm", "job", "attempt", "name", "stage", "asked", "qualifying", "request", "sky_job", "begun", "log",
+        "code", "exit", "ended", "fault",
+    }  # fmt: skip
+    assert (flight["vm"], flight["job"], flight["attempt"]) == (ended["vm"], jobs[2], 1)
+    assert set(ended) == {
+        "state", "exit", "detail", "ended", "seconds", "vm", "attempt", "sky_job", "price", "infra", "cluster",
+    }  # fmt: skip
 
 
 def test_killed_between_submission_and_answer_it_submits_nothing_twice(
