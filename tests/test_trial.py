@@ -17,7 +17,7 @@ import pytest
 from autoresearch.judging.outcome import read_outcome
 from autoresearch.verdict.eprocess import draw_order
 from autoresearch.verdict.rule import Rule
-from autoresearch.verdict.sequential import judge
+from made_blocks import judge
 from trial_helpers import HELPERS, Ran, eventually, make_tree, noisy, processes_with, run_trial, spec
 
 SAME_PLACE = """out="$PROBE/$AUTORESEARCH_LAYOUT_SEED.$1"

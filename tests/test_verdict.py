@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from autoresearch.verdict.eprocess import ORDERS, draw_order, evidence, interval
 from autoresearch.verdict.rule import PRESETS, Rule, epoch_start, next_alpha
-from autoresearch.verdict.sequential import SequentialTest, judge
+from autoresearch.verdict.sequential import SequentialTest
 from autoresearch.verdict.verdict import Verdict
-from made_blocks import Blocks, repeated
+from made_blocks import Blocks, judge, repeated
 
 HELPERS = Path(__file__).resolve().parents[1] / "helpers"
 

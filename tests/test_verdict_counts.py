@@ -8,9 +8,9 @@ import pytest
 
 from autoresearch.verdict.eprocess import draw_order
 from autoresearch.verdict.rule import Rule
-from autoresearch.verdict.sequential import SequentialTest, judge
+from autoresearch.verdict.sequential import SequentialTest
 from autoresearch.verdict.units import is_count
-from made_blocks import repeated
+from made_blocks import judge, repeated
 
 
 @pytest.mark.parametrize(

@@ -92,14 +92,8 @@ def _balanced_groups(runs: Sequence[SampledRun]) -> list[Block]:
     found: list[Block] = []
     start = 0
     while start < len(runs) - 1:
-        block = next(
-            (
-                b
-                for b in (_block(runs[start : start + 4]), _block(runs[start : start + 2]))
-                if b[0] in ORDERS + PAIRS
-            ),
-            None,
-        )
+        tries = (_block(runs[start : start + length]) for length in (4, 2))
+        block = next((each for each in tries if each[0] in ORDERS + PAIRS), None)
         if block:
             found.append(block)
         start += len(block[1]) if block else 1

@@ -265,16 +265,6 @@ class SequentialTest:
             yield "the base median is 0, so there is no percentage; effect_units is the difference"
 
 
-def judge(rule: Rule, blocks: Iterable[Tuple[str, Sequence[Optional[float]]]]) -> Verdict:
-    """Replay recorded blocks, (order, values in time order), up to the first decision."""
-    test = SequentialTest(rule)
-    for order, values in blocks:
-        found = test.add_block(order, values)
-        if found is not None:
-            return found
-    return test.verdict()
-
-
 def _split(order: str, y: Sequence[float]) -> Tuple[List[float], List[float]]:
     return [v for s, v in zip(order, y) if s == "A"], [v for s, v in zip(order, y) if s == "B"]
 

@@ -38,7 +38,7 @@ _COUNT_NAMES = frozenset({
 def seconds_in(metric: str, unit: str = "") -> Optional[float]:
     """What 1 of the metric is in seconds, `ns/op` and `ns_per_op` too; None when it is no time."""
     above, below = _fraction(metric, unit)
-    if _scale(_last(below)) is not None or (not unit.strip() and above in _NO_NAMES):
+    if _scale(below.rpartition(" ")[2]) is not None or (not unit.strip() and above in _NO_NAMES):
         return None
     return _scale(above)
 
@@ -46,7 +46,7 @@ def seconds_in(metric: str, unit: str = "") -> Optional[float]:
 def is_rate(metric: str, unit: str = "") -> bool:
     """Whether it is so much in a time, such as req/s, ops/min, MB per second or fps."""
     above, below = _fraction(metric, unit)
-    return _scale(_last(below)) is not None or above.lower() in _RATES
+    return _scale(below.rpartition(" ")[2]) is not None or above.lower() in _RATES
 
 
 def is_count(metric: str, unit: str = "") -> bool:
@@ -86,16 +86,12 @@ def _meant(part: str) -> Optional[str]:
 
 
 def _fraction(metric: str, unit: str) -> Tuple[str, str]:
-    """What stands above and below the line; of a name, the last words of both."""
+    """What stands above the line, and below; of a name, the last words of both."""
     if not unit.strip():
-        above, _, below = metric.partition("_per_")
-        return above.rpartition("_")[2], below.rpartition("_")[2]
-    unit = re.sub(r"\s+per\s+", "/", unit.strip())
-    return unit.partition("/")[0].strip(), unit.rpartition("/")[2].strip() if "/" in unit else ""
-
-
-def _last(text: str) -> str:
-    return text.split()[-1] if text else ""
+        name, _, each = metric.partition("_per_")
+        return name.rpartition("_")[2], each.rpartition("_")[2]
+    above, *below = re.split(r"\s+per\s+|\s*/\s*", unit.strip())
+    return above, below[-1] if below else ""
 
 
 def _scale(word: str) -> Optional[float]:
