@@ -1,4 +1,4 @@
-"""`init --plan`: look, propose, try, show, ask, and only then write."""
+"""`init --plan`: look, propose, try, show, ask, and only then write. Loaded for it alone, so its imports stand here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from autoresearch.cli._documents import render_document
 from autoresearch.cli._fit import fit
-from autoresearch.cli._output import emit, is_terminal, say
+from autoresearch.cli._output import is_terminal, say, tell
 from autoresearch.errors import Exit
 from autoresearch.prepare.planning import Plan, Wishes
 from autoresearch.prepare.scaffold import default_name, refuse_a_second, write_session
@@ -47,7 +47,7 @@ def wizard(
     follow = "autoresearch doctor" if written else _follow(made, given, most, force=force)
     lines = [] if asked else [_human(made)]
     lines.append(f"wrote {', '.join(written)}" if written else "nothing was written")
-    emit(_data(made, written, follow), "\n".join([*lines, f"next: {follow}"]), as_json=as_json)
+    tell(_data(made, written, follow), lines, as_json=as_json)
     if not made.works:
         click.get_current_context().exit(int(Exit.ENVIRONMENT))
 

@@ -166,12 +166,9 @@ def _experiments(experiments: tuple[str, ...], timeout: float | None, as_json: b
         follow = f"autoresearch decide {next(iter(verdicts))}"
     else:
         follow = next((exc.next for exc in refused.values() if exc.next), "autoresearch status")
-    lines = [
-        line
-        for name, v in verdicts.items()
-        for line in (f"{name}: {v['line']}", modes_line(v.get("modes") or ()))
-        if line
-    ]
+    lines = []
+    for name, v in verdicts.items():
+        lines += [f"{name}: {v['line']}", modes_line(v.get("modes") or ())]
     lines += [f"{name}: running, {detail}" for name, detail in now.items()]
     data: dict[str, Any] = {"running": now, "refused": told, "next": follow}
     short = {name: {k: x for k, x in v.items() if k != "line"} for name, v in verdicts.items()}

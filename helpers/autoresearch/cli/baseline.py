@@ -69,17 +69,14 @@ def command(
         "runs": line.runs_used,
         "checks": line.checks,
         "noise": {
-            "cv_pct": noise.cv_pct,
-            "sigma_short_pct": noise.sigma_short_pct,
-            "mde_pct": noise.mde_pct,
-            "class": noise.grade,
-            "advice": noise.advice,
+            "cv_pct": noise.cv_pct, "sigma_short_pct": noise.sigma_short_pct, "mde_pct": noise.mde_pct,
+            "class": noise.grade, "advice": noise.advice,
         },
         "cores": line.cores,
         "branch": session.branch,
         "dirty": len(dirty),
         "next": "autoresearch ideas next",
-    }
+    }  # fmt: skip
     unit = f" {objective.unit}" if objective.unit else ""
     lines = [
         f"baseline: {objective.metric} = {line.metric:.6g}{unit}, median of {line.runs_used}",

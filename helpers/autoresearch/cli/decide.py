@@ -8,7 +8,7 @@ import click
 
 from autoresearch.cli._documents import render
 from autoresearch.cli._fit import fit
-from autoresearch.cli._output import emit, json_option, modes_line, with_said
+from autoresearch.cli._output import json_option, modes_line, tell, with_said
 from autoresearch.errors import Exit
 from autoresearch.safetext import one_line
 
@@ -61,14 +61,9 @@ def command(
 
     with open_session() as session:
         decision = decide(
-            session,
-            experiment,
-            description=description,
-            literature=source,
-            abandon=abandon,
-            reviewed=reviewed,
+            session, experiment, description=description, literature=source, abandon=abandon, reviewed=reviewed,
             tokens=tokens,
-        )
+        )  # fmt: skip
         note = render(session.project)
         ten = last_ten(session) if session.decided % 10 == 0 else None
         event = event_of(session, "after", decision.line)
@@ -83,21 +78,14 @@ def command(
         data["note"] = note
     if ten:
         data["summary"] = f"{ten}. Say in autoresearch.md what these ten taught, then go on"
-    lines = [human(line), modes_line(line.modes), note, data.get("summary", ""), said, f"next: {follow}"]
-    emit(fit(with_said(data, said), "modes"), "\n".join(filter(None, lines)), as_json=as_json)
+    lines = [human(line), modes_line(line.modes), note, data.get("summary", ""), said]
+    tell(fit(with_said(data, said), "modes"), lines, as_json=as_json)
     ctx.exit(int(decision.code))
 
 
 _FIGURES = (
-    "effect_pct",
-    "ci_low_pct",
-    "ci_high_pct",
-    "e_value",
-    "e_needed",
-    "runs_used",
-    "reason",
-    "reason_text",
-)
+    "effect_pct", "ci_low_pct", "ci_high_pct", "e_value", "e_needed", "runs_used", "reason", "reason_text",
+)  # fmt: skip
 
 
 def summary(line: RunLine) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Literal
 
 from autoresearch.engines import CANCELLED, LOST, QUEUED, RUNNING, Engine, JobResult, JobState, Machine
-from autoresearch.engines.bundle import holds_trial
 from autoresearch.engines.cpus import CpuPlan, plan_cpus
 from autoresearch.engines.jobdir import (
     all_jobs,
@@ -167,6 +166,8 @@ class LocalEngine(Engine):
     def _write_job(
         self, jobdir: Path, task: Task, experiment: str, mode: str, values: dict[str, str], timeout: float
     ) -> None:
+        from autoresearch.engines.bundle import holds_trial  # for start-up time: most commands submit nothing
+
         workdir = jobdir / "workdir"
         bundle = workdir / f"{values.get('EXP_SHA256', '')}.tar.gz"
         takes_itself = "AUTORESEARCH_TRIAL" in values and holds_trial(bundle)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
 from autoresearch.report.fields import percent
-from autoresearch.report.view import SegmentView
+
+if TYPE_CHECKING:
+    from autoresearch.report.view import SegmentView
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _STATUS_WORDS = {"keep": "kept", "discard": "discarded", "crash": "crashed", "checks_failed": "failed checks"}
