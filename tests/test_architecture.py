@@ -44,11 +44,16 @@ class House:
             path.relative_to(package).as_posix(): path.read_text() for path in sorted(package.rglob("*.py"))
         }
         self.trees = {name: ast.parse(text) for name, text in self.texts.items()}
-        self.arrows = [arrow for name, tree in self.trees.items() for arrow in self._arrows(name, tree)]
+        asked = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.Call, ast.Subscript)
+        self.nodes = {
+            name: [node for node in ast.walk(tree) if isinstance(node, asked)]
+            for name, tree in self.trees.items()
+        }
+        self.arrows = [arrow for name in self.nodes for arrow in self._arrows(name)]
 
-    def _arrows(self, name: str, tree: ast.Module) -> Iterator[Arrow]:
+    def _arrows(self, name: str) -> Iterator[Arrow]:
         here = [self.package.name, *Path(name).parent.parts]
-        for node in ast.walk(tree):
+        for node in self.nodes[name]:
             if isinstance(node, ast.Import):
                 wanted = [(alias.name.split("."), alias.name) for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
@@ -178,6 +183,70 @@ def lost(text: str, house: House) -> list[str]:
     return gone
 
 
+def twice(house: House) -> list[str]:
+    """Class names that stand for two things."""
+    where: dict[str, list[str]] = {}
+    for file, nodes in house.nodes.items():
+        for node in nodes:
+            if isinstance(node, ast.ClassDef):
+                where.setdefault(node.name, []).append(file)
+    return [f"{name}: {', '.join(files)}" for name, files in where.items() if len(files) > 1]
+
+
+# What reads records that are none of our ledger's: of a trial, of SkyPilot, of other loops, of anyone's log.
+OTHER_RECORDS = ("ledger/", "peers/", "engines/", "trial/", "cli/noise.py")
+# Names that fields of a ledger's lines share with what else is read: records of a trial, hooks, templates.
+OTHER_FIELDS = {"type", "reason_text", "modes", "source", "machine", "settings", "runs"}
+
+
+def untyped(house: House) -> list[str]:
+    """Reads of a ledger's record by a field's name, where its type could be asked."""
+    fields = fields_of(house.trees["ledger/lines.py"]) - OTHER_FIELDS
+    # Keywords of `record(...)` are what a trial prints.
+    fields -= {
+        word.arg
+        for file, nodes in house.nodes.items()
+        for node in nodes
+        if file.startswith("trial/")
+        and isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "record"
+        for word in node.keywords
+        if word.arg
+    }
+    found = []
+    for file, nodes in house.nodes.items():
+        for node in [] if file.startswith(OTHER_RECORDS) else nodes:
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(attr="get", value=of), args=[ast.Constant(value=str(key)), *_]
+                ):
+                    bad = key in fields or (isinstance(of, ast.Attribute) and of.attr == "raw")
+                case ast.Subscript(value=ast.Attribute(attr="raw"), ctx=ast.Load()):
+                    bad = True
+                case _:
+                    continue
+            if bad:
+                found.append(f"{file}:{node.lineno}: {ast.unparse(node)}")
+    return found
+
+
+def fields_of(tree: ast.Module) -> set[str]:
+    """The fields of its classes, by the names that they have in the ledger."""
+    found = set()
+    for made in tree.body:
+        for line in made.body if isinstance(made, ast.ClassDef) else []:
+            if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
+                words = line.value.keywords if isinstance(line.value, ast.Call) else []
+                named = [
+                    word.value.value
+                    for word in words
+                    if word.arg == "name" and isinstance(word.value, ast.Constant)
+                ]
+                found.add(str([line.target.id, *named][-1]))
+    return found
+
+
 @pytest.fixture(scope="module")
 def house() -> House:
     return House(PACKAGE)
@@ -198,6 +267,15 @@ def test_the_document_names_every_room_and_no_other(house: House) -> None:
 
 def test_no_room_is_crowded(house: House) -> None:
     assert crowded(house) == []
+
+
+def test_no_class_name_means_two_things(house: House) -> None:
+    assert twice(house) == []
+
+
+def test_the_ledgers_fields_are_read_by_their_types(house: House) -> None:
+    assert {"verdict", "commit_full", "class"} <= fields_of(house.trees["ledger/lines.py"])
+    assert untyped(house) == []
 
 
 @pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])
@@ -367,4 +445,20 @@ def test_a_lost_module_is_found_also_in_a_program_as_text(tmp_path: Path) -> Non
     assert lost(text, house) == [
         "autoresearch.core.gone", "autoresearch.other.thing.NOTHING", "autoresearch.core.lost.f",
         "autoresearch.core.act.yaml",
+    ]  # fmt: skip
+
+
+def test_a_name_with_two_meanings_and_an_untyped_read_are_found(tmp_path: Path) -> None:
+    house = build(tmp_path, {
+        "ledger/lines.py": "class Line:\n verdict: str = ''\n grade: str = field(name='class')\n seconds: int = 0",
+        "ledger/store.py": "class Line:\n def f(self):\n  return self.raw.get('verdict')",
+        "trial/emit.py": "out.record('end', seconds=1)",
+        "session/act.py": "record.get('verdict') or {}\nr.get('seconds')\nf().get('class', '')\nx['verdict']",
+        "report/view.py": "class View:\n class Line: ...\nb.raw['any']\nd.line.raw.get('other')\nb.raw",
+        "peers/theirs.py": "record.get('verdict')",
+    })  # fmt: skip
+    assert twice(house) == ["Line: ledger/lines.py, ledger/store.py, report/view.py"]
+    assert sorted(untyped(house)) == [
+        "report/view.py:3: b.raw['any']", "report/view.py:4: d.line.raw.get('other')",
+        "session/act.py:1: record.get('verdict')", "session/act.py:3: f().get('class', '')",
     ]  # fmt: skip

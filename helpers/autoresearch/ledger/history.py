@@ -48,14 +48,18 @@ class Experiment:
         return max((job.rework for job in self.jobs), default=0)
 
 
+NO_HEADER = Header("", "", "", None, 0, {})
+
+
 @dataclass
 class Segment:
-    """What stands between two headers, in the words of every loop's ledgers (`records`): each run with its line.
+    """What stands between two headers, in the words of every loop's ledgers (`records`), each with its line.
 
     `reverted` are the keeps taken back, by experiment; `changes` the keeps and reverts since the last of its `audits`.
     """
 
-    header: Header
+    header: Header = NO_HEADER
+    line: HeaderLine = field(default_factory=HeaderLine)
     runs: list[tuple[Run, RunLine]] = field(default_factory=list)
     reverted: dict[str, RevertLine] = field(default_factory=dict)
     audits: list[AuditLine] = field(default_factory=list)
@@ -155,10 +159,12 @@ class History:
         if isinstance(read, Header):
             if self.segments and not self.segments[-1].runs:
                 self.segments.pop()
-            self.segments.append(Segment(read))
+            self.segments.append(
+                Segment(read, line if isinstance(line, HeaderLine) else read_as(HeaderLine, record))
+            )
             return
         if not self.segments:
-            self.segments.append(Segment(Header("", "", "", None, 0, {})))
+            self.segments.append(Segment())
         now = self.segments[-1]
         if read is not None:
             run = line if isinstance(line, RunLine) else read_as(RunLine, record)

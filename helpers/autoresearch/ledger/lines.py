@@ -130,6 +130,11 @@ class HeaderLine(Line):
     evaluator: dict[str, str] | None = None
     settings: Record = {}
 
+    @property
+    def ours(self) -> bool:
+        """Whether a loop of ours wrote it."""
+        return "schema" in self.raw and "bestDirection" in self.raw
+
 
 class ExperimentLine(Line):
     """`type: experiment`: `new` opened it."""

@@ -31,7 +31,7 @@ _DECODER = json.JSONDecoder()
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ReadLine:
     """A record with the number of its physical line (from 1), or a problem: why that line gave none."""
 
     number: int
@@ -130,7 +130,7 @@ def to_text(record: Mapping[str, Any]) -> str:
         raise BadInput(f"a ledger record cannot be written: {exc}") from None
 
 
-def read(path: Path | str) -> Iterator[Line]:
+def read(path: Path | str) -> Iterator[ReadLine]:
     """All records of a JSON-lines file in order, and a problem for every line that holds something else.
 
     Tolerant: byte-order marks, bad UTF-8, CR LF, blank lines, several objects on a line, NaN, a torn line.
@@ -138,33 +138,35 @@ def read(path: Path | str) -> Iterator[Line]:
     decode = Decoder(dict[str, Any]).decode
     for line_number, line in enumerate(physical_lines(path), 1):
         try:
-            yield Line(line_number, decode(line))
+            yield ReadLine(line_number, decode(line))
         except (DecodeError, UnicodeDecodeError, RecursionError):
             yield from read_odd(line_number, line)
 
 
-def read_odd(line_number: int, line: bytes) -> Iterator[Line]:
+def read_odd(line_number: int, line: bytes) -> Iterator[ReadLine]:
     """The slow and tolerant reading of one physical line."""
     text = line.decode("utf-8", "replace").strip(" \t\r\n\x00\ufeff")
     if not text:
         return
     if len(line) >= LINE_LIMIT:
-        yield Line(line_number, None, f"longer than {LINE_LIMIT >> 20} MiB")
+        yield ReadLine(line_number, None, f"longer than {LINE_LIMIT >> 20} MiB")
         return
     position = 0
     while position < len(text):
         try:
             value, end = _DECODER.raw_decode(text, position)
         except (ValueError, RecursionError):
-            yield Line(line_number, None, "not JSON" if position == 0 else "not JSON after the first object")
+            yield ReadLine(
+                line_number, None, "not JSON" if position == 0 else "not JSON after the first object"
+            )
             salvaged = _salvage(text, position + 1)
             if salvaged is not None:
-                yield Line(line_number, salvaged)
+                yield ReadLine(line_number, salvaged)
             return
         if isinstance(value, dict):
-            yield Line(line_number, value)
+            yield ReadLine(line_number, value)
         else:
-            yield Line(line_number, None, f"not an object but {_kind(value)}")
+            yield ReadLine(line_number, None, f"not an object but {_kind(value)}")
         position = end
         while position < len(text) and text[position] in " \t\r,\ufeff\x00":
             position += 1

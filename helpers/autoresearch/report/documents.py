@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from autoresearch.ledger.records import number
 from autoresearch.report import markers, progress, tradeoffs
@@ -72,9 +72,8 @@ def _baseline(segment: SegmentView) -> str:
         lines.append(f"- Measured: {when}")
     if base.line.machine:
         lines.append(f"- Machine: {markdown(base.line.machine, 120)}")
-    evaluator = segment.header.raw.get("evaluator")
-    if isinstance(evaluator, Mapping) and evaluator:
-        names = [markdown(name, 80) for name in evaluator]
+    if segment.line.evaluator:
+        names = [markdown(name, 80) for name in segment.line.evaluator]
         lines.append(f"- Evaluator, frozen: {_cut(names, FILES)}")
     if segment.verified:
         lines.append(

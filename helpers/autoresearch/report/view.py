@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from autoresearch.ledger.history import History, Segment
-from autoresearch.ledger.lines import RunLine, VerdictFields
+from autoresearch.ledger.lines import HeaderLine, RunLine, VerdictFields
 from autoresearch.ledger.records import STATUSES, UNKNOWN, Header, Run
 from autoresearch.report.audited import Audit, read_audit
 from autoresearch.report.fields import effect_of, percent, text_of
@@ -113,6 +113,7 @@ class SegmentView:
 
     index: int
     header: Header
+    line: HeaderLine
     verified: bool
     baseline: ExperimentView | None
     experiments: tuple[ExperimentView, ...]  # in ledger order, without the baseline
@@ -122,7 +123,7 @@ class SegmentView:
 
     @property
     def goal(self) -> str:
-        return text_of(self.header.raw, "goal") or self.header.name
+        return self.line.goal or self.header.name
 
     @property
     def metric(self) -> str:
@@ -188,14 +189,14 @@ class View:
 
 def build(history: History) -> View:
     """The view of a ledger, ours or another loop's."""
-    blank = Segment(Header("", "", "", None, 0, {}))
-    segments = [segment for segment in history.segments if segment.runs] or (history.segments or [blank])[-1:]
+    segments = [segment for segment in history.segments if segment.runs] or (history.segments or [Segment()])[
+        -1:
+    ]
     return View(tuple(_view(index, segment) for index, segment in enumerate(segments)))
 
 
 def _view(index: int, segment: Segment) -> SegmentView:
-    ours = "schema" in segment.header.raw and "bestDirection" in segment.header.raw
-    if ours or any(line.verdict is not None for _, line in segment.runs):
+    if segment.line.ours or any(line.verdict is not None for _, line in segment.runs):
         return _chained(index, segment)
     return _claimed(index, segment)
 
@@ -233,7 +234,9 @@ def _chained(index: int, segment: Segment) -> SegmentView:
             )
         )  # fmt: skip
     audit = read_audit(segment.audits[-1], segment.changes) if segment.audits else None
-    return SegmentView(index, segment.header, True, baseline, tuple(found), spent_runs, spent_seconds, audit)
+    return SegmentView(
+        index, segment.header, segment.line, True, baseline, tuple(found), spent_runs, spent_seconds, audit
+    )
 
 
 def _claimed(index: int, segment: Segment) -> SegmentView:
@@ -254,7 +257,7 @@ def _claimed(index: int, segment: Segment) -> SegmentView:
             best = max(best, position)
         found.append(ExperimentView(len(found) + 1, run, line, value, position=position, best=best))
     spent = (baseline.runs, baseline.seconds) if baseline else (0, 0.0)
-    return SegmentView(index, segment.header, False, baseline, tuple(found), *spent)
+    return SegmentView(index, segment.header, segment.line, False, baseline, tuple(found), *spent)
 
 
 def _gain(base: float, effect: float | None) -> float | None:
