@@ -34,7 +34,7 @@ class Outcome:
     `base_failed` means that the base, not the candidate, did not work: nothing can be said of the candidate.
     `samples` are (side, value) in time order, None for a run that was ended at its limit.
     `blocks` are an A/B's complete ones, (order, all metrics of each run in time order); `gains` and `findings` are
-    what `tradeoffs.weigh` adds about the metrics beside the objective. `timed` are the same runs with their durations;
+    what `weighing.weigh` adds about the metrics beside the objective. `timed` are the same runs with their durations;
     `instructions` of one run of each side ({"tool", "A", "B"}), where they were counted.
     `signed` says that the evaluator signed the objective in every run, `unseen` that the hidden checks have passed.
     """
