@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import uuid
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -76,6 +77,19 @@ def test_a_rehearsal_that_is_ended_by_its_time_limit_leaves_no_process(fresh: Dr
     assert code == 0, data
     assert any("when --timeout was over" in finding["found"] for finding in data["findings"]), data
     assert processes_with(pause.split()[1]) == []
+    assert list(fresh.project.state.glob("tmp/*")) == []
+
+
+@pytest.mark.parametrize("words", [("doctor",), ("init", "--plan", "--force")], ids=["doctor", "plan"])
+def test_a_machine_that_cannot_copy_is_named_and_nothing_is_left(
+    words: tuple[str, ...], fresh: Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "tar").write_text("#!/bin/sh\nexit 9\n")
+    (tmp_path / "bin" / "tar").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    code, data = fresh(*words)
+    assert (code, "machine" in data["error"], "tar" in data["error"]) == (3, True, True), data
     assert list(fresh.project.state.glob("tmp/*")) == []
 
 

@@ -17,7 +17,7 @@ from autoresearch.config import Config, Objective, Timeouts
 from autoresearch.judging.noise import NoiseReport, assess
 from autoresearch.prepare.lint import Mistake, lint_unit
 from autoresearch.prepare.planning import AIM_SECONDS, Plan
-from autoresearch.prepare.rehearsal import TimedExecution, no_number, pack, trial_in
+from autoresearch.prepare.rehearsal import TimedExecution, machine_faults, no_number, pack, trial_in
 from autoresearch.project import Project
 from autoresearch.safetext import clean, one_line, tail
 from autoresearch.session.trial_spec import spec_of
@@ -64,6 +64,7 @@ class Copy:
     tree: str = ""  # built, and by which commands
     built: tuple[str | None, str] | None = None
 
+    @machine_faults()
     def attempt(self, plan: Plan, redraft: Callable[[int], Plan], limit: float) -> tuple[Plan, DryRun]:
         """Build, measure and check `plan` within `limit` seconds.
 

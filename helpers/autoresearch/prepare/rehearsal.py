@@ -6,6 +6,7 @@ environment, HOME, limits, a fresh copy of the built tree for each run, and no p
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import math
@@ -84,6 +85,15 @@ def trial_in(
     return trial, timed
 
 
+@contextlib.contextmanager
+def machine_faults() -> Iterator[None]:
+    """A full disk or a missing tool says nothing about the project, and is `EnvironmentMissing`."""
+    try:
+        yield
+    except (OSError, subprocess.CalledProcessError) as exc:
+        raise EnvironmentMissing(f"machine: {one_line(str(exc))}") from None
+
+
 def no_number(metric: str, done: Finished) -> str:
     """What to say of a run that went well and printed no `metric`; empty when it did."""
     parsed = parse(done.output)
@@ -97,7 +107,7 @@ def rehearse(project: Project, config: Config, end: float) -> Iterator[Diagnosis
     """Build, check and benchmark the base commit in a throw-away copy, the benchmark twice, until `end`."""
     manifest = evaluator.survey(project, config)
     spec = spec_of(project, config, manifest, "rehearsal", "noise", None)
-    with scratch(project.state, "rehearsal-") as root:
+    with machine_faults(), scratch(project.state, "rehearsal-") as root:
         try:
             pack(
                 root, project, resolve(project.root, "HEAD") or "",
@@ -107,8 +117,6 @@ def rehearse(project: Project, config: Config, end: float) -> Iterator[Diagnosis
             yield from _steps(trial, timed, config, differential(config, manifest))
         except GitError as exc:
             yield Diagnosis("fail", "checkout", one_line(str(exc), 200))
-        except (OSError, subprocess.CalledProcessError) as exc:
-            raise EnvironmentMissing(f"machine: {one_line(str(exc))}") from None
 
 
 def _steps(
