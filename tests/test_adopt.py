@@ -192,7 +192,7 @@ def test_karpathys_session_goes_on(root: Path) -> None:
     assert [r.get("status") for r in ledger if "run" in r] == ["keep", "keep", "crash", "keep"]
     assert next(r for r in ledger if r.get("type") == "import")["from"] == "results.tsv"
     assert (root / "results.tsv").read_text() == table
-    assert load(root).history == 3
+    assert load(root).foreign == 3
     assert Driver(root)("status")[1]["counts"] == {}
 
 
@@ -247,7 +247,7 @@ def test_no_public_log_enters_our_numbers(tmp_path: Path) -> None:
         session = load(tmp_path)
         assert session.header is None
         assert (session.baseline, session.kept, session.experiments) == (None, [], {})
-        history += session.history
+        history += session.foreign
         for name in ("results.tsv", "autoresearch.jsonl"):
             (tmp_path / name).unlink(missing_ok=True)
     assert history > 3000
