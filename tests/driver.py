@@ -52,7 +52,7 @@ goal: Fewer steps
 objective: {metric: steps, direction: lower, unit: steps}
 scope: ["src/**"]
 off_limits: ["src/fixed.py"]
-build: python3 -m compileall -q src
+build: PYTHONPATH=src python3 -c 'import work, fixed'
 noise_runs: 4
 review: off
 timeouts: {setup: 30, build: 30, benchmark: 30, checks: 30}
@@ -107,15 +107,14 @@ def says_not_yet(code: int, data: dict[str, Any]) -> bool:
 def state_of(root: Path) -> str:
     """What a first baseline would be measured of, as a hash; "" where there is more than that."""
     git = ["git", "--no-optional-locks"]
-    said = [["status", "--porcelain", "--untracked-files=no"], ["rev-parse", "HEAD^{tree}"],
-            ["for-each-ref", "--format=%(refname) %(symref)"], ["config", "--local", "--list"],
-            ["rev-list", "--count", "HEAD"], ["symbolic-ref", "HEAD"]]  # fmt: skip
+    said = (["status", "--porcelain", "--untracked-files=no"], ["rev-list", "--count", "--all"],
+            ["for-each-ref", "--format=%(refname) %(tree)"])  # fmt: skip
     told = [
         subprocess.run([*git, *words], cwd=root, capture_output=True, check=True).stdout for words in said
     ]
-    told.append(
-        repr(sorted((k, v) for k, v in os.environ.items() if k.startswith(("AUTORESEARCH", "FAKE")))).encode()
-    )
+    told += [(root / ".git" / name).read_bytes() for name in ("HEAD", "config")]
+    mine = sorted((k, v) for k, v in os.environ.items() if k.startswith(("AUTORESEARCH", "FAKE")))
+    told.append(repr(mine).encode())
     found = hashlib.sha256(repr(told).encode())
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root)

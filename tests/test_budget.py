@@ -24,6 +24,7 @@ from autoresearch.engines import Machine
 from autoresearch.engines.local import LocalEngine
 from autoresearch.engines.supervisor import write_json
 from autoresearch.errors import BadInput
+from autoresearch.ledger.lines import CostFields, RunLine, SpentFields
 from autoresearch.ledger.store import records
 from autoresearch.project import Project
 from driver import Driver
@@ -34,7 +35,7 @@ OWN = Machine("rack", True, 4.0)
 
 
 def test_hours_times_price_unless_the_provider_reports() -> None:
-    spend = add_up([VM1, VM2], {}, 5, None)
+    spend = add_up([VM1, VM2], SpentFields(), 5, None)
     assert spend.vm_hours == 3.0
     assert spend.dollars == pytest.approx(0.40 + 0.29)
     assert (spend.per_hour, spend.up, spend.tokens) == (0.20, 1, 5)
@@ -42,15 +43,15 @@ def test_hours_times_price_unless_the_provider_reports() -> None:
 
 
 def test_a_price_of_ones_own_is_for_machines_without_one() -> None:
-    assert add_up([OWN, VM1], {}, 0, 0.5).dollars == pytest.approx(2.0 + 0.4)
-    assert add_up([OWN], {}, 0, None).dollars is None
-    assert add_up([], {}, 0, 0.5).dollars == 0.0
+    assert add_up([OWN, VM1], SpentFields(), 0, 0.5).dollars == pytest.approx(2.0 + 0.4)
+    assert add_up([OWN], SpentFields(), 0, None).dollars is None
+    assert add_up([], SpentFields(), 0, 0.5).dollars == 0.0
 
 
 def test_a_provider_without_a_price_list_names_no_price() -> None:
     slurm = Machine("rack", True, 4.0, 0.0, dollars=0.0)
-    assert add_up([slurm], {}, 0, None).dollars is None
-    assert add_up([slurm], {}, 0, 0.5).dollars == 2.0
+    assert add_up([slurm], SpentFields(), 0, None).dollars is None
+    assert add_up([slurm], SpentFields(), 0, 0.5).dollars == 2.0
 
 
 @given(
@@ -60,7 +61,7 @@ def test_a_provider_without_a_price_list_names_no_price() -> None:
 )
 def test_what_was_spent_stays_spent(hours: list[float], old_hours: float, old_dollars: float | None) -> None:
     machines = [Machine(f"m{i}", False, h, 1.0) for i, h in enumerate(hours)]
-    spend = add_up(machines, {"vm_hours": old_hours, "dollars": old_dollars}, 0, None)
+    spend = add_up(machines, SpentFields(vm_hours=old_hours, dollars=old_dollars), 0, None)
     assert spend.vm_hours >= max(old_hours, sum(hours) - 1e-6)
     assert (spend.dollars or 0.0) >= max(old_dollars or 0.0, sum(hours) - 1e-6)
 
@@ -74,13 +75,13 @@ def test_near_names_what_is_used_up_and_only_what_is_limited() -> None:
 
 
 def test_the_baseline_says_what_an_experiment_takes_until_there_are_some() -> None:
-    baseline = {"seconds": 20.0, "runs_used": 20}
+    baseline = RunLine(seconds=20.0, runs_used=20)
     guess = per_experiment([], [], hours_since_baseline=0, baseline=baseline, max_runs=60)
     assert guess is not None
     assert (guess.hours * 3600, guess.hours_high * 3600) == (pytest.approx(31), pytest.approx(61))
     assert guess.basis == "the baseline"
     assert per_experiment([], [], hours_since_baseline=0, baseline=None, max_runs=60) is None
-    costs = [{"machine_s": 100.0}] * 8 + [{"machine_s": 600.0}] * 2
+    costs = [CostFields(machine_s=100.0)] * 8 + [CostFields(machine_s=600.0)] * 2
     told = per_experiment(costs, [10, 20], hours_since_baseline=5.0, baseline=baseline, max_runs=60)
     assert told is not None
     # The mean holds idle and launching machines too; the spread is that of the experiments themselves.
@@ -128,7 +129,7 @@ def test_the_refusal_is_a_sentence() -> None:
 
 
 def test_the_spend_in_words() -> None:
-    spend = add_up([VM1], {}, 7, None)
+    spend = add_up([VM1], SpentFields(), 7, None)
     assert (
         cost_text(spend)
         == "2.00 machine-hours, 0.40 dollars, 7 tokens; 1 machine up now, 0.20 dollars an hour"

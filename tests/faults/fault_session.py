@@ -11,6 +11,7 @@ import importlib
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -245,9 +246,7 @@ def write_evaluator(place: Place) -> None:
     root = place.root
     (root / "autoresearch.sh").write_text(BENCHMARK)
     (root / "autoresearch.checks.sh").write_text(CHECKS)
-    (root / "autoresearch.yaml").write_text(
-        CONFIG.replace("build: python3 -m compileall -q src", "build: ''")
-    )
+    (root / "autoresearch.yaml").write_text(re.sub("(?m)^build:.*$", "build: ''", CONFIG))
 
 
 def edit(name: str, old: str, new: str) -> Callable[[Place], None]:

@@ -100,7 +100,7 @@ def _log(data: bytes) -> object:
     text = _text(data)
     found = output.parse_log(text)
     output.phase(text)
-    assert found.status in ("", *output.STATUSES)
+    assert found.status in ("", *output._STATUSES)
     return len(found.records), found.status, len(found.metrics), found.checks[:12], len(found.warnings)
 
 
