@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from autoresearch.errors import BadInput
+from autoresearch.prepare.dryrun import DryRun
 from autoresearch.prepare.lint import lint
 from autoresearch.prepare.planning import Wishes, draft, options
 from autoresearch.prepare.survey import Survey, look
+from autoresearch.prepare.wizard import _remedy
 from driver import REPO, Run, commit_all
 
 RECORDED = Path(__file__).parent / "data" / "projects"
@@ -296,6 +298,12 @@ def test_a_missing_module_asks_for_its_environment(tmp_path: Path, autoresearch:
 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="needs npm")
+def test_a_benchmark_that_needs_the_network_is_told_that_a_trial_has_none() -> None:
+    done = DryRun("failed", "benchmark", "exit 6: curl: (6) Could not resolve host: example.org")
+    assert "without network" in _remedy(done, [])
+    assert _remedy(DryRun("failed", "benchmark", "exit 1: wrong answer"), []) == ""
+
+
 def test_dependencies_that_cannot_be_installed_are_left_out_where_nothing_needs_them(
     tmp_path: Path, autoresearch: Run
 ) -> None:

@@ -1,30 +1,33 @@
-"""`init --plan`: look, propose, try, show, ask, and only then write. Loaded for it alone, so its imports stand here."""
+"""`init --plan`: look, propose, try, show, ask, and only then write."""
 
 from __future__ import annotations
 
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from autoresearch.cli._documents import render_document
 from autoresearch.cli._fit import fit
 from autoresearch.cli._output import is_terminal, say, tell
 from autoresearch.errors import Exit
-from autoresearch.prepare.planning import Plan, Wishes
-from autoresearch.prepare.scaffold import default_name, refuse_a_second, write_session
-from autoresearch.prepare.wizard import Proposal, propose
-from autoresearch.project import Project
 from autoresearch.safetext import one_line
-from autoresearch.verdict.stats import median
+
+if TYPE_CHECKING:
+    from autoresearch.prepare.planning import Plan, Wishes
+    from autoresearch.prepare.wizard import Proposal
 
 
 def wizard(
     root: Path, name: str | None, most: int | None, given: dict[str, Any], *, force: bool, as_json: bool
 ) -> None:
     """Plan a session for `root` from the options `given`. Exits with the plan's code."""
+    from autoresearch.cli._documents import render_document
+    from autoresearch.prepare.scaffold import default_name, refuse_a_second, write_session
+    from autoresearch.prepare.wizard import propose
+    from autoresearch.project import Project
+
     refuse_a_second(root, force=force)
     show = is_terminal()
 
@@ -53,6 +56,8 @@ def wizard(
 
 
 def _wishes(given: dict[str, Any]) -> Wishes:
+    from autoresearch.prepare.planning import Wishes
+
     said: dict[str, Any] = {
         key: given[key] or "" for key in ("metric", "unit", "direction", "benchmark", "checks")
     }
@@ -129,6 +134,8 @@ def _checks_line(plan: Plan) -> str:
 
 
 def _median(values: list[float]) -> float:
+    from autoresearch.verdict.stats import median
+
     return float(f"{median(values):.6g}")
 
 

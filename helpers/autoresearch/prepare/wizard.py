@@ -149,6 +149,10 @@ def _remedy(done: DryRun, missing: list[str]) -> str:
     """What a failure of the usual kinds needs, for who does not know that a copy of the last commit was tried."""
     if missing:
         return f"Commit {one_line(', '.join(missing[:3]), 100)} first: the last commit is what is tried"
+    if re.search(
+        r"resolve host|name resolution|[Nn]etwork is unreachable|ENOTFOUND|EAI_AGAIN|getaddrinfo", done.said
+    ):
+        return "As in a trial it ran without network: commit what it needs, or fetch it in setup_deps.sh"
     found = re.search(r"No module named '?([\w.]+)", done.said)
     if found:
         return f"Activate the environment that has {found[1]}, or install it in setup_deps.sh, and repeat"
