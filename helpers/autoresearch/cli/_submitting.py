@@ -11,18 +11,16 @@ from autoresearch.safetext import one_line
 
 if TYPE_CHECKING:
     from autoresearch.budget.purse import Purse
-    from autoresearch.ledger.history import Experiment, Session
-    from autoresearch.workspace.evaluator import Manifest
-
-    Submit = Callable[[Session, Experiment, Manifest, Callable[[str], None]], str]
+    from autoresearch.ledger.history import Session
 
 
 def submit_all(
-    session: Session, experiments: Iterable[str], submit: Submit, *, quiet: bool
+    session: Session, experiments: Iterable[str], kind: str, *, quiet: bool
 ) -> tuple[dict[str, str], dict[str, AutoresearchError], Purse]:
     """Submit what stop rules, the frozen evaluator and the budgets allow; as `submit_each`, and the purse."""
     from autoresearch.budget.purse import Purse
     from autoresearch.budget.rules import refuse_if_stopped
+    from autoresearch.session.dispatch import submit
     from autoresearch.session.integrity import verify_evaluator
 
     frozen = verify_evaluator(session)
@@ -30,7 +28,7 @@ def submit_all(
     purse = Purse(session)
 
     def one(name: str) -> str:
-        return submit(session, session.undecided(name), frozen, purse.draw)
+        return submit(session, session.undecided(name), frozen, kind, purse.draw)
 
     return *submit_each(experiments, one, quiet=quiet), purse
 

@@ -150,10 +150,9 @@ def _experiments(experiments: tuple[str, ...], timeout: float | None, as_json: b
     from autoresearch.engines.choose import engine_of
     from autoresearch.session import open_session
     from autoresearch.session.decision import preview
-    from autoresearch.session.dispatch import submit_ab
 
     with open_session() as session:
-        jobs, refused, _ = submit_all(session, experiments, submit_ab, quiet=as_json)
+        jobs, refused, _ = submit_all(session, experiments, "test", quiet=as_json)
         engine = engine_of(session)
     told = say_refused(refused)
     states = wait_for(engine, jobs, timeout, quiet=as_json) if jobs else {}

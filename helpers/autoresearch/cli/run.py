@@ -27,10 +27,9 @@ def command(ctx: click.Context, experiments: tuple[str, ...], as_json: bool) -> 
     """
     from autoresearch.cli._submitting import say_refused, submit_all, worst
     from autoresearch.session import open_session
-    from autoresearch.session.dispatch import submit_screening
 
     with open_session() as session:
-        submitted, refused, purse = submit_all(session, experiments, submit_screening, quiet=as_json)
+        submitted, refused, purse = submit_all(session, experiments, "job", quiet=as_json)
         ahead = purse.forecast(len(submitted))
     follow = POLL_WAIT if submitted else next(iter(refused.values())).next or "autoresearch status"
     data = {

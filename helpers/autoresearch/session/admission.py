@@ -60,14 +60,17 @@ def admit(session: Session, experiment: Experiment, frozen: evaluator.Manifest) 
     candidate = describe_candidate(session, experiment, frozen)
     broken = refusals(session, candidate, frozen)
     if broken:
-        shown = "; ".join(one_line(text, 120) for text in broken[:3])
         raise IntegrityFault(
-            f"{experiment.id} may not be measured: {shown}"
-            + (f" and {len(broken) - 3} more" if broken[3:] else ""),
+            f"{experiment.id} may not be measured: {first_three([one_line(text, 120) for text in broken])}",
             fix=f"Undo those edits in {session.project.worktree(experiment.id).relative_to(session.project.root)}",
             next=f"autoresearch run {experiment.id}",
         )
     return candidate
+
+
+def first_three(found: list[str]) -> str:
+    """The first of them, and how many there are more."""
+    return "; ".join(found[:3]) + (f" and {len(found) - 3} more" if found[3:] else "")
 
 
 def mode_fields(candidate: Candidate) -> dict[str, list[str]]:

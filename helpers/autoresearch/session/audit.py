@@ -24,31 +24,29 @@ from autoresearch.errors import (
     NotYet,
     poll_audit,
 )
-from autoresearch.files import scratch, sha256_of
+from autoresearch.files import sha256_of
 from autoresearch.judging import claims
 from autoresearch.judging.honesty import doubt
 from autoresearch.judging.outcome import Outcome, read_outcome
-from autoresearch.judging.units import counted, layout_margin_pct
 from autoresearch.judging.weighing import judge_limits, saved_by, told
 from autoresearch.ledger.history import Session
 from autoresearch.ledger.in_flight import Ask, Measurement, Work, in_flight, save, work_path
 from autoresearch.ledger.lines import AuditLine, Record, RunLine, now_ms, read_as
 from autoresearch.safetext import one_line
-from autoresearch.session.dispatch import hand_over
+from autoresearch.session.dispatch import hand_over, placed
 from autoresearch.session.integrity import tip_of, verify_evaluator
 from autoresearch.session.reverting import without
-from autoresearch.session.trial_spec import trial_spec
+from autoresearch.session.trial_spec import rule_for, trial_spec
 from autoresearch.verdict.rule import Rule
 from autoresearch.verdict.sequential import TIMED_OUT, SequentialTest
 from autoresearch.verdict.verdict import Verdict
 from autoresearch.workspace import evaluator, objects
-from autoresearch.workspace.candidate import Conflict, export
+from autoresearch.workspace.candidate import Conflict
 from autoresearch.workspace.git import git
 
 HELDOUT = "autoresearch.heldout.sh"
 # One end of the 95 % interval: "proven" and "the interval lies above 0" are the same statement.
 ALPHA = 1.0 / 40.0
-TOTAL = "audit"
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,10 @@ def step(session: Session, *, runs: int = AUDIT_RUNS, ablate: int = AUDIT_ABLATE
             if part.job and not engine.poll([part.job])[part.job].final:
                 engine.cancel(part.job)
         work = None
-    work = work or _begin(ask, ablate)
+    if work is None:
+        total = Measurement("audit", ask.base, ask.tip, secrets.randbits(32))
+        heldout = Measurement("heldout", ask.base, ask.tip, secrets.randbits(32)) if ask.heldout else None
+        work = Work(ask, ablate, total, heldout)
     while True:
         running = _drive(session, frozen, work)
         if running:
@@ -134,12 +135,6 @@ def step(session: Session, *, runs: int = AUDIT_RUNS, ablate: int = AUDIT_ABLATE
         session.append(record)
         work_path(session).unlink(missing_ok=True)
         return Step({}, read_as(AuditLine, record))
-
-
-def _begin(ask: Ask, ablate: int) -> Work:
-    total = Measurement(TOTAL, ask.base, ask.tip, secrets.randbits(32))
-    heldout = Measurement("heldout", ask.base, ask.tip, secrets.randbits(32)) if ask.heldout else None
-    return Work(ask, ablate, total, heldout)
 
 
 def _drive(session: Session, frozen: evaluator.Manifest, work: Work) -> dict[str, str]:
@@ -184,17 +179,10 @@ def _submit(
     if heldout:
         metric = {**spec["metric"], "values_per_run": None}
         spec |= {"benchmark": f"bash {HELDOUT}", "checks": None, "metric": metric}
-    evaluator.check_pin(project, frozen)
-    pin, prefix = evaluator.pin_dir(project, frozen), objects.prefix(project)
-    with scratch(project.state, "bundle-") as where:
-        places = {}
-        for side, tree in (("a", part.base), ("b", part.candidate)):
-            places[side] = where / side
-            export(project, tree, places[side])
-            evaluator.overlay(pin, frozen, places[side], prefix)
-            if heldout:
-                _place_heldout(project.root / HELDOUT, places[side] / prefix / HELDOUT)
-        return hand_over(session, project, spec, places)
+    with placed(project, {"a": part.base, "b": part.candidate}, frozen) as places:
+        for tree in places.values() if heldout else ():
+            _place_heldout(project.root / HELDOUT, tree / objects.prefix(project) / HELDOUT)
+        return hand_over(session, spec, places)
 
 
 def _place_heldout(source: Path, to: Path) -> None:
@@ -210,17 +198,15 @@ def _read(session: Session, part: Measurement, runs: int) -> Reading:
     outcome = read_outcome(result.records)
     if outcome.status != "done" or outcome.invalid or len(outcome.samples) < 4:
         return Reading(outcome, None)
-    objective = session.config.objective
-    margin = layout_margin_pct(objective, outcome.layout)
-    rule = Rule.preset(
-        session.config.test.preset, alpha=ALPHA, max_runs=runs, min_effect_pct=objective.min_effect_pct,
-        direction=objective.direction, margin_pct=margin, layout=outcome.layout,
-        counted=counted(objective),
-    )  # fmt: skip
+    rule = rule_for(session.config, session.config.test.preset, ALPHA, runs, outcome.layout)
     found = estimate(rule, outcome.samples)
     # Many keeps together may gain more than one is believed to: the ceiling of unsigned times is for one.
     trusted = replace(outcome, signed=True)
-    doubted = doubt(objective, trusted, found.effect_pct) if (found.effect_pct or 0.0) > 0.0 else None
+    doubted = (
+        doubt(session.config.objective, trusted, found.effect_pct)
+        if (found.effect_pct or 0.0) > 0.0
+        else None
+    )
     return Reading(outcome, found, rule, f"{doubted.word}: {doubted.text}" if doubted else "")
 
 

@@ -6,7 +6,7 @@ import json
 from statistics import median
 from typing import Any
 
-from autoresearch.budget.purse import refuse_if_used_up, spend_fields
+from autoresearch.budget.purse import max_runs, refuse_if_used_up, spend_fields
 from autoresearch.engines.choose import engine_of
 from autoresearch.errors import POLL_BASELINE, BadInput, EnvironmentMissing
 from autoresearch.files import write_atomic
@@ -20,7 +20,6 @@ from autoresearch.safetext import one_line, tail
 from autoresearch.session.dispatch import submit_noise
 from autoresearch.session.integrity import tip_of
 from autoresearch.session.stages import was_killed
-from autoresearch.verdict.rule import Rule
 from autoresearch.workspace import evaluator
 from autoresearch.workspace.branch import check_branch, create_branch
 from autoresearch.workspace.git import in_progress, resolve
@@ -109,10 +108,8 @@ def finish(session: Session, now: Pending) -> RunLine:
     if state.state != "done":
         pending_path(session).unlink(missing_ok=True)
         raise EnvironmentMissing(f"the baseline's job ended as {state.state}", next=POLL_BASELINE)
-    test = session.config.test
     report = assess(
-        values, direction=objective.direction, min_effect_pct=objective.min_effect_pct,
-        max_runs=Rule.preset(test.preset, max_runs=test.max_runs).max_runs,
+        values, direction=objective.direction, min_effect_pct=objective.min_effect_pct, max_runs=max_runs(session)
     )  # fmt: skip
     if session.header is None and resolve(session.project.root, f"refs/heads/{session.branch}") is None:
         create_branch(session.project, session.branch, now.commit)

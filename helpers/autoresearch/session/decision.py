@@ -13,10 +13,10 @@ from autoresearch.judging.outcome import Outcome, read_outcome
 from autoresearch.judging.screening import screen
 from autoresearch.judging.weighing import weigh
 from autoresearch.ledger.history import MOST_REWORKS, Experiment, Session
-from autoresearch.ledger.lines import JobLine, Record, RunLine, now_ms, read_as
+from autoresearch.ledger.lines import Record, RunLine, now_ms, read_as
 from autoresearch.safetext import one_line
 from autoresearch.session import idea_marks, review
-from autoresearch.session.admission import describe_candidate, mode_fields, refusals
+from autoresearch.session.admission import describe_candidate, first_three, mode_fields, refusals
 from autoresearch.session.integrity import tip_of, verify_evaluator
 from autoresearch.session.stages import Stage, stage_of
 from autoresearch.session.trial_spec import rule_of
@@ -63,14 +63,12 @@ def decide(
     if reviewed:
         facts["review"] = said
     if broken:
-        reason = f"refused: {'; '.join(broken[:3])}" + (
-            f" and {len(broken) - 3} more" if len(broken) > 3 else ""
+        refused = one_line(f"refused: {first_three(broken)}", 400)
+        return _finish(
+            session, candidate, facts | {"error": refused, "violations": len(broken)}, Exit.INTEGRITY
         )
-        record = facts | {"status": "discard", "error": one_line(reason, 400), "violations": len(broken)}
-        return _finish(session, experiment, candidate, record, Exit.INTEGRITY)
     if abandon:
-        record = facts | {"status": "discard", "error": "given up before a verdict"}
-        return _finish(session, experiment, candidate, record, Exit.NO)
+        return _finish(session, candidate, facts | {"error": "given up before a verdict"})
     if not candidate.changes:
         raise BadInput(
             f"{name} changes nothing",
@@ -81,12 +79,10 @@ def decide(
     outcome = _outcome(session, experiment, stage, candidate, tip)
     record = facts | _measured(stage, outcome)
     if outcome.status in ("crash", "checks_failed"):
-        return _finish(session, experiment, candidate, record | {"status": outcome.status}, Exit.NO)
+        return _finish(session, candidate, record | {"status": outcome.status})
     if outcome.invalid or outcome.verdict is None or outcome.verdict.verdict != "keep":
         reason = f"invalid: {outcome.invalid}" if outcome.invalid else ""
-        return _finish(
-            session, experiment, candidate, record | {"status": "discard", "error": reason}, Exit.NO
-        )
+        return _finish(session, candidate, record | {"error": reason})
     if "hidden" in frozen.settings and not outcome.unseen:
         raise NotYet(
             f"the hidden checks did not run in the A/B of {name}",
@@ -96,7 +92,7 @@ def decide(
     if session.config.review:
         review.require(name, said)
         record["review"] = said
-    return _keep(session, experiment, candidate, record, tip)
+    return _keep(session, candidate, record, tip)
 
 
 def preview(session: Session, experiment: Experiment) -> dict[str, Any]:
@@ -104,31 +100,24 @@ def preview(session: Session, experiment: Experiment) -> dict[str, Any]:
     stage = stage_of(session, experiment)
     if stage.record is None or not stage.records:
         return {"verdict": "discard", "reason": stage.name, "line": f"{stage.name}: {stage.detail}"}
-    modes = {"modes": stage.record.modes} if stage.record.modes else {}
-    rule = rule_of(session, stage.record, stage.records)
-    lines = stage.record.lines_added - stage.record.lines_removed
+    test = stage.record
+    modes = {"modes": test.modes} if test.modes else {}
+    rule = rule_of(session, test, stage.records)
+    lines = test.lines_added - test.lines_removed
     outcome = weigh(session.config, read_outcome(stage.records, rule), rule, lines)
     if outcome.verdict is None:
         reason = outcome.status if outcome.status != "done" else "invalid"
         text = outcome.invalid or outcome.error or outcome.checks
         return {
-            "verdict": "discard",
-            "reason": reason,
-            "reason_text": text,
-            "line": f"{reason}: {text}",
-        } | modes
+            "verdict": "discard", "reason": reason, "reason_text": text, "line": f"{reason}: {text}", **modes
+        }  # fmt: skip
     fields = ("verdict", "reason", "reason_text", "effect_pct", "ci_low_pct", "ci_high_pct", "e_value", "e_needed",
               "runs_used", "blocks", "layout", "sigma_short_pct", "mde_pct")  # fmt: skip
     told = outcome.verdict.to_json()
-    test = stage.record
     return {
-        **{key: told.get(key) for key in fields},
-        "seed": test.seed,
-        "alpha": test.alpha,
-        "t": test.t,
-        "line": outcome.verdict.line(),
-        **modes,
-    }
+        **{key: told.get(key) for key in fields}, "seed": test.seed, "alpha": test.alpha, "t": test.t,
+        "line": outcome.verdict.line(), **modes,
+    }  # fmt: skip
 
 
 def _facts(
@@ -216,20 +205,12 @@ def _outcome(
     return weigh(session.config, outcome, rule, candidate.lines_added - candidate.lines_removed)
 
 
-def _drawn(test: JobLine | None) -> Record:
-    """Which A/B of the session it was, its share of the error budget, and the seed of its order."""
-    return (
-        {"t": test.t, "alpha": test.alpha, "seed": test.seed}
-        if test
-        else {"t": None, "alpha": None, "seed": None}
-    )
-
-
 def _measured(stage: Stage, outcome: Outcome) -> dict[str, Any]:
     verdict = outcome.verdict.to_json() if outcome.verdict is not None else None
     test = stage.record
     if verdict is not None:
-        verdict |= _drawn(test)
+        # Which A/B of the session it was, its share of the error budget, and the seed of its order.
+        verdict |= {name: getattr(test, name, None) for name in ("t", "alpha", "seed")}
         if outcome.instructions:
             verdict |= {"instructions": outcome.instructions}
         if outcome.gains:
@@ -245,7 +226,7 @@ def _measured(stage: Stage, outcome: Outcome) -> dict[str, Any]:
         "runs_used": len(outcome.samples),
         "checks": outcome.checks,
         "error": outcome.error,
-        "job": stage.job,
+        "job": test.job if test else None,
         "machine": outcome.environment.get("machine"),
         "environment": {k: v for k, v in outcome.environment.items() if k != "type"},
         "seconds": round(outcome.seconds, 3),
@@ -253,9 +234,7 @@ def _measured(stage: Stage, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _keep(
-    session: Session, experiment: Experiment, candidate: Candidate, record: dict[str, Any], tip: str
-) -> Decision:
+def _keep(session: Session, candidate: Candidate, record: Record, tip: str) -> Decision:
     tree = onto(session.project, candidate, tip)
     if candidate.base != tip:  # else it is the very tree that was judged
         _only_named(session, candidate, tip, tree)
@@ -282,15 +261,9 @@ def _only_named(session: Session, candidate: Candidate, tip: str, tree: str) -> 
         )
 
 
-def _finish(
-    session: Session,
-    experiment: Experiment,
-    candidate: Candidate,
-    record: dict[str, Any],
-    code: Exit,
-) -> Decision:
+def _finish(session: Session, candidate: Candidate, record: Record, code: Exit = Exit.NO) -> Decision:
     """Write a line that is no keep; the diff stays in git's experiment ref and as a patch."""
-    patch = session.project.patches / f"{experiment.id}.patch"
+    patch = session.project.patches / f"{candidate.experiment}.patch"
     write_atomic(patch, candidate.patch)
     record["patch"] = str(patch.relative_to(session.project.root))
     session.append(record)

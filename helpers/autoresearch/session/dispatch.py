@@ -26,77 +26,68 @@ from autoresearch.session.admission import admit, admit_rework, ids, running_or_
 from autoresearch.session.integrity import tip_of
 from autoresearch.session.trial_spec import differential, limit, trial_spec
 from autoresearch.task import Task, load_task
-from autoresearch.workspace import evaluator, objects
-from autoresearch.workspace.candidate import Conflict, export, onto
+from autoresearch.workspace import evaluator
+from autoresearch.workspace.candidate import Candidate, Conflict, export, onto
 
 Allow = Callable[[str], None]
 
 
-def submit_screening(
-    session: Session, experiment: Experiment, frozen: evaluator.Manifest, allow: Allow = lambda _: None
+def submit(
+    session: Session, experiment: Experiment, frozen: evaluator.Manifest, kind: str, allow: Allow
 ) -> str:
-    """Submit build, one benchmark run and the checks of the candidate; returns the job's id.
+    """Submit the candidate; returns the job's id. A job of the same files that runs is not repeated, nor a done A/B.
 
-    `allow` is called with the experiment's id before anything is submitted anew, and raises where a budget forbids it.
+    A "job" is a screening: build, one benchmark run and the checks. A "test" is the clean A/B against the best commit;
+    it books its share of the error budget. `allow` is called with the experiment's id before anything is submitted
+    anew, and raises where a budget forbids it.
     """
     candidate = admit(session, experiment, frozen)
-    running = running_or_done(session, experiment, candidate, "job")
-    if running is not None:
-        return running
-    again = admit_rework(session, experiment, candidate.diff_sha256)
-    allow(experiment.id)
-    spec = trial_spec(session, frozen, experiment.id, "single") | {"runs": 1}
-    job = _submit(session, spec, {"b": candidate.tree}, frozen)
-    _record(session, experiment, {"type": "job", "mode": "single", "job": job, **ids(candidate), **again})
-    return job
-
-
-def submit_ab(
-    session: Session, experiment: Experiment, frozen: evaluator.Manifest, allow: Allow = lambda _: None
-) -> str:
-    """Submit the clean A/B of the candidate against the best commit; books its share of the error budget.
-
-    An A/B of the same files on the same commit, running or done, is not repeated: its job is returned.
-    """
-    candidate = admit(session, experiment, frozen)
-    known = running_or_done(session, experiment, candidate, "test")
+    known = running_or_done(session, experiment, candidate, kind)
     if known is not None:
         return known
     again = admit_rework(session, experiment, candidate.diff_sha256)
     allow(experiment.id)
-    tip = tip_of(session)
-    try:
-        tree = onto(session.project, candidate, tip)
-    except Conflict as exc:
-        raise NotYet(
-            f"{experiment.id} does not apply to the best commit {tip[:12]}: {one_line(str(exc), 200)}",
-            fix="Open a new experiment from the best commit and redo the edit there, then give this one up",
-            next=f"autoresearch decide {experiment.id} --abandon",
-        ) from None
-    test = session.config.test
-    number = session.tests + 1
-    keeps, alpha = keeps_this_epoch(session, number), alpha_of(session, number)
-    seed = secrets.randbits(32)
-    spec = trial_spec(session, frozen, experiment.id, "ab") | {
-        "test": {
-            "preset": test.preset,
-            "max_runs": test.max_runs,
-            "seed": seed,
-            **trial_settings(session.config, alpha),
-        },
-        "layout": test.layout,
-        "differential": differential(session.config, frozen),
-        "hidden": "hidden" in frozen.settings,
-    }
-    job = _submit(session, spec, {"a": tip, "b": tree}, frozen)
-    record = {
-        "type": "test", "mode": "ab", "job": job, "t": number, "alpha": alpha, "split": split(session.config),
-        "keeps": keeps,
-        "preset": test.preset, "max_runs": test.max_runs, "seed": seed, "base": tip, **ids(candidate),
-        **again,
-    }  # fmt: skip
-    _record(session, experiment, record)
+    spec = trial_spec(session, frozen, experiment.id, "ab" if kind == "test" else "single")
+    if kind == "test":
+        tip = tip_of(session)
+        trees, booked = {"a": tip, "b": _onto_tip(session, candidate, tip)}, _book(session) | {"base": tip}
+        spec |= {
+            "test": {name: booked[name] for name in ("preset", "max_runs", "seed")}
+            | trial_settings(session.config, booked["alpha"]),
+            "differential": differential(session.config, frozen),
+            "hidden": "hidden" in frozen.settings,
+        }
+    else:
+        trees, booked = {"b": candidate.tree}, {}
+        spec["runs"] = 1
+    job = _submit(session, spec, trees, frozen)
+    session.append(
+        {"type": kind, "experiment": experiment.id, "mode": spec["mode"], "job": job, **booked, **ids(candidate),
+         **again, "timestamp": now_ms()},
+    )  # fmt: skip
     return job
+
+
+def _onto_tip(session: Session, candidate: Candidate, tip: str) -> str:
+    try:
+        return onto(session.project, candidate, tip)
+    except Conflict as exc:
+        name = candidate.experiment
+        raise NotYet(
+            f"{name} does not apply to the best commit {tip[:12]}: {one_line(str(exc), 200)}",
+            fix="Open a new experiment from the best commit and redo the edit there, then give this one up",
+            next=f"autoresearch decide {name} --abandon",
+        ) from None
+
+
+def _book(session: Session) -> dict[str, Any]:
+    """The session's next A/B for its ledger line: number, share of the error budget, and the seed of its order."""
+    number, test = session.tests + 1, session.config.test
+    return {
+        "t": number, "alpha": alpha_of(session, number), "split": split(session.config),
+        "keeps": keeps_this_epoch(session, number), "preset": test.preset, "max_runs": test.max_runs,
+        "seed": secrets.randbits(32),
+    }  # fmt: skip
 
 
 def submit_noise(session: Session, frozen: evaluator.Manifest, commit: str) -> str:
@@ -106,10 +97,6 @@ def submit_noise(session: Session, frozen: evaluator.Manifest, commit: str) -> s
     return _submit(session, spec, {"a": commit}, frozen)
 
 
-def _record(session: Session, experiment: Experiment, record: dict[str, Any]) -> None:
-    session.append({"type": record["type"], "experiment": experiment.id, **record, "timestamp": now_ms()})
-
-
 def _submit(
     session: Session, spec: dict[str, Any], trees: Mapping[str, str], frozen: evaluator.Manifest
 ) -> str:
@@ -117,23 +104,22 @@ def _submit(
     containment.demand(session.project, session.config)
     if spec["mode"] != "noise":
         _place_yardstick(session, frozen)
-    with _placed(session.project, trees, frozen) as places:
-        return hand_over(session, session.project, spec, places)
+    with placed(session.project, trees, frozen) as places:
+        return hand_over(session, spec, places)
 
 
 @contextlib.contextmanager
-def _placed(
+def placed(
     project: Project, trees: Mapping[str, str], frozen: evaluator.Manifest
 ) -> Iterator[dict[str, Path]]:
     """The trees as directories with the pinned evaluator over them, gone afterwards."""
     evaluator.check_pin(project, frozen)
-    pin, prefix = evaluator.pin_dir(project, frozen), objects.prefix(project)
     with scratch(project.state, "bundle-") as where:
         places = {}
         for side, tree in trees.items():
             places[side] = where / side
             export(project, tree, places[side])
-            evaluator.overlay(pin, frozen, places[side], prefix)
+            evaluator.lay_over(project, frozen, places[side])
         yield places
 
 
@@ -145,10 +131,8 @@ def _place_yardstick(session: Session, frozen: evaluator.Manifest) -> None:
         return
     spec = trial_spec(session, frozen, "noise", "noise") | {"runs": session.config.noise_runs}
     task = load_task(session.project.task)
-    with _placed(session.project, {"a": tip}, frozen) as places:
-        outbox = places["a"].parent / "outbox"
-        bundle = build_bundle(outbox, spec, base=places["a"])
-        envs = {**task.asked_for(os.environ), "EXP_ID": "noise", "EXP_SHA256": bundle.sha256}
+    with placed(session.project, {"a": tip}, frozen) as places:
+        outbox, envs = _packed(session, task, spec, places)
         engine.set_yardstick(key, _trial_task(task), workdir=outbox, envs=envs, timeout=limit(spec))
 
 
@@ -159,28 +143,29 @@ def _trial_task(task: Task) -> Task:
     return replace(load_task(shipped("experiment.yaml")), setup=task.setup, other=task.other)
 
 
-def hand_over(session: Session, project: Project, spec: dict[str, Any], places: Mapping[str, Path]) -> str:
+def hand_over(session: Session, spec: dict[str, Any], places: Mapping[str, Path]) -> str:
     """Bundle the trial and submit it as the project's own experiment.yaml."""
-    task = load_task(project.task)
-    if "EXP_SHA256" not in task.envs:
-        if spec["mode"] == "single":
-            # A task of the user's own, without our trial: it runs in the candidate's tree, as it would by `sky`.
-            return engine_of(session).submit(
-                task, experiment=str(spec["experiment"]), mode="single", workdir=places["b"],
-                envs={**task.asked_for(os.environ), "EXP_ID": str(spec["experiment"])}, timeout=limit(spec),
-            )  # fmt: skip
+    name, mode = str(spec["experiment"]), str(spec["mode"])
+    task = load_task(session.project.task)
+    if "EXP_SHA256" not in task.envs and mode == "single":
+        # A task of the user's own, without our trial: it runs in the candidate's tree, as it would by `sky`.
+        where, envs = places["b"], {**task.asked_for(os.environ), "EXP_ID": name}
+    else:
         # Only our own task measures two trees side by side; the user's setup is kept.
         task = _trial_task(task)
-    outbox = places[next(iter(places))].parent / "outbox"
-    unseen = evaluator.hidden_checks(project, session.config) if spec.get("hidden") else None
-    bundle = build_bundle(outbox, spec, base=places.get("a"), candidate=places.get("b"), hidden=unseen)
-    known = task.asked_for(os.environ)
-    envs = {**known, "EXP_ID": str(spec["experiment"]), "EXP_SHA256": bundle.sha256}
+        where, envs = _packed(session, task, spec, places)
     return engine_of(session).submit(
-        task,
-        experiment=str(spec["experiment"]),
-        mode=str(spec["mode"]),
-        workdir=outbox,
-        envs=envs,
-        timeout=limit(spec),
+        task, experiment=name, mode=mode, workdir=where, envs=envs, timeout=limit(spec)
     )
+
+
+def _packed(
+    session: Session, task: Task, spec: dict[str, Any], places: Mapping[str, Path]
+) -> tuple[Path, dict[str, str]]:
+    """The directory that a trial's bundle is made in, and the environment that it wants."""
+    outbox = places[next(iter(places))].parent / "outbox"
+    unseen = evaluator.hidden_checks(session.project, session.config) if spec.get("hidden") else None
+    bundle = build_bundle(outbox, spec, base=places.get("a"), candidate=places.get("b"), hidden=unseen)
+    return outbox, {
+        **task.asked_for(os.environ), "EXP_ID": str(spec["experiment"]), "EXP_SHA256": bundle.sha256,
+    }  # fmt: skip

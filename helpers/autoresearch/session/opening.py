@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
-from typing import Any
 
 from autoresearch.budget.rules import refuse_if_full, refuse_if_stopped
 from autoresearch.errors import BadInput
@@ -16,7 +16,7 @@ from autoresearch.search.ideas.idea import Idea
 from autoresearch.session import idea_marks
 from autoresearch.session.integrity import tip_of, verify_evaluator
 from autoresearch.session.naming import check_experiment, free_number
-from autoresearch.workspace import copies, evaluator, objects
+from autoresearch.workspace import copies, evaluator
 from autoresearch.workspace.candidate import EXPERIMENT_REFS
 from autoresearch.workspace.git import resolve
 
@@ -45,16 +45,13 @@ def open_experiment(
         )
     commit = _parent_commit(session, parent)
     taken = _take(session, idea, name, who)
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(_give_back, session, taken)
         where = copies.open_worktree(session.project, name, commit)
-    except BaseException:
-        _give_back(session, taken)
-        raise
-    try:
-        prefix = objects.prefix(session.project)
-        pin = evaluator.pin_dir(session.project, frozen)
-        evaluator.overlay(pin, frozen, session.project.worktree(name), prefix)
-        record: dict[str, Any] = {
+        # Without its ledger line the experiment does not exist, so its copy must not either.
+        undo.callback(copies.close_worktree, session.project, name)
+        evaluator.lay_over(session.project, frozen, session.project.worktree(name))
+        session.append({
             "type": "experiment",
             "experiment": name,
             "parent": commit,
@@ -64,13 +61,8 @@ def open_experiment(
             "source": one_line(source or (taken.source if taken else ""), 300),
             "agent": agent(who) or None,
             "timestamp": now_ms(),
-        }
-        session.append(record)
-    except BaseException:
-        # Without its ledger line the experiment does not exist, so its copy must not either.
-        copies.close_worktree(session.project, name)
-        _give_back(session, taken)
-        raise
+        })  # fmt: skip
+        undo.pop_all()
     idea_marks.opened(session)
     return session.experiments[name], where
 

@@ -32,13 +32,9 @@ def finish_half_done(session: Session) -> None:
     follow_ledger(session)
     close_stale_worktrees(session)
     idea_marks.make_up(session)
-    _clear_away(session.project.state)
-
-
-def _clear_away(state: Path) -> None:
-    """What nobody misses: trees of jobs whose runner was killed, and unfinished files."""
-    sweep(state)
-    clear(state)
+    # What nobody misses: unfinished files, and trees of jobs whose runner was killed.
+    sweep(session.project.state)
+    clear(session.project.state)
 
 
 def follow_ledger(session: Session) -> None:
@@ -49,7 +45,7 @@ def follow_ledger(session: Session) -> None:
     root, branch = session.project.root, session.branch
     truth = session.head or header.base_commit
     tip = look(session)
-    if tip == truth or (tip is not None and _is_ancestor(session, truth, tip)):
+    if tip == truth or (tip is not None and is_ancestor(session, truth, tip)):
         return
     if resolve(root, truth) is None:
         raise IntegrityFault(
@@ -60,7 +56,7 @@ def follow_ledger(session: Session) -> None:
     if tip is None:
         objects.move_ref(session.project, f"refs/heads/{branch}", truth)
         notices.say(f"restored branch {branch}, which was missing, at {truth[:12]}")
-    elif _is_ancestor(session, tip, truth):
+    elif is_ancestor(session, tip, truth):
         advance(session.project, branch, truth, tip)
         notices.say(f"moved branch {branch} to {truth[:12]}, which a killed command had recorded")
     else:
@@ -80,10 +76,15 @@ def take_notes(session: Session) -> None:
                 session.append(note)
 
 
+def has_measured_baseline(session: Session) -> bool:
+    """Whether the figures of the baseline job that is on file as in flight stand in the ledger."""
+    now = in_flight.pending(session)
+    return now is not None and session.baseline is not None and session.baseline.job == now.job
+
+
 def forget_measured_baseline(session: Session) -> None:
     """Forget a baseline job in flight whose figures stand in the ledger."""
-    now = in_flight.pending(session)
-    if now is not None and session.baseline is not None and session.baseline.job == now.job:
+    if has_measured_baseline(session):
         in_flight.pending_path(session).unlink(missing_ok=True)
 
 
@@ -109,20 +110,21 @@ def _named_in_files(state: Path) -> set[str]:
     return {path.name for path in (state / "jobs").glob("*") if f'"{path.name}"' in text}
 
 
+def copies_of(session: Session, *, undecided: bool) -> list[str]:
+    """Copies that stand in `worktrees`: of undecided experiments, or of those that are decided or not recorded."""
+    place, wanted = session.project.worktrees, {e.id for e in session.open_experiments}
+    names = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
+    return [name for name in names if (name in wanted) == undecided]
+
+
 def close_stale_worktrees(session: Session) -> None:
     """Close copies of experiments that are decided, or that a killed `new` has not recorded.
 
     Edits that no candidate of git's holds are not thrown away: such a copy is put aside.
     """
     project = session.project
-    try:
-        found = sorted(path.name for path in project.worktrees.iterdir())
-    except FileNotFoundError:
-        return
-    for name in found:
+    for name in copies_of(session, undecided=False):
         experiment = session.experiments.get(name)
-        if experiment is not None and experiment.result is None:
-            continue
         if experiment is not None and experiment.result is not None and experiment.result.status == "keep":
             verify_keeps(session)  # before its copy goes on the word of that line
         word = "a killed command had decided it" if experiment else "a killed command had not recorded it"
@@ -140,7 +142,8 @@ def _evaluator_paths(session: Session) -> set[str]:
     return {inside + name for name in files}
 
 
-def _is_ancestor(session: Session, old: str, new: str) -> bool:
+def is_ancestor(session: Session, old: str, new: str) -> bool:
+    """Whether commit `new` builds on `old`; no where one of them is missing."""
     try:
         git(session.project.root, "merge-base", "--is-ancestor", old, new)
     except GitError:

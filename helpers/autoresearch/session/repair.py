@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from autoresearch.engines import has_unfinished
 from autoresearch.engines.leftovers import clear, kill_leftovers, leftover_processes, leftover_trees
 from autoresearch.errors import AutoresearchError
 from autoresearch.files import locked, remove, sweep
@@ -23,14 +22,18 @@ from autoresearch.ledger.store import end_torn_line, read
 from autoresearch.project import Project
 from autoresearch.safetext import one_line
 from autoresearch.session.access import load
+from autoresearch.session.integrity import frozen_manifest
 from autoresearch.session.recover import (
     close_stale_worktrees,
+    copies_of,
     drop_unrecorded_jobs,
     follow_ledger,
     forget_measured_baseline,
+    has_measured_baseline,
+    is_ancestor,
     unrecorded_jobs,
 )
-from autoresearch.workspace import copies, evaluator, objects, orphans
+from autoresearch.workspace import copies, evaluator, orphans
 from autoresearch.workspace.candidate import EXPERIMENT_REFS
 from autoresearch.workspace.git import git, resolve
 
@@ -121,16 +124,10 @@ def _branch(session: Session) -> Iterator[Trouble]:
         return
     truth = session.head or session.header.base_commit
     if tip != truth:
-        try:
-            if tip is not None and git(root, "merge-base", tip, truth) == truth:
-                return
-        except AutoresearchError:
-            """No common commit: it is for `follow_ledger` to say what that means."""
-        yield Trouble(
-            "branch",
-            f"{branch} is not at the ledger's last commit {truth[:12]}",
-            lambda: follow_ledger(session),
-        )
+        if tip is not None and is_ancestor(session, truth, tip):
+            return
+        found = f"{branch} is not at the ledger's last commit {truth[:12]}"
+        yield Trouble("branch", found, lambda: follow_ledger(session))
 
 
 def _pinned(session: Session) -> Iterator[Trouble]:
@@ -138,7 +135,7 @@ def _pinned(session: Session) -> Iterator[Trouble]:
     if session.header is None or session.baseline is None:
         return
     project = session.project
-    frozen = evaluator.Manifest(dict(session.header.evaluator or {}), dict(session.header.settings))
+    frozen = frozen_manifest(session)
     try:
         evaluator.check_pin(project, frozen)
         return
@@ -163,22 +160,13 @@ def _pinned(session: Session) -> Iterator[Trouble]:
 
 
 def _jobs(session: Session) -> Iterator[Trouble]:
-    now = in_flight.pending(session)
-    if now is not None and session.baseline is not None and session.baseline.job == now.job:
-        yield Trouble(
-            "baseline",
-            "it is measured, but still on file as in flight",
-            lambda: forget_measured_baseline(session),
-        )
-    known = session.named_jobs | ({now.job} if now else set())
-    if has_unfinished(session.project.state, known):
-        names = unrecorded_jobs(session)
-        if names:
-            yield Trouble(
-                "jobs",
-                f"{', '.join(names[:5])}: no command has recorded them",
-                lambda: drop_unrecorded_jobs(session),
-            )
+    if has_measured_baseline(session):
+        found = "it is measured, but still on file as in flight"
+        yield Trouble("baseline", found, lambda: forget_measured_baseline(session))
+    names = unrecorded_jobs(session)
+    if names:
+        found = f"{', '.join(names[:5])}: no command has recorded them"
+        yield Trouble("jobs", found, lambda: drop_unrecorded_jobs(session))
 
 
 def _processes(session: Session) -> Iterator[Trouble]:
@@ -203,22 +191,18 @@ def _remove(paths: list[Path]) -> None:
 
 
 def _worktrees(session: Session) -> Iterator[Trouble]:
-    worktrees = session.project.worktrees
-    names = sorted(path.name for path in worktrees.iterdir()) if worktrees.is_dir() else []
-    stale = [n for n in names if n not in session.experiments or session.experiments[n].result is not None]
+    stale, wanted = copies_of(session, undecided=False), copies_of(session, undecided=True)
     if stale:
-        yield Trouble(
-            "worktrees", f"{', '.join(stale[:5])}: decided, or never recorded",
-            lambda: close_stale_worktrees(session),
-        )  # fmt: skip
-    for name in names:
-        if name not in stale and not (worktrees / name / ".git").exists():
+        found = f"{', '.join(stale[:5])}: decided, or never recorded"
+        yield Trouble("worktrees", found, lambda: close_stale_worktrees(session))
+    for name in wanted:
+        if not (session.project.worktree(name) / ".git").exists():
             yield Trouble(
                 "worktrees", f"{name} is no work tree of git's any more",
                 hint=f"Its files stay; give it up with autoresearch decide {name} --abandon, or restore its .git",
             )  # fmt: skip
-    for experiment in session.experiments.values():
-        if experiment.result is None and experiment.id not in names:
+    for experiment in session.open_experiments:
+        if experiment.id not in wanted:
             at = resolve(session.project.root, f"{EXPERIMENT_REFS}/{experiment.id}") or experiment.parent
             yield Trouble(
                 "worktrees", f"{experiment.id} is undecided, but its copy is gone",
@@ -226,34 +210,24 @@ def _worktrees(session: Session) -> Iterator[Trouble]:
             )  # fmt: skip
 
 
-def _forget_gone(session: Session) -> None:
-    # Looked up anew: a copy that was gone may have been opened again since, under the same name.
-    _remove(orphans.forgotten_worktrees(session.project))
-
-
 def _reopen(session: Session, name: str, files: str, parent: str) -> None:
     """The copy as its last candidate had it, with the evaluator's files over it as `new` puts them there."""
     orphans.reopen(session.project, name, files, parent)
-    header = session.started()
-    frozen = evaluator.Manifest(dict(header.evaluator or {}), dict(header.settings))
-    pin, inside = evaluator.pin_dir(session.project, frozen), objects.prefix(session.project)
-    evaluator.overlay(pin, frozen, session.project.worktree(name), inside)
+    evaluator.lay_over(session.project, frozen_manifest(session), session.project.worktree(name))
 
 
 def _remembered(session: Session) -> Iterator[Trouble]:
     gone = orphans.forgotten_worktrees(session.project)
     if gone:
-        yield Trouble(
-            "git",
-            f"git still knows of {len(gone)} of our copies that are gone",
-            partial(_forget_gone, session),
-        )
+        found = f"git still knows of {len(gone)} of our copies that are gone"
+        # Looked up anew: a copy that was gone may have been opened again since, under the same name.
+        yield Trouble("git", found, lambda: _remove(orphans.forgotten_worktrees(session.project)))
 
 
 def _refs(session: Session) -> Iterator[Trouble]:
     """Candidates of experiments that no ledger knows: kept as patches, then let go."""
-    root, project = session.project.root, session.project
-    listed = git(root, "for-each-ref", "--format=%(refname)", EXPERIMENT_REFS).split("\n")
+    project = session.project
+    listed = git(project.root, "for-each-ref", "--format=%(refname)", EXPERIMENT_REFS).split("\n")
     for ref in filter(None, listed):
         name = ref.rpartition("/")[2]
         if name not in session.experiments:

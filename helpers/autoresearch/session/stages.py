@@ -30,7 +30,6 @@ class Stage:
     name: str
     detail: str
     next: str
-    job: str | None = None
     record: JobLine | None = None
     records: list[Mapping[str, Any]] = field(default_factory=list)
 
@@ -45,16 +44,16 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
     engine = engine_of(session)
     state = engine.poll([job])[job]
     if not state.final:
-        return Stage("running", state.phase or state.state, POLL_WAIT, job, record)
+        return Stage("running", state.phase or state.state, POLL_WAIT, record)
     again = f"autoresearch {'ab' if record.is_test else 'run'} {exp}"
     if state.state in ("lost", "cancelled"):
         how = "killed" if state.state == "lost" else "cancelled"
         why = f": {state.detail}" if state.detail not in ("", how) else ""
-        return Stage("lost", f"its job was {how}{why}", again, job, record)
+        return Stage("lost", f"its job was {how}{why}", again, record)
     result = engine.fetch(job)
     end: Mapping[str, Any] = next((r for r in reversed(result.records) if r.get("type") == "end"), {})
     if was_killed(result) and _tries(experiment, record) < TRIES:
-        return Stage("lost", "its measurement was killed", again, job, record)
+        return Stage("lost", "its measurement was killed", again, record)
     status = str(end.get("status") or result.status or "crash")
     records: list[Mapping[str, Any]] = list(result.records)
     if not end:
@@ -63,41 +62,25 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
         records.append({"type": "end", "status": status, "error": "" if status == "done" else error})
     if status != "done":
         detail = f"{status}: {end.get('error') or result.error or ''}".rstrip(": ")
-        return _failed(experiment, detail, job, record, records)
+        return _failed(experiment, detail, records)
     problem = problem_of(records)
     if problem:
-        return _failed(experiment, f"invalid: {problem}", job, record, records)
+        return _failed(experiment, f"invalid: {problem}", records)
     if not record.is_test:
         poor = screen(session, records)
         if poor is not None:
-            return Stage("poor", poor.reason_text, f"autoresearch decide {exp}", job, record, records)
-        return Stage(
-            "screened",
-            "build, benchmark and checks passed",
-            poll_ab(exp),
-            job,
-            record,
-            records,
-        )
+            return Stage("poor", poor.reason_text, f"autoresearch decide {exp}", record, records)
+        return Stage("screened", "build, benchmark and checks passed", poll_ab(exp), record, records)
     if record.base != tip_of(session):
-        return Stage(
-            "stale",
-            "the best commit moved since its A/B",
-            poll_ab(exp),
-            job,
-            record,
-            records,
-        )
-    return Stage("measured", "A/B done", f"autoresearch decide {exp}", job, record, records)
+        return Stage("stale", "the best commit moved since its A/B", poll_ab(exp), record, records)
+    return Stage("measured", "A/B done", f"autoresearch decide {exp}", record, records)
 
 
-def _failed(
-    experiment: Experiment, detail: str, job: str, record: JobLine, records: list[Mapping[str, Any]]
-) -> Stage:
+def _failed(experiment: Experiment, detail: str, records: list[Mapping[str, Any]]) -> Stage:
     """To be mended after a look at its log, or decided when that was done often enough."""
     last = experiment.reworks >= MOST_REWORKS
     follow = f"autoresearch {'decide' if last else 'logs'} {experiment.id}"
-    return Stage("failed", detail, follow, job, record, records)
+    return Stage("failed", detail, follow, experiment.jobs[-1], records)
 
 
 def was_killed(result: JobResult) -> bool:
@@ -120,11 +103,8 @@ _ORDER = ("measured", "poor", "screened", "stale", "failed", "lost", "running", 
 
 def next_step(stages: Mapping[str, Stage]) -> str | None:
     """The next legal command among the undecided experiments, or None when there are none."""
-    for name in _ORDER:
-        for stage in stages.values():
-            if stage.name == name:
-                return stage.next
-    return None
+    first = min(stages.values(), key=lambda stage: _ORDER.index(stage.name), default=None)
+    return None if first is None else first.next
 
 
 def undecided(session: Session) -> dict[str, Stage]:

@@ -17,12 +17,17 @@ from autoresearch.workspace import evaluator, objects
 
 def rule_of(session: Session, test: JobLine, records: Sequence[Mapping[str, Any]]) -> Rule:
     """The rule an A/B was submitted with, from its ledger line; the layout comes from the trial's records."""
-    objective = session.config.objective
     layout = next((str(r.get("layout")) for r in records if r.get("type") == "decision"), "fixed")
+    return rule_for(session.config, test.preset, (test.alpha or 0.0) / test.split, test.max_runs, layout)
+
+
+def rule_for(config: Config, preset: str, alpha: float, max_runs: int | None, layout: str) -> Rule:
+    """A preset with this chance of a false keep, for the config's objective as it was laid out."""
+    objective = config.objective
     return Rule.preset(
-        test.preset, alpha=(test.alpha or 0.0) / test.split, max_runs=test.max_runs,
-        min_effect_pct=objective.min_effect_pct, direction=objective.direction,
-        margin_pct=layout_margin_pct(objective, layout), layout=layout, counted=counted(objective),
+        preset, alpha=alpha, max_runs=max_runs, min_effect_pct=objective.min_effect_pct,
+        direction=objective.direction, margin_pct=layout_margin_pct(objective, layout), layout=layout,
+        counted=counted(objective),
     )  # fmt: skip
 
 

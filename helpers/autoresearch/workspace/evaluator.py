@@ -18,6 +18,7 @@ from autoresearch.files import sha256_of, sync_directory, sync_file
 from autoresearch.project import EVALUATOR_FILES, Project
 from autoresearch.task import load_task
 from autoresearch.workspace.git import git
+from autoresearch.workspace.objects import prefix
 
 BENCHMARK, CHECKS, DEPS, DIFF = EVALUATOR_FILES
 # What a directory of hidden checks is entered by.
@@ -206,6 +207,11 @@ def overlay(source: Path, manifest: Manifest, tree: Path, prefix: str) -> None:
         shutil.copy2(source / name, to)
         if sha256_of(to) != digest:
             raise IntegrityFault(f"{name} changed while it was copied", fix="Repeat the command")
+
+
+def lay_over(project: Project, frozen: Manifest, tree: Path) -> None:
+    """Put the pinned evaluator over a tree of the project's repository."""
+    overlay(pin_dir(project, frozen), frozen, tree, prefix(project))
 
 
 def overlay_digests(frozen: Manifest, prefix: str) -> dict[str, str]:
