@@ -169,16 +169,13 @@ def test_the_whole_demo(tmp_path: Path) -> None:
     home, root = tmp_path / "home", tmp_path / "session"
     home.mkdir()
     done = sh_long(tmp_path, home, root)
-    if done.returncode == 1:
-        # Its timings are real: a burst of load on the machine may hide the win of a few percent once, not twice.
-        shutil.rmtree(root)
-        done = sh_long(tmp_path, home, root)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     left = [
         path for path in home.rglob("*") if path.is_file() and ".cache/autoresearch/cores-" not in str(path)
     ]
     assert not left, "the demo wrote more into HOME than the locks of the machine's cores"
     assert "\x1b" not in done.stdout
+    assert "the machine meanwhile: load average" in done.stdout
 
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], cwd=root, text=True, capture_output=True, check=True).stdout

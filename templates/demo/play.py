@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 
 HERE = Path(__file__).resolve().parent
 POLL = 10  # seconds a waiting command may take: agents' shells do not wait for long
@@ -118,6 +119,7 @@ class Play:
             self.env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(helpers), self.env.get("PYTHONPATH")]))
         self.before = ""
         self.stages: dict[str, str] = {}  # where each experiment stands after the screening
+        self.loads: list[float] = []  # load averages, one an answer of a waiting command
 
     # -- tools ------------------------------------------------------------------------------------------------
 
@@ -164,6 +166,7 @@ class Play:
         limit = time.monotonic() + STEP_LIMIT
         while True:
             code, answer = self.ask(*words, "--timeout", step, allowed=allowed, show=False)
+            self.loads.append(os.getloadavg()[0])
             running = answer.get("running")
             if code != NO or not (running or answer.get("done") is False):
                 self.screen.clear()
@@ -306,7 +309,21 @@ class Play:
             line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             self.screen.say(f"  {mark}  {line.rstrip()}")
         self.screen.say()
+        self.screen.say(f"  {self.machine()}")
         return self.verify()
+
+    def machine(self) -> str:
+        """What the measurements met on this machine, by the benchmark's own account in the ledger."""
+        text = (self.root / "autoresearch.jsonl").read_text(encoding="utf-8")
+        met = [line["metrics"] for line in map(json.loads, text.splitlines()) if line.get("metrics")]
+        words = [f"load average {min(self.loads):.1f} to {max(self.loads):.1f}"]
+        waited = [one["waited_pct"] for one in met if "waited_pct" in one]
+        spread = [one["speed_spread"] for one in met if "speed_spread" in one]
+        if waited:  # not everywhere known
+            words.append(f"the rounds waited {median(waited):.0f} % of their time for the core")
+        if spread:
+            words.append(f"rounds of one and the same program differed up to {max(spread):.1f}-fold within a run")
+        return "the machine meanwhile: " + ", ".join(words)
 
     def verify(self) -> bool:
         """Whether outcomes, git and the user's files are as they must be; says what is not."""

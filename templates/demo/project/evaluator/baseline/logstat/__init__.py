@@ -1,0 +1,1 @@
+"""logstat: a small analyser of web server access logs."""
