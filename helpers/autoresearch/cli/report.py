@@ -84,9 +84,10 @@ def _reverified(segment: SegmentView) -> dict[str, object] | bool:
     audit = segment.audit
     if audit is None:
         return False
-    ends = None if audit.low is None or audit.high is None else [audit.low, audit.high]
+    low, high = audit.ci_low_pct, audit.ci_high_pct
+    ends = None if low is None or high is None else [low, high]
     return {
-        "effect_pct": audit.effect, "ci_pct": ends, "verified": audit.verified, "older": audit.later > 0
+        "effect_pct": audit.effect_pct, "ci_pct": ends, "verified": audit.verified, "older": segment.later > 0
     }  # fmt: skip
 
 
@@ -98,7 +99,7 @@ def _human(done: Rendered) -> str:
     lines = []
     if shown:
         rows = [
-            (e.id[:24], e.status, e.effect_text(), e.runs, _what(e.description or e.hypothesis))
+            (e.id[:24], e.status, e.effect_text(), e.line.cost_runs, _what(e.description or e.hypothesis))
             for e in shown
         ]
         lines += [table(rows, ("experiment", "status", "effect", "runs", "what")), ""]

@@ -16,7 +16,7 @@ from autoresearch.errors import EnvironmentMissing
 from autoresearch.report.escape import plain
 from autoresearch.report.fields import percent
 from autoresearch.report.view import REVERTED, ExperimentView, SegmentView, View
-from autoresearch.report.words import plural, tally
+from autoresearch.report.words import counted, plural
 from autoresearch.verdict.verdict import interval_text
 
 if TYPE_CHECKING:
@@ -87,35 +87,29 @@ def _plot(figure: Figure, axes: Axes, view: View) -> None:
     _discards(axes, [e for e in shown if e.status in ("discard", "unknown", REVERTED)])
     _failures(axes, shown)
     _best(axes, segment)
-    if not shown:
-        axes.text(
-            0.5, 0.5, "no experiments yet", transform=axes.transAxes, ha="center", color=GREY, fontsize=13
-        )
-    elif all(e.position is None for e in shown):
-        axes.text(
-            0.5, 0.5, "no effect was measured", transform=axes.transAxes, ha="center", color=GREY, fontsize=13
-        )
+    if not _placed(shown):
+        words = "no effect was measured" if shown else "no experiments yet"
+        axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", color=GREY, fontsize=13)
     _legend(figure, axes)
     _label_keeps(figure, axes, segment)
 
 
 def limits(segment: SegmentView) -> tuple[float, float]:
     """The y range in percent: all keeps in full, discards as far as they do not flatten the picture."""
-    keeps = [e for e in segment.keeps if e.position is not None]
+    keeps = _placed(segment.keeps)
     values = [0.0]
-    for e in keeps:
-        values += [v for v in (e.position, e.best) if v is not None]
+    for e, at in keeps:
+        values += [at, e.best]
     core = max(values) - min(values)
     # An interval or a discard may take as much room again as the steps themselves, but not more.
     room = max(core, 2.0) if segment.verified or not core else core
-    for e in keeps:
+    for e, _ in keeps:
         values += [
             max(min(v, max(values) + room), min(values) - room) for v in (e.low, e.high) if v is not None
         ]
     top, bottom = max(values), min(values)
-    others = [e.position for e in segment.experiments if e.status != "keep" and e.position is not None]
+    others = sorted(at for e, at in _placed(segment.experiments) if e.status != "keep")
     if others:
-        others.sort()
         if not keeps:
             room = max(room, abs(others[len(others) // 2]))
         tenth = len(others) // 10
@@ -134,7 +128,7 @@ def _frame(figure: Figure, axes: Axes, view: View) -> None:
     unit = f" in {plain(segment.unit, 16)}" if segment.unit else ""
     facts = [
         f"{plain(segment.metric, 40)}{unit}, {segment.direction} is better",
-        f"{plural(len(segment.experiments), 'experiment')}: {tally(segment.counts)}",
+        counted(segment),
         plural(segment.runs, "run"),
     ]
     if len(view.segments) > 1:
@@ -176,47 +170,39 @@ def _fitted(figure: Figure, height: float, words: str, **style: Any) -> None:
 
 
 def _discards(axes: Axes, discards: Sequence[ExperimentView]) -> None:
-    placed = [(e.number, e.position) for e in discards if e.position is not None]
+    placed = _placed(discards)
     low, high = axes.get_ylim()
     if not placed:
         return
     # Below the floor is the strip of the failures.
     floor = low + 0.05 * (high - low)
-    inside = [(x, y) for x, y in placed if floor <= y <= high]
-    size = 22 if len(placed) <= 80 else 12
-    for e in discards:
-        if e.position is not None and floor <= e.position <= high and not (e.low is None and e.high is None):
-            ends = _ends(e, low, high)
-            axes.vlines(e.number, *ends, color=FAINT, alpha=0.35, linewidth=1.0, zorder=2)
+    inside = [(e, at) for e, at in placed if floor <= at <= high]
+    style: dict[str, Any] = {
+        "s": 22 if len(placed) <= 80 else 12, "color": FAINT, "alpha": 0.65, "linewidths": 0
+    }  # fmt: skip
+    for e, at in inside:
+        if not (e.low is None and e.high is None):
+            axes.vlines(e.number, *_ends(e, at, low, high), color=FAINT, alpha=0.35, linewidth=1.0, zorder=2)
     axes.scatter(
-        [x for x, _ in inside],
-        [y for _, y in inside],
-        s=size,
-        color=FAINT,
-        alpha=0.65,
-        linewidths=0,
-        zorder=3,
-        label="discarded",
+        [e.number for e, _ in inside], [at for _, at in inside], zorder=3, label="discarded", **style
     )
     # What lies outside the picture is shown at its edge, so that no experiment disappears.
     step = 0.015 * (high - low)
     for marker, edge, beyond in (
-        ("v", floor + step, [x for x, y in placed if y < floor]),
-        ("^", high - step, [x for x, y in placed if y > high]),
+        ("v", floor + step, [e.number for e, at in placed if at < floor]),
+        ("^", high - step, [e.number for e, at in placed if at > high]),
     ):
         if beyond:
-            axes.scatter(
-                beyond, [edge] * len(beyond), marker=marker, s=size, color=FAINT, alpha=0.65, linewidths=0
-            )
+            axes.scatter(beyond, [edge] * len(beyond), marker=marker, **style)
 
 
-def _at(e: ExperimentView) -> float:
-    return e.position or 0.0
+def _placed(shown: Sequence[ExperimentView]) -> list[tuple[ExperimentView, float]]:
+    """Those that have a place in the picture, with its height."""
+    return [(e, e.position) for e in shown if e.position is not None]
 
 
-def _ends(e: ExperimentView, low: float, high: float) -> tuple[float, float]:
+def _ends(e: ExperimentView, at: float, low: float, high: float) -> tuple[float, float]:
     """The drawn part of an interval; an unbounded side stops at the point."""
-    at = _at(e)
     bottom = at if e.low is None else min(e.low, at)
     top = at if e.high is None else max(e.high, at)
     return max(bottom, low), min(top, high)
@@ -247,7 +233,7 @@ def _failures(axes: Axes, shown: Sequence[ExperimentView]) -> None:
 
 
 def _best(axes: Axes, segment: SegmentView) -> None:
-    if not any(e.position is not None for e in segment.experiments):
+    if not _placed(segment.experiments):
         return
     xs = [0, *(e.number for e in segment.experiments)]
     ys = [0.0, *(e.best for e in segment.experiments)]
@@ -272,28 +258,28 @@ def _best(axes: Axes, segment: SegmentView) -> None:
 def _verified(segment: SegmentView) -> tuple[tuple[str, int, dict[str, Any]], ...]:
     """What of the claims was measured again; the smaller lines under the last caption."""
     small, audit = {"color": GREY, "fontsize": 8}, segment.audit
-    if audit is None or audit.effect is None:
+    if audit is None or audit.effect_pct is None:
         word = "not yet re-verified" if segment.verified and audit is None else "not verified"
         return ((word, -26, small),)
     strong = {"color": GREEN if audit.verified else RED, "fontsize": 8, "fontweight": "bold"}
-    lines = [(f"verified {percent(audit.effect)}".replace("-", "−"), -26, strong)]
-    if ends := interval_text(audit.low, audit.high).strip():
+    lines = [(f"verified {percent(audit.effect_pct)}".replace("-", "−"), -26, strong)]
+    if ends := interval_text(audit.ci_low_pct, audit.ci_high_pct).strip():
         lines.append((ends.replace("-", "−"), -37, small))
-    if audit.later:
+    if segment.later:
         lines.append(("before the last keeps", -26 - 11 * len(lines), small))
     return tuple(lines)
 
 
 def _keeps(axes: Axes, segment: SegmentView) -> None:
     low, high = axes.get_ylim()
-    keeps = [e for e in segment.keeps if e.position is not None]
+    keeps = _placed(segment.keeps)
     if not keeps:
         return
-    for e in keeps:
-        axes.vlines(e.number, *_ends(e, low, high), color=GREEN, alpha=0.55, linewidth=1.6, zorder=5)
+    for e, at in keeps:
+        axes.vlines(e.number, *_ends(e, at, low, high), color=GREEN, alpha=0.55, linewidth=1.6, zorder=5)
     axes.scatter(
-        [e.number for e in keeps],
-        [_at(e) for e in keeps],
+        [e.number for e, _ in keeps],
+        [at for _, at in keeps],
         s=56 if len(keeps) <= 40 else 26,
         color=GREEN,
         edgecolors="white",
@@ -341,13 +327,13 @@ def _label_keeps(figure: Figure, axes: Axes, segment: SegmentView) -> None:
 
     canvas: Any = figure.canvas
     renderer = canvas.get_renderer()
-    keeps = [e for e in segment.keeps if e.position is not None]
+    keeps = _placed(segment.keeps)
     low, high = axes.get_ylim()
     ground = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.8}
     taken = []
-    for e in keeps:
-        x, y = axes.transData.transform((e.number, _at(e)))
-        bottom, top = (axes.transData.transform((e.number, v))[1] for v in _ends(e, low, high))
+    for e, at in keeps:
+        x, y = axes.transData.transform((e.number, at))
+        bottom, top = (axes.transData.transform((e.number, v))[1] for v in _ends(e, at, low, high))
         taken += [Bbox.from_extents(x - 5, y - 5, x + 5, y + 5), Bbox.from_extents(x - 1, bottom, x + 1, top)]
     line = Path(axes.transData.transform(_corners(segment)))
     frame = axes.get_window_extent(renderer)
@@ -357,14 +343,16 @@ def _label_keeps(figure: Figure, axes: Axes, segment: SegmentView) -> None:
         if e.status == "keep" and e.best > best:
             gains[e.number] = e.best - best
         best = e.best
-    named = sorted((e for e in keeps if e.number in gains), key=lambda e: -gains[e.number])
-    for e in named[:LABELS]:
+    named = sorted(
+        (kept for kept in keeps if kept[0].number in gains), key=lambda kept: -gains[kept[0].number]
+    )
+    for e, at in named[:LABELS]:
         words = plain(e.description or e.hypothesis or e.id, 34)
         for dx, dy, side in _PLACES if words else ():
             far = abs(dy) > 10
             label = axes.annotate(
                 words,
-                (e.number, _at(e)),
+                (e.number, at),
                 xytext=(dx, dy),
                 textcoords="offset points",
                 ha=side,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
+from autoresearch.ledger.lines import AuditLine, HeldoutFields
 from autoresearch.ledger.records import number
 from autoresearch.report import markers, progress, tradeoffs
-from autoresearch.report.audited import Audit
 from autoresearch.report.escape import markdown
 from autoresearch.report.fields import percent
 from autoresearch.report.view import ExperimentView, SegmentView, View
-from autoresearch.report.words import amount, duration, moment, plural, summary, tally
+from autoresearch.report.words import amount, audited, cost, counted, moment, plural, summary
 
 # An agent reads the whole document when it resumes; older rows stay in the ledger.
 LOG_ROWS = 200
@@ -64,7 +63,7 @@ def _baseline(segment: SegmentView) -> str:
     better = f"{segment.direction} is better"
     lines = [
         f"- Metric: {markdown(segment.metric, 64)}, {better}",
-        f"- Baseline: {amount(base.metric, markdown(segment.unit, 20))} ({plural(max(base.runs, 1), 'run')})",
+        f"- Baseline: {amount(base.metric, markdown(segment.unit, 20))} ({plural(max(base.line.cost_runs, 1), 'run')})",
         f"- Commit: {_commit(base.run.commit)}",
     ]
     when = moment(base.run.timestamp_ms)
@@ -72,8 +71,8 @@ def _baseline(segment: SegmentView) -> str:
         lines.append(f"- Measured: {when}")
     if base.line.machine:
         lines.append(f"- Machine: {markdown(base.line.machine, 120)}")
-    if segment.line.evaluator:
-        names = [markdown(name, 80) for name in segment.line.evaluator]
+    if segment.folded.line.evaluator:
+        names = [markdown(name, 80) for name in segment.folded.line.evaluator]
         lines.append(f"- Evaluator, frozen: {_cut(names, FILES)}")
     if segment.verified:
         lines.append(
@@ -156,7 +155,7 @@ def _row(e: ExperimentView) -> str:
         markdown(e.id, 64),
         status,
         e.effect_text(),
-        str(e.runs),
+        str(e.line.cost_runs),
         markdown(e.description or e.hypothesis, 160),
         markdown(e.reason, 160),
     )
@@ -182,11 +181,9 @@ def improvements(view: View, chart: str | None = None) -> str:
 
 
 def _total(segment: SegmentView) -> str:
-    counted = f"{plural(len(segment.experiments), 'experiment')}: {tally(segment.counts)}"
-    cost = plural(segment.runs, "run") + (f", {duration(segment.seconds)}" if segment.seconds else "")
+    spent = f"{counted(segment)}; {cost(segment)}"
     if not segment.keeps:
-        return f"No improvement is kept yet ({counted}; {cost})."
-    spent = f"{counted}; {cost}"
+        return f"No improvement is kept yet ({spent})."
     if not segment.verified:
         return (
             f"Another tool's log claims {percent(segment.claimed)} in {plural(len(segment.keeps), 'keep')} "
@@ -205,27 +202,32 @@ def _original(segment: SegmentView) -> str:
     return "the original baseline" if segment.index == 0 else f"the baseline of segment {segment.index + 1}"
 
 
-def _audited(segment: SegmentView, audit: Audit, spent: str) -> str:
+def _audited(segment: SegmentView, audit: AuditLine, spent: str) -> str:
     """The session's gain as re-measured, next to what was claimed for it."""
-    claimed = percent(segment.claimed if audit.claimed is None else audit.claimed)
-    if audit.effect is None:
+    claimed = percent(segment.claimed if audit.claimed_pct is None else audit.claimed_pct)
+    heldout = audit.heldout or HeldoutFields()
+    if audit.effect_pct is None:
         text = f"Not verified: the best commit did not run in its audit (sum of claims {claimed}; {spent})."
     else:
-        less = "" if audit.shrunken is None else f", {percent(audit.shrunken)} expected without their luck"
-        text = (
-            f"Verified {audit.effect_text()} (sum of claims {claimed}{less}; {spent}): a fresh comparison of the best "
-            f"commit with {_original(segment)}, {plural(audit.runs, 'run')} of fixed number."
+        less = (
+            ""
+            if audit.shrunken_pct is None
+            else f", {percent(audit.shrunken_pct)} expected without their luck"
         )
-        if not audit.verified and audit.fitted:
+        text = (
+            f"Verified {audited(audit)} (sum of claims {claimed}{less}; {spent}): a fresh comparison of the best "
+            f"commit with {_original(segment)}, {plural(audit.runs_used, 'run')} of fixed number."
+        )
+        if not audit.verified and heldout.proven is False:
             text += " **A benchmark that no experiment has seen proves no gain.**"
         elif not audit.verified:
             text += " **That is less than was claimed.**"
-    if audit.heldout is not None:
-        text += f" The held-out benchmark shows {percent(audit.heldout)}."
+    if heldout.effect_pct is not None:
+        text += f" The held-out benchmark shows {percent(heldout.effect_pct)}."
     if audit.refuted:
         text += f" Refuted: {_cut([markdown(name, 64) for name in audit.refuted], FILES)}."
-    if audit.later:
-        changed = plural(audit.later, "keep or drop") if audit.later == 1 else f"{audit.later} keeps or drops"
+    if segment.later:
+        changed = "1 keep or drop" if segment.later == 1 else f"{segment.later} keeps or drops"
         text += (
             f" The audit is older than the best commit: {changed} came after it, and the sum of claims is now "
             f"{percent(segment.claimed)}."
@@ -244,16 +246,17 @@ def _win(win: ExperimentView, count: int, level: str) -> list[str]:
     added, removed = win.line.lines_added, win.line.lines_removed
     size = f" (+{added} −{removed} lines)" if added is not None and removed is not None else ""
     lines.append(f"- Solution: {solution}{size}")
-    if win.files:
-        lines.append(f"- Files: {_cut([markdown(f, 160) for f in win.files], FILES)}")
+    files = [markdown(name, 160) for name in win.line.files if isinstance(name, str)]
+    if files:
+        lines.append(f"- Files: {_cut(files, FILES)}")
     if win.line.modes:
         lines.append(f"- File modes: {_cut([markdown(str(m), 200) for m in win.line.modes], FILES)}")
     effect = win.effect_text() or "not measured"
     if win.effect is not None:
         effect += " (95 % interval, against its own base)"
-    lines.append(f"- Effect: {effect}, {plural(win.runs, 'run')}")
+    lines.append(f"- Effect: {effect}, {plural(win.line.cost_runs, 'run')}")
     lines.append(f"- Commit: {_commit(win.run.commit)}, experiment {markdown(win.id, 64)}")
-    if win.verdict.reason == "rescued":
+    if win.line.judged.reason == "rescued":
         lines.append(f"- Kept for another metric: {markdown(win.reason, 400)}")
     if win.source:
         lines.append(f"- Source: {markdown(win.source, 300)}")
@@ -288,10 +291,8 @@ def _commit(value: str) -> str:
     return f"`{value[:12]}`" if _COMMIT.match(value) else markdown(value, 40)
 
 
-def _cut(items: Iterable[str], most: int | None = None) -> str:
-    shown = list(items)
-    extra = len(shown) - most if most is not None else 0
-    return ", ".join(shown[:most]) + (f" and {extra} more" if extra > 0 else "")
+def _cut(shown: list[str], most: int) -> str:
+    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if shown[most:] else "")
 
 
 def _omitted(count: int, word: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,17 +47,13 @@ def render(ledger: Path, output: Path, *, chart: bool | None = None, png: bool =
     `chart`: True demands it (`EnvironmentMissing` without matplotlib), None draws it where that is possible,
     False leaves it out.
     """
-    view = build(fold(_records(ledger, output)))
+    view = build(fold(records(ledger) if ledger.exists() else _announced(output)))
     project = Project(output)
     done = Rendered(view)
     if chart is not False:
         _chart(done, project, demanded=bool(chart), png=png)
     _documents(done, project)
     return done
-
-
-def _records(ledger: Path, output: Path) -> Iterable[Record]:
-    return records(ledger) if ledger.exists() else _announced(output)
 
 
 def _announced(root: Path) -> list[Record]:

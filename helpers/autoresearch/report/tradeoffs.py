@@ -17,9 +17,9 @@ _STATES = {"met": "kept to", "violated": "broken", "unclear": "unclear"}
 
 def gains(experiment: ExperimentView) -> dict[str, float]:
     """Percent better than its own base, metric by metric; empty when second metrics were not measured."""
-    if experiment.verdict.reason in _NOT_BELIEVED:
+    if experiment.line.judged.reason in _NOT_BELIEVED:
         return {}
-    values = {name: number(value) for name, value in experiment.verdict.gains.items()}
+    values = {name: number(value) for name, value in experiment.line.judged.gains.items()}
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -59,7 +59,7 @@ def section(segment: SegmentView) -> str:
 def _limits(experiment: ExperimentView) -> str:
     told = [
         f"{markdown(limit.metric, 64)} {_STATES[limit.status]}"
-        for limit in experiment.verdict.limits
+        for limit in experiment.line.judged.limits
         if limit.status in _STATES
     ]
     return ", ".join(told) or "–"

@@ -8,13 +8,15 @@ relative to its first run, and `SegmentView.verified` is False.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from autoresearch.ledger.history import History, Segment
-from autoresearch.ledger.lines import HeaderLine, RunLine, VerdictFields
-from autoresearch.ledger.records import STATUSES, UNKNOWN, Header, Run
-from autoresearch.report.audited import Audit, read_audit
+from autoresearch.ledger.lines import AuditLine, RunLine
+from autoresearch.ledger.records import STATUSES, UNKNOWN, Run
 from autoresearch.report.fields import effect_of, percent, text_of
 from autoresearch.verdict.verdict import effect_text, interval_text
 
@@ -70,10 +72,6 @@ class ExperimentView:
         return self.line.hypothesis or text_of(self.line.asi, "hypothesis")
 
     @property
-    def verdict(self) -> VerdictFields:
-        return self.line.judged
-
-    @property
     def reason(self) -> str:
         """Why it ended as it did, in words: the error, the failed check, or the verdict's sentence."""
         checks = self.line.checks if self.status == "checks_failed" else ""
@@ -81,28 +79,15 @@ class ExperimentView:
             self.reverted
             or self.line.error
             or (f"checks {checks}" if checks else "")
-            or self.verdict.reason_text
+            or self.line.judged.reason_text
         )
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        return tuple(name for name in self.line.files if isinstance(name, str))
-
-    @property
-    def runs(self) -> int:
-        """Benchmark runs that it cost."""
-        return self.line.cost_runs
-
-    @property
-    def seconds(self) -> float:
-        return max(0.0, self.line.seconds)
 
     def effect_text(self) -> str:
         """The shortest honest rendering, such as `+4.9 % [+1.6, +8.3]`; empty when nothing was measured."""
         if self.effect is None:
             return "" if self.position is None or self.number == 0 else f"{percent(self.position)} claimed"
         if self.effect_low is None and self.effect_high is None:
-            exact = self.verdict.reason in _EXACT
+            exact = self.line.judged.reason in _EXACT
             return effect_text(self.effect) + ("" if exact else " [needs more blocks]")
         return effect_text(self.effect) + interval_text(self.effect_low, self.effect_high, unknown="…")
 
@@ -112,30 +97,32 @@ class SegmentView:
     """What stands between two config lines: one objective, one evaluator, one baseline."""
 
     index: int
-    header: Header
-    line: HeaderLine
+    folded: Segment
     verified: bool
     baseline: ExperimentView | None
     experiments: tuple[ExperimentView, ...]  # in ledger order, without the baseline
-    baseline_runs: int = 0
-    baseline_seconds: float = 0.0
-    audit: Audit | None = None
+    audit: AuditLine | None = None
 
     @property
     def goal(self) -> str:
-        return self.line.goal or self.header.name
+        return self.folded.line.goal or self.folded.header.name
 
     @property
     def metric(self) -> str:
-        return self.header.metric_name or "metric"
+        return self.folded.header.metric_name or "metric"
 
     @property
     def unit(self) -> str:
-        return self.header.metric_unit
+        return self.folded.header.metric_unit
 
     @property
     def direction(self) -> str:
-        return self.header.direction or "lower"
+        return self.folded.header.direction or "lower"
+
+    @property
+    def later(self) -> int:
+        """Keeps and reverts since the audit: 0 = it is of this tip."""
+        return self.folded.changes
 
     @property
     def keeps(self) -> tuple[ExperimentView, ...]:
@@ -152,12 +139,16 @@ class SegmentView:
         return _ordered(Counter(e.status for e in self.experiments))
 
     @property
+    def _costly(self) -> list[RunLine | AuditLine]:
+        return [*(line for _, line in self.folded.runs), *(self.folded.audits if self.verified else ())]
+
+    @property
     def runs(self) -> int:
-        return self.baseline_runs + sum(e.runs for e in self.experiments)
+        return sum(max(0, line.cost_runs) for line in self._costly)
 
     @property
     def seconds(self) -> float:
-        return self.baseline_seconds + sum(e.seconds for e in self.experiments)
+        return math.fsum(max(0.0, line.seconds) for line in self._costly)
 
 
 @dataclass(frozen=True)
@@ -189,9 +180,7 @@ class View:
 
 def build(history: History) -> View:
     """The view of a ledger, ours or another loop's."""
-    segments = [segment for segment in history.segments if segment.runs] or (history.segments or [Segment()])[
-        -1:
-    ]
+    segments = [s for s in history.segments if s.runs] or (history.segments or [Segment()])[-1:]
     return View(tuple(_view(index, segment) for index, segment in enumerate(segments)))
 
 
@@ -204,15 +193,12 @@ def _view(index: int, segment: Segment) -> SegmentView:
 def _chained(index: int, segment: Segment) -> SegmentView:
     """Ours: levels are products of effects measured side by side, of the keeps that still stand."""
     baseline: ExperimentView | None = None
-    spent_runs = sum(max(0, audit.cost_runs) for audit in segment.audits)
-    spent_seconds, best = sum(max(0.0, audit.seconds) for audit in segment.audits), 1.0
+    best = 1.0
     levels: dict[str, float] = {}
     found: list[ExperimentView] = []
     for run, line in segment.runs:
         if line.kind == "baseline" or (baseline is None and not line.experiment):
-            entry = ExperimentView(0, run, line, run.metric, position=0.0)
-            spent_runs, spent_seconds = spent_runs + entry.runs, spent_seconds + entry.seconds
-            baseline = baseline or entry
+            baseline = baseline or ExperimentView(0, run, line, run.metric, position=0.0)
             levels.setdefault(line.commit_full, 1.0)
             continue
         verdict = line.judged
@@ -233,10 +219,15 @@ def _chained(index: int, segment: Segment) -> SegmentView:
                 reverted=(revert.reason or "taken back") if revert else "",
             )
         )  # fmt: skip
-    audit = read_audit(segment.audits[-1], segment.changes) if segment.audits else None
-    return SegmentView(
-        index, segment.header, segment.line, True, baseline, tuple(found), spent_runs, spent_seconds, audit
-    )
+    audit = _bounded(segment.audits[-1]) if segment.audits else None
+    return SegmentView(index, segment, True, baseline, tuple(found), audit)
+
+
+def _bounded(audit: AuditLine) -> AuditLine:
+    """An audit of whose effects only those stand that a measurement can have."""
+    names = ("effect_pct", "ci_low_pct", "ci_high_pct", "claimed_pct", "shrunken_pct")
+    unseen = audit.heldout and replace(audit.heldout, effect_pct=effect_of(audit.heldout.effect_pct))
+    return replace(audit, heldout=unseen, **{name: effect_of(getattr(audit, name)) for name in names})
 
 
 def _claimed(index: int, segment: Segment) -> SegmentView:
@@ -256,8 +247,7 @@ def _claimed(index: int, segment: Segment) -> SegmentView:
         if position is not None and run.status == "keep":
             best = max(best, position)
         found.append(ExperimentView(len(found) + 1, run, line, value, position=position, best=best))
-    spent = (baseline.runs, baseline.seconds) if baseline else (0, 0.0)
-    return SegmentView(index, segment.header, segment.line, False, baseline, tuple(found), *spent)
+    return SegmentView(index, segment, False, baseline, tuple(found))
 
 
 def _gain(base: float, effect: float | None) -> float | None:

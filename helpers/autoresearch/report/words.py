@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from autoresearch.ledger.lines import AuditLine
 from autoresearch.report.fields import percent
+from autoresearch.verdict.verdict import interval_text
 
 if TYPE_CHECKING:
     from autoresearch.report.view import SegmentView
@@ -57,19 +59,31 @@ def claim(segment: SegmentView) -> str:
     """The honest total of one segment."""
     if not segment.verified:
         return f"best claim {percent(segment.claimed)} against the first run (single readings, not verified)"
-    audit = segment.audit
-    if audit is None:
+    if segment.audit is None:
         return f"sum of claims {percent(segment.claimed)}, not yet re-verified"
-    if audit.later:
-        since = plural(audit.later, "change")
-        return f"sum of claims {percent(segment.claimed)}; verified {audit.effect_text()}, {since} ago"
-    return f"verified {audit.effect_text()} (sum of claims {percent(segment.claimed)})"
+    if segment.later:
+        since = plural(segment.later, "change")
+        return f"sum of claims {percent(segment.claimed)}; verified {audited(segment.audit)}, {since} ago"
+    return f"verified {audited(segment.audit)} (sum of claims {percent(segment.claimed)})"
+
+
+def audited(audit: AuditLine) -> str:
+    """Such as `+4.9 % [+1.6, +8.3]`."""
+    if audit.effect_pct is None:
+        return "not measurable"
+    return percent(audit.effect_pct) + interval_text(audit.ci_low_pct, audit.ci_high_pct)
+
+
+def counted(segment: SegmentView) -> str:
+    """How many experiments, and how they ended."""
+    return f"{plural(len(segment.experiments), 'experiment')}: {tally(segment.counts)}"
+
+
+def cost(segment: SegmentView) -> str:
+    """Such as `120 runs, 12 min`."""
+    return plural(segment.runs, "run") + (f", {duration(segment.seconds)}" if segment.seconds else "")
 
 
 def summary(segment: SegmentView) -> str:
     """One line: how many experiments, how they ended, what they cost and what they claim."""
-    cost = f"{plural(segment.runs, 'run')}"
-    if segment.seconds:
-        cost += f", {duration(segment.seconds)}"
-    experiments = plural(len(segment.experiments), "experiment")
-    return f"{experiments}: {tally(segment.counts)}; {cost}; {claim(segment)}"
+    return f"{counted(segment)}; {cost(segment)}; {claim(segment)}"
