@@ -17,24 +17,15 @@ from autoresearch.budget.spend import (
 from autoresearch.engines.choose import engine_of
 from autoresearch.errors import AUDIT_RUNS, BadInput, Stopped
 from autoresearch.ledger.history import Session
-from autoresearch.ledger.in_flight import jobs_in_flight, pending
+from autoresearch.ledger.in_flight import jobs_in_flight
 from autoresearch.ledger.lines import Record, SpentFields
 from autoresearch.verdict.rule import Rule
 
 
 def spend_of(session: Session) -> Spend:
     """What the session has cost up to now."""
-    machines = engine_of(session).machines([*session.job_ids, *_in_flight(session)])
+    machines = engine_of(session).machines([*session.job_ids, *jobs_in_flight(session)])
     return add_up(machines, session.spent, session.tokens, session.config.budget.price_per_hour)
-
-
-def _in_flight(session: Session) -> list[str]:
-    """Jobs that the ledger does not know yet: of the baseline, and of an audit."""
-    found = pending(session)
-    jobs = [] if found is None else [found.job]
-    if (session.project.state / "audit.json").exists():
-        jobs += jobs_in_flight(session)
-    return jobs
 
 
 def spend_fields(session: Session, jobs: list[str], tokens: int | None = None) -> Record:

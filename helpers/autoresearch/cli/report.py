@@ -99,7 +99,7 @@ def _human(done: Rendered) -> str:
     lines = []
     if shown:
         rows = [
-            (e.id[:24], e.status, e.effect_text(), e.line.cost_runs, _what(e.description or e.hypothesis))
+            (e.id[:24], e.status, e.effect_text(), e.runs, _what(e.description or e.hypothesis))
             for e in shown
         ]
         lines += [table(rows, ("experiment", "status", "effect", "runs", "what")), ""]

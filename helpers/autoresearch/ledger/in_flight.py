@@ -1,13 +1,18 @@
-"""The baseline job in flight: kept in a file, as there is no ledger yet."""
+"""The baseline and the audit in flight: kept in files, as no ledger line knows of them yet."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TypeVar
+
+import msgspec
 
 from autoresearch.files import write_atomic
 from autoresearch.ledger.history import Session
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -27,13 +32,7 @@ def pending_path(session: Session) -> Path:
 
 def pending(session: Session) -> Pending | None:
     """The baseline job in flight, if there is one."""
-    try:
-        return Pending(**json.loads(pending_path(session).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError):
-        # Torn by a crash: the job it named, if any, runs out by itself; a new one is submitted.
-        return None
+    return _kept(pending_path(session), Pending)
 
 
 @dataclass(frozen=True)
@@ -79,9 +78,9 @@ def work_path(session: Session) -> Path:
 
 
 def jobs_in_flight(session: Session) -> list[str]:
-    """Jobs of an audit that has no ledger line yet."""
-    work = in_flight(session)
-    return [] if work is None else [part.job for part in work.parts() if part.job]
+    """Jobs that the ledger does not know yet: of the baseline, and of an audit."""
+    baseline, audit = pending(session), in_flight(session)
+    return [part.job for part in (baseline, *(audit.parts() if audit else ())) if part and part.job]
 
 
 def save(session: Session, work: Work) -> None:
@@ -90,16 +89,16 @@ def save(session: Session, work: Work) -> None:
 
 def in_flight(session: Session) -> Work | None:
     """The audit in flight, if there is one."""
+    return _kept(work_path(session), Work)
+
+
+def _kept(path: Path, kind: type[T]) -> T | None:
+    """What a file of ours holds; None without one.
+
+    Also None where it was torn by a crash, edited, or is of another version: the jobs it named run out by themselves,
+    and new ones are submitted.
+    """
     try:
-        data = json.loads(work_path(session).read_text(encoding="utf-8"))
-        heldout = data["heldout"]
-        return Work(
-            Ask(**data["ask"]), int(data["ablate"]), Measurement(**data["total"]),
-            Measurement(**heldout) if heldout else None,
-            [Measurement(**part) for part in data["ablation"]], bool(data["planned"]),
-        )  # fmt: skip
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError, KeyError):
-        # Of another version, or edited: the jobs it named run out by themselves; new ones are submitted.
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (FileNotFoundError, ValueError, msgspec.DecodeError, RecursionError):
         return None

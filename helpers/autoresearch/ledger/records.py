@@ -171,19 +171,11 @@ def _iso_ms(parts: tuple[str | None, ...]) -> int | None:
 
 
 def _first(record: Mapping[str, Any], keys: Iterable[str]) -> Any:
-    for key in keys:
-        value = record.get(key)
-        if value is not None and value != "":
-            return value
-    return None
+    return next((value for value in map(record.get, keys) if value is not None and value != ""), None)
 
 
 def _text(record: Mapping[str, Any], keys: Iterable[str]) -> str:
-    for key in keys:
-        value = record.get(key)
-        if isinstance(value, str) and value:
-            return value
-    return ""
+    return next((value for value in map(record.get, keys) if isinstance(value, str) and value), "")
 
 
 def _own_name(record: Mapping[str, Any]) -> str | None:
@@ -345,11 +337,8 @@ class Reader:
         if not isinstance(identity, str) and (number(identity) is None or isinstance(identity, float)):
             identity = self.runs
         metrics = record.get("metrics")
-        numbers = (
-            {str(k): v for k, v in metrics.items() if number(v) is not None}
-            if isinstance(metrics, Mapping)
-            else {}
-        )
+        places = metrics.items() if isinstance(metrics, Mapping) else ()
+        numbers = {str(k): v for k, v in places if number(v) is not None}
         return Run(
             run=identity,
             commit=_text(record, _COMMITS),

@@ -47,18 +47,16 @@ def append(path: Path | str, record: Mapping[str, Any]) -> None:
     EnvironmentMissing when the disk is full or the file cannot be written.
     """
     path = Path(path)
-    line = encode(without_secrets(record) if isinstance(record, Mapping) else record)
+    line = encode(_without_secrets(record))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = _open_locked(path)
+        try:
+            _append_locked(handle, line)
+        finally:
+            os.close(handle)
     except OSError as exc:
         raise _cannot_write(path, exc) from None
-    try:
-        _append_locked(handle, line)
-    except OSError as exc:
-        raise _cannot_write(path, exc) from None
-    finally:
-        os.close(handle)
 
 
 def end_torn_line(path: Path | str) -> bool:
@@ -86,17 +84,13 @@ def end_torn_line(path: Path | str) -> bool:
         os.close(handle)
 
 
-def without_secrets(record: Mapping[str, Any]) -> dict[str, Any]:
+def _without_secrets(value: Any) -> Any:
     """A copy of a record, with what looks like a credential taken out of its texts, however deep."""
-    return {str(key): _redacted(value) for key, value in record.items()}
-
-
-def _redacted(value: Any) -> Any:
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):
-        return {key: _redacted(inner) for key, inner in value.items()}
-    return [_redacted(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {key: _without_secrets(inner) for key, inner in value.items()}
+    return [_without_secrets(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def encode(record: Mapping[str, Any]) -> bytes:

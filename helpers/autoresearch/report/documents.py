@@ -63,7 +63,7 @@ def _baseline(segment: SegmentView) -> str:
     better = f"{segment.direction} is better"
     lines = [
         f"- Metric: {markdown(segment.metric, 64)}, {better}",
-        f"- Baseline: {amount(base.metric, markdown(segment.unit, 20))} ({plural(max(base.line.cost_runs, 1), 'run')})",
+        f"- Baseline: {amount(base.metric, markdown(segment.unit, 20))} ({plural(max(base.runs, 1), 'run')})",
         f"- Commit: {_commit(base.run.commit)}",
     ]
     when = moment(base.run.timestamp_ms)
@@ -131,19 +131,15 @@ def _log(view: View) -> str:
         rows = segment.experiments[-room:] if room else ()
         room -= len(rows)
         lines = [] if len(view.segments) == 1 else [f"### {_segment_title(segment)}", ""]
-        lines += [
-            f"{summary(segment)}.",
-            "",
-            *_omitted(len(segment.experiments) - len(rows), "earlier experiment"),
-        ]
+        lines += [f"{summary(segment)}.", ""]
+        if older := _omitted(len(segment.experiments) - len(rows), "earlier experiment"):
+            lines += [*older, ""]
         if rows:
-            if lines[-1]:
-                lines.append("")
             lines += [
                 "| # | experiment | status | effect | runs | what | why |",
                 "|--:|---|---|---|--:|---|---|",
+                *map(_row, rows),
             ]
-            lines += [_row(e) for e in rows]
         blocks.append("\n".join(lines).rstrip())
     return "\n\n".join(reversed(blocks))
 
@@ -155,7 +151,7 @@ def _row(e: ExperimentView) -> str:
         markdown(e.id, 64),
         status,
         e.effect_text(),
-        str(e.line.cost_runs),
+        str(e.runs),
         markdown(e.description or e.hypothesis, 160),
         markdown(e.reason, 160),
     )
@@ -254,7 +250,7 @@ def _win(win: ExperimentView, count: int, level: str) -> list[str]:
     effect = win.effect_text() or "not measured"
     if win.effect is not None:
         effect += " (95 % interval, against its own base)"
-    lines.append(f"- Effect: {effect}, {plural(win.line.cost_runs, 'run')}")
+    lines.append(f"- Effect: {effect}, {plural(win.runs, 'run')}")
     lines.append(f"- Commit: {_commit(win.run.commit)}, experiment {markdown(win.id, 64)}")
     if win.line.judged.reason == "rescued":
         lines.append(f"- Kept for another metric: {markdown(win.reason, 400)}")

@@ -48,6 +48,8 @@ def overview(session: Session, who: str = "") -> Overview:
     follow = next_step(_own(session, stages, who)) or (at_end if stop.stop else "autoresearch ideas next")
     noise = session.baseline.noise or NoiseFields()
     gone = {line.experiment for line in session.reverted}
+    done = [e.result for e in session.experiments.values() if e.result is not None]
+    recent = sorted(done, key=lambda line: line.run)[-MOST:]
     data: dict[str, Any] = {
         "session": session.config.name,
         "goal": one_line(session.config.goal, 160),
@@ -61,7 +63,7 @@ def overview(session: Session, who: str = "") -> Overview:
         "counts": session.by_status,
         "undecided": {name: one_line(f"{s.name}: {s.detail}", 70) for name, s in list(stages.items())[:MOST]},
         "undecided_more": max(0, len(stages) - MOST),
-        "recent": [_short(line, gone) for line in _recent(session)],
+        "recent": [_short(line, gone) for line in recent],
         "noise": {
             "class": noise.grade,
             "sigma_short_pct": noise.sigma_short_pct,
@@ -132,11 +134,6 @@ def _audit_advice(session: Session, *, stopped: bool) -> str:
     if session.unaudited >= AUDIT_EVERY:
         return f"{session.unaudited} keeps or drops since the last audit: {poll_audit()}"
     return ""
-
-
-def _recent(session: Session) -> list[RunLine]:
-    done = [e.result for e in session.experiments.values() if e.result is not None]
-    return sorted(done, key=lambda line: line.run)[-MOST:]
 
 
 def _short(line: RunLine, gone: set[str]) -> str:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from autoresearch.ledger.history import History, Segment
 from autoresearch.ledger.lines import AuditLine, RunLine
 from autoresearch.ledger.records import STATUSES, UNKNOWN, Run
-from autoresearch.report.fields import effect_of, percent, text_of
+from autoresearch.report.fields import effect_of, percent
 from autoresearch.verdict.verdict import effect_text, interval_text
 
 # Verdicts that end without an interval; elsewhere a missing one means that more blocks are needed.
@@ -69,7 +69,8 @@ class ExperimentView:
 
     @property
     def hypothesis(self) -> str:
-        return self.line.hypothesis or text_of(self.line.asi, "hypothesis")
+        thought = self.line.asi.get("hypothesis")
+        return self.line.hypothesis or (thought if isinstance(thought, str) else "")
 
     @property
     def reason(self) -> str:
@@ -81,6 +82,11 @@ class ExperimentView:
             or (f"checks {checks}" if checks else "")
             or self.line.judged.reason_text
         )
+
+    @property
+    def runs(self) -> int:
+        """Benchmark runs that it cost."""
+        return self.line.cost_runs
 
     def effect_text(self) -> str:
         """The shortest honest rendering, such as `+4.9 % [+1.6, +8.3]`; empty when nothing was measured."""

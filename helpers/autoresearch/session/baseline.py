@@ -39,7 +39,15 @@ def start(session: Session, *, new_segment: bool = False) -> Pending:
     if now is not None and (now.commit, now.digest) == (commit, manifest.digest):
         return now
     if session.header is None:
-        _refuse_in_between(session)
+        # What could only be found out after measuring: no honest start, or no room for the session's branch.
+        busy = in_progress(session.project.root)
+        if busy is not None:
+            raise BadInput(
+                f"{busy[0]} is in progress, so the last commit is no start for a session",
+                fix=f"End it ({busy[1]}), then repeat",
+                next=POLL_BASELINE,
+            )
+        check_branch(session.project, session.branch)
     if now is not None:
         engine_of(session).cancel(now.job)
     branch = resolve(session.project.root, f"refs/heads/{session.branch}")
@@ -55,19 +63,6 @@ def start(session: Session, *, new_segment: bool = False) -> Pending:
     made = Pending(job, commit, manifest.digest, session.header is not None)
     write_atomic(pending_path(session), json.dumps(made.__dict__).encode())
     return made
-
-
-def _refuse_in_between(session: Session) -> None:
-    """Refuse what could only be found out after measuring: no honest start, or no room for the session's branch."""
-    root, branch = session.project.root, session.branch
-    busy = in_progress(root)
-    if busy is not None:
-        raise BadInput(
-            f"{busy[0]} is in progress, so the last commit is no start for a session",
-            fix=f"End it ({busy[1]}), then repeat",
-            next=POLL_BASELINE,
-        )
-    check_branch(session.project, branch)
 
 
 def finish(session: Session, now: Pending) -> RunLine:

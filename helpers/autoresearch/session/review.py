@@ -25,20 +25,19 @@ LEAST = 10
 
 def read_review(path: str) -> dict[str, str]:
     """The fields of a JSON object in a file, or on stdin for "-"; `BadInput` names what is wrong."""
+    fix = f"Write {json.dumps(dict.fromkeys(FIELDS, '...'))}"
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
         data = json.loads(text)
     except OSError as exc:
         raise BadInput(f"cannot read the review {path}: {exc.strerror}") from None
     except ValueError as exc:
-        raise BadInput(f"the review {path} is not JSON: {exc}", fix=f"Write {_example()}") from None
+        raise BadInput(f"the review {path} is not JSON: {exc}", fix=fix) from None
     if not isinstance(data, dict) or not all(isinstance(data.get(name, ""), str) for name in FIELDS):
-        raise BadInput(f"the review {path} is no object of texts", fix=f"Write {_example()}")
+        raise BadInput(f"the review {path} is no object of texts", fix=fix)
     unknown = sorted(set(data) - set(FIELDS))
     if unknown:
-        raise BadInput(
-            f"the review {path} has an unknown field {one_line(unknown[0], 40)}", fix=f"Write {_example()}"
-        )
+        raise BadInput(f"the review {path} has an unknown field {one_line(unknown[0], 40)}", fix=fix)
     return {name: data[name] for name in FIELDS if name in data}
 
 
@@ -68,7 +67,3 @@ def require(experiment: str, review: Mapping[str, str]) -> None:
         fix="Answer each in a sentence, after a look at the diff; nothing is measured again",
         next=f"autoresearch decide {experiment} {flags}",
     )
-
-
-def _example() -> str:
-    return json.dumps(dict.fromkeys(FIELDS, "..."))

@@ -78,7 +78,7 @@ def run_script(project: Project, event: Record, patience: float = PATIENCE) -> s
     script = script_of(project, event["event"])
     if script is None:
         return collect(project)
-    name = f"{time.time_ns()}-{secrets.token_hex(3)}"
+    waiting, name = "", f"{time.time_ns()}-{secrets.token_hex(3)}"
     try:
         ensure_directory(_place(project))
         (_place(project) / f"{name}.call").write_text(json.dumps(event), encoding="utf-8")
@@ -96,11 +96,10 @@ def run_script(project: Project, event: Record, patience: float = PATIENCE) -> s
         )  # fmt: skip
         runner.wait(patience)
     except subprocess.TimeoutExpired:
-        said = collect(project)
-        return "\n".join(filter(None, [said, f"[{event['event']} hook is still running; its words follow]"]))
+        waiting = f"[{event['event']} hook is still running; its words follow]"
     except (OSError, AutoresearchError) as exc:
         return f"[{event['event']} hook could not be run: {one_line(str(exc), 200)}]"
-    return collect(project)
+    return "\n".join(filter(None, [collect(project), waiting]))
 
 
 def collect(project: Project) -> str:

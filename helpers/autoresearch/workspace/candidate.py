@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,10 +127,15 @@ def export(project: Project, tree: str, to: Path) -> None:
     holds.
     """
     to.mkdir(parents=True, exist_ok=True)
+    check_out(project, tree, to, _without_filters(project))
+
+
+def check_out(project: Project, tree: str, to: Path, settings: Mapping[str, str] | None = None) -> None:
+    """Write a tree's files below `to` by git's own way; `settings` are more of its environment."""
     with private_index(project) as env:
         git(project.root, *EXACT, "read-tree", tree, env=env)
-        plain = {**env, **_without_filters(project)}
-        git(places_of(project)[0], *EXACT, "checkout-index", "--all", "--force", f"--prefix={to}/", env=plain)
+        more = {**env, **(settings or {})}
+        git(places_of(project)[0], *EXACT, "checkout-index", "--all", "--force", f"--prefix={to}/", env=more)
 
 
 def _without_filters(project: Project) -> dict[str, str]:

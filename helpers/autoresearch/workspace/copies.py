@@ -75,15 +75,12 @@ def close_worktree(project: Project, experiment: str) -> None:
     forget_worktree(project, experiment)
 
 
-def forget_worktree(project: Project, experiment: str) -> bool:
+def forget_worktree(project: Project, experiment: str) -> None:
     """Remove what git remembers of an experiment's copy that is gone. Not `git worktree prune`, which would take
     the index of a user's own worktree with it if its disk is not mounted now."""
     where = project.worktree(experiment)
-    found = False
     for admin in admin_directories(project):
         place = place_of(admin)
         ours = place is not None and os.path.realpath(place) == os.path.realpath(where)
         if ours and not (where / ".git").exists():
             remove(admin)
-            found = True
-    return found

@@ -61,11 +61,7 @@ def frozen_settings(config: Config) -> dict[str, Any]:
 
 def survey(project: Project, config: Config) -> Manifest:
     """Hash the evaluator as it stands in the project. `BadInput` when the benchmark is missing."""
-    files: dict[str, str] = {}
-    for name in EVALUATOR_FILES:
-        path = project.root / name
-        if path.is_file():
-            files[name] = _digest(path)
+    files = {name: _digest(path) for name in EVALUATOR_FILES if (path := project.root / name).is_file()}
     if BENCHMARK not in files:
         raise BadInput(
             f"no {BENCHMARK} in {project.root}", fix="Write it (templates/autoresearch.sh) or run init"

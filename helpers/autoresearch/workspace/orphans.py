@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autoresearch.files import ensure_directory, remove, write_atomic
 from autoresearch.project import Project
-from autoresearch.workspace.candidate import EXPERIMENT_REFS
+from autoresearch.workspace.candidate import EXPERIMENT_REFS, check_out
 from autoresearch.workspace.copies import (
     admin_directories,
     close_worktree,
@@ -28,23 +28,12 @@ def forgotten_worktrees(project: Project) -> list[Path]:
 
 def reopen(project: Project, experiment: str, files: str, parent: str) -> None:
     """Open the copy of an experiment again at `parent`, with the files of its last candidate `files`."""
-    where = project.worktree(experiment)
     open_worktree(project, experiment, parent)
-    with private_index(project) as env:
-        git(project.root, *EXACT, "read-tree", files, env=env)
-        git(
-            places_of(project)[0],
-            *EXACT,
-            "checkout-index",
-            "--all",
-            "--force",
-            f"--prefix={where}/",
-            env=env,
-        )
+    check_out(project, files, project.worktree(experiment))
 
 
-def let_go(project: Project, experiment: str) -> Path:
-    """Delete the ref of an experiment's candidate; its diff is kept as a patch, whose path is returned."""
+def let_go(project: Project, experiment: str) -> None:
+    """Delete the ref of an experiment's candidate; its diff is kept as a patch."""
     ref = f"{EXPERIMENT_REFS}/{experiment}"
     patch = project.patches / f"{experiment}.patch"
     if not patch.exists():
@@ -54,7 +43,6 @@ def let_go(project: Project, experiment: str) -> Path:
         )
         write_atomic(patch, diff(project.root, before, ref))
     git(project.root, "update-ref", "-d", ref)
-    return patch
 
 
 def put_aside(project: Project, experiment: str, ours: set[str]) -> Path | None:
