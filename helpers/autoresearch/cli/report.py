@@ -12,7 +12,6 @@ from autoresearch.errors import BadInput
 
 if TYPE_CHECKING:
     from autoresearch.report.render import Rendered
-    from autoresearch.report.view import SegmentView
 
 ROWS = 20
 
@@ -67,27 +66,17 @@ def _places(ledger: Path | None, output: Path | None) -> tuple[Path, Path]:
 
 def _data(done: Rendered) -> dict[str, object]:
     from autoresearch.report.escape import plain
+    from autoresearch.report.words import reverified
 
     view = done.view
+    segment = view.current
     return {
         "experiments": view.experiments, "counts": view.counts, "runs": view.runs,
         "seconds": round(view.seconds, 1), "segments": len(view.segments),
-        "claimed_pct": round(view.current.claimed, 3), "verified_side_by_side": view.current.verified,
-        "reverified": _reverified(view.current), "paths": [plain(path, 160) for path in done.paths],
-        "changed": len(done.changed), "warnings": [plain(warning, 100) for warning in done.warnings[:3]],
-        "next": "autoresearch status",
-    }  # fmt: skip
-
-
-def _reverified(segment: SegmentView) -> dict[str, object] | bool:
-    """The last audit in numbers; False where there is none."""
-    audit = segment.audit
-    if audit is None:
-        return False
-    low, high = audit.ci_low_pct, audit.ci_high_pct
-    ends = None if low is None or high is None else [low, high]
-    return {
-        "effect_pct": audit.effect_pct, "ci_pct": ends, "verified": audit.verified, "older": segment.later > 0
+        "claimed_pct": round(segment.claimed, 3), "verified_side_by_side": segment.verified,
+        "reverified": segment.audit is not None and reverified(segment.audit, segment.later),
+        "paths": [plain(path, 160) for path in done.paths], "changed": len(done.changed),
+        "warnings": [plain(warning, 100) for warning in done.warnings[:3]], "next": "autoresearch status",
     }  # fmt: skip
 
 

@@ -281,13 +281,8 @@ def line_of(record: Mapping[str, Any]) -> Line:
     kind = record.get("type")
     if isinstance(kind, str) and kind in _KINDS:
         return read_as(_KINDS[kind], record)
-    return read_as(RunLine if number_of_run(record) is not None else Line, record)
-
-
-def number_of_run(record: Mapping[str, Any]) -> int | None:
-    """The number of a line that is a run as we and pi-autoresearch count them, else None."""
-    run = record.get("run")
-    return run if isinstance(run, int) and not isinstance(run, bool) else None
+    run = record.get("run")  # a whole number in a run's line, as we and pi-autoresearch count them
+    return read_as(RunLine if isinstance(run, int) and not isinstance(run, bool) else Line, record)
 
 
 def read_as(kind: type[L], record: Mapping[str, Any]) -> L:

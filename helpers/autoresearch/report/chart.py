@@ -218,10 +218,9 @@ def _failures(axes: Axes, shown: Sequence[ExperimentView]) -> None:
     ):
         at = [e.number for e in shown if e.status == status]
         if at:
-            heights = [0.022] * len(at)
             axes.scatter(
                 at,
-                heights,
+                [0.022] * len(at),
                 transform=where,
                 marker=marker,
                 s=34,

@@ -15,6 +15,7 @@ from autoresearch.ledger.history import Session
 from autoresearch.ledger.in_flight import pending
 from autoresearch.ledger.lines import NoiseFields, Record, RunLine
 from autoresearch.report.progress import tens
+from autoresearch.report.words import reverified
 from autoresearch.safetext import one_line
 from autoresearch.search.ideas.holders import agent
 from autoresearch.session.integrity import tip_of
@@ -59,7 +60,7 @@ def overview(session: Session, who: str = "") -> Overview:
         "baseline": session.baseline.metric,
         "best": best_value(session),
         "claimed_gain_pct": claimed_gain(session),
-        "verified_gain": verified_gain(session),
+        "verified_gain": None if session.audit is None else reverified(session.audit, session.unaudited),
         "counts": session.by_status,
         "undecided": {name: one_line(f"{s.name}: {s.detail}", 70) for name, s in list(stages.items())[:MOST]},
         "undecided_more": max(0, len(stages) - MOST),
@@ -81,8 +82,7 @@ def overview(session: Session, who: str = "") -> Overview:
 
 def last_ten(session: Session) -> str | None:
     """The summary of the segment's last full ten experiments, None before there are ten."""
-    runs = session.results
-    return tens(runs)[-1] if len(runs) >= 10 else None
+    return next(reversed(tens(session.results)), None)
 
 
 def _own(session: Session, stages: dict[str, Stage], who: str) -> dict[str, Stage]:
@@ -110,20 +110,6 @@ def _before(session: Session) -> Overview:
 def claimed_gain(session: Session) -> float | None:
     """Product of the kept effects in percent: a sum of claims, each measured against its own parent."""
     return naive(session.kept)
-
-
-def verified_gain(session: Session) -> Record | None:
-    """What the last audit measured of the session as a whole; `older` when the best commit has moved since."""
-    audit = session.audit
-    if audit is None:
-        return None
-    low, high = audit.ci_low_pct, audit.ci_high_pct
-    return {
-        "effect_pct": audit.effect_pct,
-        "ci_pct": None if low is None or high is None else [low, high],
-        "verified": audit.verified,
-        "older": session.unaudited > 0,
-    }
 
 
 def _audit_advice(session: Session, *, stopped: bool) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from autoresearch.ledger.lines import AuditLine
+from autoresearch.ledger.lines import AuditLine, Record
 from autoresearch.report.fields import percent
 from autoresearch.verdict.verdict import interval_text
 
@@ -72,6 +72,13 @@ def audited(audit: AuditLine) -> str:
     if audit.effect_pct is None:
         return "not measurable"
     return percent(audit.effect_pct) + interval_text(audit.ci_low_pct, audit.ci_high_pct)
+
+
+def reverified(audit: AuditLine, later: int) -> Record:
+    """An audit's figures; `older` when keeps or reverts, `later` of them, have moved the best commit since."""
+    low, high = audit.ci_low_pct, audit.ci_high_pct
+    ends = None if low is None or high is None else [low, high]
+    return {"effect_pct": audit.effect_pct, "ci_pct": ends, "verified": audit.verified, "older": later > 0}
 
 
 def counted(segment: SegmentView) -> str:

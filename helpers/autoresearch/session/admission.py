@@ -18,8 +18,7 @@ from autoresearch.workspace.scope import violations
 
 def describe_candidate(session: Session, experiment: Experiment, frozen: evaluator.Manifest) -> Candidate:
     """Read the experiment's worktree as git objects."""
-    prefix = objects.prefix(session.project)
-    placed = evaluator.overlay_digests(frozen, prefix)
+    placed = evaluator.overlay_digests(frozen, objects.prefix(session.project))
     return snapshot(session.project, experiment.id, experiment.parent, placed, tip_of(session))
 
 
@@ -31,8 +30,7 @@ def refusals(session: Session, candidate: Candidate, frozen: evaluator.Manifest)
     """
     root, changes = session.project.root, candidate.added
     links = {c.path: git(root, "cat-file", "blob", c.blob) for c in changes if c.new_mode == "120000"}
-    prefix = objects.prefix(session.project)
-    return violations(changes, session.config, frozen, prefix, links)
+    return violations(changes, session.config, frozen, objects.prefix(session.project), links)
 
 
 def running_or_done(session: Session, experiment: Experiment, candidate: Candidate, kind: str) -> str | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from statistics import median
-from typing import Any
 
 from autoresearch.budget.purse import max_runs, refuse_if_used_up, spend_fields
+from autoresearch.engines import JobResult
 from autoresearch.engines.choose import engine_of
 from autoresearch.errors import POLL_BASELINE, BadInput, EnvironmentMissing
 from autoresearch.files import write_atomic
@@ -86,7 +86,7 @@ def finish(session: Session, now: Pending) -> RunLine:
         why = outcome.error or outcome.invalid or outcome.checks
         raise EnvironmentMissing(
             f"the base commit does not pass its own evaluator: {outcome.status}: {one_line(why, 200)}",
-            fix=f"Mend the benchmark, the checks or the code, commit, and repeat. {_last_words(outcome, result)}",
+            fix=f"Mend the benchmark, the checks or the code, commit, and repeat. {_last_words(result)}",
             next="autoresearch doctor",
         )
     missing = [name for name in second_metrics(session.config) if name not in outcome.metrics]
@@ -111,9 +111,8 @@ def finish(session: Session, now: Pending) -> RunLine:
     header = _header(session, manifest, now.commit)
     # The header of a command that was killed before its run line: one is enough.
     half_done = session.header if session.baseline is None else None
-    new_header = half_done is None or _plain(half_done.raw) != _plain(header)
-    run = _run_line(session, now, outcome, report.to_json(), header)
-    if new_header:
+    run = _run_line(session, now, outcome, report.to_json())
+    if half_done is None or _plain(half_done.raw) != _plain(header):
         session.append(header)
     session.append(run)
     pending_path(session).unlink(missing_ok=True)
@@ -124,11 +123,9 @@ def _plain(header: Record) -> Record:
     return {key: value for key, value in header.items() if key != "timestamp"}
 
 
-def _last_words(outcome: Outcome, result: Any) -> str:
-    for record in reversed(result.records):
-        if record.get("tail"):
-            return "It said: " + one_line(tail(str(record["tail"]), 4, 300), 300)
-    return ""
+def _last_words(result: JobResult) -> str:
+    said = next((record["tail"] for record in reversed(result.records) if record.get("tail")), "")
+    return "It said: " + one_line(tail(str(said), 4, 300), 300) if said else ""
 
 
 def _header(session: Session, manifest: evaluator.Manifest, commit: str) -> Record:
@@ -151,7 +148,7 @@ def _header(session: Session, manifest: evaluator.Manifest, commit: str) -> Reco
     }
 
 
-def _run_line(session: Session, now: Pending, outcome: Outcome, noise: Record, header: Record) -> Record:
+def _run_line(session: Session, now: Pending, outcome: Outcome, noise: Record) -> Record:
     return {
         "run": session.last_run + 1,
         "commit": now.commit[:7],

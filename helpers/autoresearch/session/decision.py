@@ -124,6 +124,7 @@ def _facts(
     session: Session, experiment: Experiment, candidate: Candidate, text: str, literature: str
 ) -> dict[str, Any]:
     """The fields that do not depend on the measurement, the peers' first and in their order."""
+    # One that can be looked up (`arxiv:2101.00001`, a DOI, a URL) is literature, unlike `profile` or `agent`.
     source = one_line(literature or experiment.opened.source, 300)
     return {
         "run": session.last_run + 1,
@@ -136,7 +137,7 @@ def _facts(
         "segment": max(session.segment, 0),
         "confidence": None,
         "asi": {"hypothesis": experiment.opened.hypothesis or text},
-        "literature_source": source if is_reference(source) else None,
+        "literature_source": source if ":" in source or "/" in source else None,
         "experiment": experiment.id,
         "kind": "experiment",
         "commit_full": candidate.commit,
@@ -156,11 +157,6 @@ def _facts(
         "reworks": experiment.reworks,
         "engine": session.config.engine,
     }
-
-
-def is_reference(source: str) -> bool:
-    """Whether a source can be looked up (`arxiv:2101.00001`, a DOI, a URL), unlike `profile` or `agent`."""
-    return ":" in source or "/" in source
 
 
 def _outcome(

@@ -60,12 +60,12 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
         # A task without our trial (a user's own experiment.yaml), or one that died before its first word.
         error = result.error or f"the job ended with {state.phase or state.state} and no result"
         records.append({"type": "end", "status": status, "error": "" if status == "done" else error})
-    if status != "done":
-        detail = f"{status}: {end.get('error') or result.error or ''}".rstrip(": ")
-        return _failed(experiment, detail, records)
-    problem = problem_of(records)
-    if problem:
-        return _failed(experiment, f"invalid: {problem}", records)
+    problem = problem_of(records) if status == "done" else ""
+    if status != "done" or problem:
+        why = f"{status}: {end.get('error') or result.error or ''}".rstrip(": ")
+        # To be mended after a look at its log, or decided when that was done often enough.
+        follow = f"autoresearch {'decide' if experiment.reworks >= MOST_REWORKS else 'logs'} {exp}"
+        return Stage("failed", f"invalid: {problem}" if problem else why, follow, record, records)
     if not record.is_test:
         poor = screen(session, records)
         if poor is not None:
@@ -74,13 +74,6 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
     if record.base != tip_of(session):
         return Stage("stale", "the best commit moved since its A/B", poll_ab(exp), record, records)
     return Stage("measured", "A/B done", f"autoresearch decide {exp}", record, records)
-
-
-def _failed(experiment: Experiment, detail: str, records: list[Mapping[str, Any]]) -> Stage:
-    """To be mended after a look at its log, or decided when that was done often enough."""
-    last = experiment.reworks >= MOST_REWORKS
-    follow = f"autoresearch {'decide' if last else 'logs'} {experiment.id}"
-    return Stage("failed", detail, follow, experiment.jobs[-1], records)
 
 
 def was_killed(result: JobResult) -> bool:
