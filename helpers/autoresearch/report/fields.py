@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from autoresearch.ledger.records import number
 
 
@@ -14,3 +17,8 @@ def effect_of(value: object, most: float = 100.0) -> float | None:
     """An effect is 100 (1 - exp(-T)) %, so below 100; what is beyond a million is no measurement."""
     found = number(value)
     return found if found is not None and -1e6 <= found < most else None
+
+
+def text_of(record: Mapping[str, Any], key: str) -> str:
+    value = record.get(key)
+    return value if isinstance(value, str) else ""

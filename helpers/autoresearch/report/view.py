@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from autoresearch.ledger.history import History, Segment
 from autoresearch.ledger.lines import AuditLine, RunLine
 from autoresearch.ledger.records import STATUSES, UNKNOWN, Run
-from autoresearch.report.fields import effect_of, percent
+from autoresearch.report.fields import effect_of, percent, text_of
 from autoresearch.verdict.verdict import effect_text, interval_text
 
 # Verdicts that end without an interval; elsewhere a missing one means that more blocks are needed.
@@ -69,8 +69,7 @@ class ExperimentView:
 
     @property
     def hypothesis(self) -> str:
-        thought = self.line.asi.get("hypothesis")
-        return self.line.hypothesis or (thought if isinstance(thought, str) else "")
+        return self.line.hypothesis or text_of(self.line.asi, "hypothesis")
 
     @property
     def reason(self) -> str:
