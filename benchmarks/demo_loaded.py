@@ -58,15 +58,15 @@ def two_speeds(work):
 
 
 def busy(core: int) -> None:
-    pin(core)
-    while True:
+    parent = pin(core)
+    while os.getppid() == parent:
         pass
 
 
 def bursts(core: int) -> None:
-    pin(core)
+    parent = pin(core)
     rng = random.Random(core)
-    while True:
+    while os.getppid() == parent:
         length = math.exp(rng.uniform(math.log(0.005), math.log(0.2)))
         end = time.process_time() + length
         while time.process_time() < end:
@@ -74,11 +74,12 @@ def bursts(core: int) -> None:
         time.sleep(4 * length * rng.uniform(0.5, 1.5))
 
 
-def pin(core: int) -> None:
-    """A session of its own, as other people's programs have, on one core."""
+def pin(core: int) -> int:
+    """A session of its own, as other people's programs have, on one core; returns whose end ends it, too."""
     os.setsid()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {core})
+    return os.getppid()
 
 
 LOADS: dict[str, Callable[[int], None] | None] = {
