@@ -24,6 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONG.isdisjoint(getattr(item, "fixturenames", ())))
 
 
+@pytest.hookimpl(optionalhook=True)  # xdist may not be there
 def pytest_xdist_auto_num_workers() -> int:
     """Half as many again as there are cores: a third of a session's time is waiting for its jobs."""
     return max(2, (os.cpu_count() or 1) * 3 // 2)
