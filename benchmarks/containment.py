@@ -65,10 +65,7 @@ def compare(where: str, runs: int, seconds: float) -> int:
     rng.shuffle(todo)
     for mode, side in todo:
         stage.place_copy(trees[side])
-        env = {
-            "PATH": os.environ["PATH"],
-            **{k: v for k, v in boxes[mode].variables("benchmark").items() if v},
-        }
+        env = {"PATH": os.environ["PATH"], **{k: v for k, v in boxes[mode].variables("benchmark").items() if v}}
         guard = Guard(Limits(), [*stage.parts, stage.tmp, stage.slash_tmp])
         with boxes[mode].entry("benchmark", stage.work) as entry:
             done = procs.run(

@@ -82,20 +82,13 @@ def pin(core: int) -> int:
     return os.getppid()
 
 
-LOADS: dict[str, Callable[[int], None] | None] = {
-    "quiet": None,
-    "busy": busy,
-    "bursts": bursts,
-    "two-speed": None,
-}
+LOADS: dict[str, Callable[[int], None] | None] = {"quiet": None, "busy": busy, "bursts": bursts, "two-speed": None}
 
 
 @contextmanager
 def beside(load: Callable[[int], None] | None) -> Iterator[None]:
     """One process of `load` on each core for as long as the block runs."""
-    cores = (
-        sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    )
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     workers = [multiprocessing.Process(target=load, args=(core,), daemon=True) for core in cores if load]
     for worker in workers:
         worker.start()
@@ -140,27 +133,20 @@ def play(condition: str) -> tuple[bool, float, str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Play the demo beside load.")
-    parser.add_argument(
-        "conditions", nargs="*", metavar="CONDITION", help=f"of {', '.join(LOADS)} (default: all)"
-    )
+    parser.add_argument("conditions", nargs="*", metavar="CONDITION", help=f"of {', '.join(LOADS)} (default: all)")
     parser.add_argument("--times", type=int, default=10, help="plays of each condition (default: 10)")
     options = parser.parse_args()
     chosen = options.conditions or list(LOADS)
     if unknown := sorted(set(chosen) - set(LOADS)):
         parser.error(f"no such condition: {', '.join(unknown)}")
     results: dict[str, list[tuple[bool, float]]] = {condition: [] for condition in chosen}
-    for number in range(
-        1, options.times + 1
-    ):  # a round of all: what the machine does by itself is shared out
+    for number in range(1, options.times + 1):  # a round of all: what the machine does by itself is shared out
         for condition in chosen:
             before = os.getloadavg()[0]
             right, seconds, said = play(condition)
             results[condition].append((right, seconds))
             verdict = "right" if right else "WRONG"
-            print(
-                f"{number} {condition}: {verdict}, {seconds:.0f} s, load before {before:.1f}; {said}",
-                flush=True,
-            )
+            print(f"{number} {condition}: {verdict}, {seconds:.0f} s, load before {before:.1f}; {said}", flush=True)
     print("\n| beside the demo | right / plays | seconds, median (most) |\n|---|---|---|")
     for condition, plays in results.items():
         times = sorted(seconds for _, seconds in plays)

@@ -106,9 +106,7 @@ def new_lab(entry: Entry, model: str, cv: float, numbers: np.random.Generator, r
     return lab
 
 
-def single(
-    entry: Entry, model: str, cv: float, gain_pct: float, count: int, seed: int
-) -> tuple[float, float]:
+def single(entry: Entry, model: str, cv: float, gain_pct: float, count: int, seed: int) -> tuple[float, float]:
     """Share of candidates kept, and mean runs for each."""
     numbers, rng = np.random.default_rng(seed), random.Random(seed)
     kept = runs = 0
@@ -173,9 +171,7 @@ def _verify(lab: Lab, original: float) -> float:
         vm = lab.machine.pick_vm()
         order = draw_order(lab.rng)
         y = [
-            lab.machine.read(lab.base_gain, lab.layout_a, vm)
-            if s == "B"
-            else lab.machine.read(0.0, original, vm)
+            lab.machine.read(lab.base_gain, lab.layout_a, vm) if s == "B" else lab.machine.read(0.0, original, vm)
             for s in order
         ]
         gaps.append(sum(v if s == "A" else -v for s, v in zip(order, y, strict=True)) / 2)
@@ -271,9 +267,7 @@ def part_1(pool: ProcessPoolExecutor, count: int, seed: int) -> None:
 
 def part_2(pool: ProcessPoolExecutor, count: int, seed: int) -> None:
     print(f"\n2. {RULES[FRESH].name}, {count} each: false keeps % / mean runs when nothing changed, by cv;")
-    print(
-        "   power % / mean runs at cv 2 %; intervals at the stop for a true gain of 5 % at cv 2 %: how many"
-    )
+    print("   power % / mean runs at cv 2 %; intervals at the stop for a true gain of 5 % at cv 2 %: how many")
     print("   hold it, among all and among the keeps, and their mean width for keeps.\n")
     heads = [*(f"cv {100 * cv:g} %" for cv in CVS), "2 %", "5 %"]
     print(" " * 10 + "".join(f"{h:>13}" for h in heads) + "   hold: all  keeps  width")
@@ -292,12 +286,8 @@ def part_2(pool: ProcessPoolExecutor, count: int, seed: int) -> None:
 
 def part_3(pool: ProcessPoolExecutor, sessions: int, seed: int) -> None:
     width = max(len(entry.name) for entry in RULES)
-    print(
-        f"\n3. Sessions of {IDEAS} ideas, {sessions} each: runs; false among the keeps; true -> claimed gain,"
-    )
-    print(
-        "   (verified: one fresh comparison of the tip with the original, 40 runs more; +- its root mean square"
-    )
+    print(f"\n3. Sessions of {IDEAS} ideas, {sessions} each: runs; false among the keeps; true -> claimed gain,")
+    print("   (verified: one fresh comparison of the tip with the original, 40 runs more; +- its root mean square")
     print("   error in points); true gain per 1,000 runs.\n")
     for model, cv in SESSIONS:
         print(f"{model}, cv {100 * cv:g} %")
@@ -314,9 +304,7 @@ def part_3(pool: ProcessPoolExecutor, sessions: int, seed: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a twentieth of the replicates, about a minute")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()

@@ -41,10 +41,7 @@ def write_log(path: Path, lines: int, seed: int = 1) -> None:
                 "timestamp": 1770000000000 + run * 61000,
                 "segment": 0,
                 "confidence": round(rng.random() * 4, 2),
-                "asi": {
-                    "hypothesis": "fewer branches in the hot path",
-                    "next_action_hint": "try the other loop",
-                },
+                "asi": {"hypothesis": "fewer branches in the hot path", "next_action_hint": "try the other loop"},
             }
             handle.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
 

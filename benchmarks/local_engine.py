@@ -32,9 +32,7 @@ def main() -> int:
         makespan, measured = measure(Path(where), options.jobs, options.slots, options.seconds)
     ideal = options.jobs * options.seconds / options.slots
     print(f"{options.jobs} experiments of {options.seconds} s on {options.slots} slots")
-    print(
-        f"makespan {makespan:.1f} s   ideal {ideal:.1f} s   measured inside the benchmarks {measured:.1f} s"
-    )
+    print(f"makespan {makespan:.1f} s   ideal {ideal:.1f} s   measured inside the benchmarks {measured:.1f} s")
     ratio = makespan / ideal
     print(f"makespan / ideal = {ratio:.3f} (target <= 1.10)")
     return 0 if ratio <= 1.10 else 1
@@ -52,9 +50,7 @@ def measure(root: Path, jobs: int, slots: int, seconds: float) -> tuple[float, f
     for i in range(jobs):
         tree = root / f"tree{i}"
         tree.mkdir()
-        (tree / "autoresearch.sh").write_text(
-            f"sleep {seconds}\necho METRIC time_s={seconds}\necho METRIC id={i}\n"
-        )
+        (tree / "autoresearch.sh").write_text(f"sleep {seconds}\necho METRIC time_s={seconds}\necho METRIC id={i}\n")
         bundles.append(build_bundle(root / f"outbox{i}", spec, candidate=tree))
     begun = time.monotonic()
     names = [

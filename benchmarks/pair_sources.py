@@ -68,9 +68,7 @@ class Pair:
         if self.truth not in TRUTHS:
             raise ValueError(f"{self.name}: truth is one of {', '.join(TRUTHS)}, not {self.truth!r}")
         if self.registry not in REGISTRIES:
-            raise ValueError(
-                f"{self.name}: registry is one of {', '.join(REGISTRIES)}, not {self.registry!r}"
-            )
+            raise ValueError(f"{self.name}: registry is one of {', '.join(REGISTRIES)}, not {self.registry!r}")
         if self.truth == "same" and self.reverse:
             raise ValueError(f"{self.name}: the reverse of the same tells nothing new")
         if not self.why.strip():
@@ -80,12 +78,7 @@ class Pair:
         """The same pair from new to old."""
         truth = {"better": "worse", "worse": "better"}[self.truth]
         return replace(
-            self,
-            name=self.name + "-reverse",
-            old=self.new,
-            new=self.old,
-            truth=truth,
-            why=f"reverse of {self.name}",
+            self, name=self.name + "-reverse", old=self.new, new=self.old, truth=truth, why=f"reverse of {self.name}"
         )
 
 
@@ -229,9 +222,7 @@ def _stage_debian(pair: Pair, root: Path, cache: Path) -> dict[str, str]:
         (tree / "main.c").write_text(pair.bench, encoding="utf-8")
         (tree / "link.sh").write_text(recipe("c-link-order"), encoding="utf-8")
         place = shlex.quote(str(tree))
-        _call(
-            ["bash", "-c", f"set -e; cd {place}; mkdir obj include; {pair.make}\ncc -O2 -Iinclude -c main.c"]
-        )
+        _call(["bash", "-c", f"set -e; cd {place}; mkdir obj include; {pair.make}\ncc -O2 -Iinclude -c main.c"])
         options[side] = shlex.quote(str(tree / "bench"))
         options[f"build-{side}"] = f"cd {place} && LDLIBS=-lpthread bash link.sh bench main.o obj/*.o"
     return options

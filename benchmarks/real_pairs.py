@@ -31,17 +31,7 @@ HELPERS = Path(__file__).resolve().parent.parent / "helpers"
 
 def judge(options: dict[str, str], seed: int | None, layout: str) -> dict[str, Any]:
     """What the real command says of two staged sides."""
-    command = [
-        sys.executable,
-        "-m",
-        "autoresearch",
-        "ab",
-        "--json",
-        "--run-timeout",
-        "60",
-        "--layout",
-        layout,
-    ]
+    command = [sys.executable, "-m", "autoresearch", "ab", "--json", "--run-timeout", "60", "--layout", layout]
     for name, value in options.items():
         command += [f"--{name}", value]
     if seed is not None:
@@ -135,18 +125,13 @@ def load() -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", metavar="NAME", help="this pair; may be given again")
     parser.add_argument("--quick", action="store_true", help="the few pairs marked quick")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="judge every pair N times")
     parser.add_argument("--seed", type=int, help="seed of the run orders (default: drawn for each pair)")
     parser.add_argument(
-        "--layout",
-        choices=("auto", "fixed"),
-        default="auto",
-        help="fixed: link the C pair once (what luck does)",
+        "--layout", choices=("auto", "fixed"), default="auto", help="fixed: link the C pair once (what luck does)"
     )
     parser.add_argument("--list", action="store_true", help="names and truths, nothing is run")
     args = parser.parse_args()

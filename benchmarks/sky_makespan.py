@@ -53,9 +53,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--infra", help="a place that SkyPilot can already use")
-    parser.add_argument(
-        "--quick", action="store_true", help="only say what would run, where there is no --infra"
-    )
+    parser.add_argument("--quick", action="store_true", help="only say what would run, where there is no --infra")
     options = parser.parse_args()
     if options.quick and not options.infra:
         print("sky_makespan: skipped: it needs a cluster and five minutes (leave --quick away)")
@@ -118,9 +116,7 @@ def _print(text: str) -> None:
 def _bundle(work: Path, name: str, number: int, seconds: float) -> Bundle:
     tree = work / f"tree-{name}"
     tree.mkdir()
-    (tree / "autoresearch.sh").write_text(
-        f"sleep {seconds}\necho METRIC time_s={seconds}\necho METRIC id={number}\n"
-    )
+    (tree / "autoresearch.sh").write_text(f"sleep {seconds}\necho METRIC time_s={seconds}\necho METRIC id={number}\n")
     spec = {
         "protocol": 1, "experiment": name, "mode": "single", "metric": {"name": "time_s"},
         "benchmark": "bash autoresearch.sh",

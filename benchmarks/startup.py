@@ -34,22 +34,9 @@ def small_session(root: Path) -> None:
     ).stdout.strip()
     subprocess.run(["git", "-C", str(root), "branch", "autoresearch/b", head], check=True)
     (root / "autoresearch.yaml").write_text("{name: b, objective: {metric: time_s}, scope: ['**']}\n")
-    header = {
-        "type": "config",
-        "name": "b",
-        "metricName": "time_s",
-        "metricUnit": "s",
-        "bestDirection": "lower",
-    }
+    header = {"type": "config", "name": "b", "metricName": "time_s", "metricUnit": "s", "bestDirection": "lower"}
     lines: list[dict[str, object]] = [
-        {
-            **header,
-            "base_commit": head,
-            "branch": "autoresearch/b",
-            "evaluator": {},
-            "settings": {},
-            "timestamp": 1,
-        }
+        {**header, "base_commit": head, "branch": "autoresearch/b", "evaluator": {}, "settings": {}, "timestamp": 1}
     ]
     for run in range(1, 12):
         name = "baseline" if run == 1 else f"e{run}"
@@ -75,9 +62,7 @@ def hook_line() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
     rounds = parser.parse_args().rounds
     python = [sys.executable]
@@ -113,13 +98,9 @@ def main() -> None:
                 if number:  # the first round writes byte code
                     times[name].append(time.perf_counter() - begun)
     base = median(times["import click"])
-    print(
-        f"{'command':<24} {'min ms':>8} {'median ms':>10} {'ratio':>6}   (medians of {rounds}; target <= {LIMIT:g})"
-    )
+    print(f"{'command':<24} {'min ms':>8} {'median ms':>10} {'ratio':>6}   (medians of {rounds}; target <= {LIMIT:g})")
     for name, values in times.items():
-        print(
-            f"{name:<24} {1e3 * min(values):8.1f} {1e3 * median(values):10.1f} {median(values) / base:6.2f}"
-        )
+        print(f"{name:<24} {1e3 * min(values):8.1f} {1e3 * median(values):10.1f} {median(values) / base:6.2f}")
 
 
 if __name__ == "__main__":

@@ -154,14 +154,7 @@ def play(root: Path) -> tuple[list[tuple[str, str]], list[list[tuple[str, str]]]
     experiments = []
     for number, seconds in ((1, "0.02"), (2, "0.021")):
         name = f"e{number}"
-        toy(
-            "new",
-            name,
-            "--idea",
-            f"i{number}",
-            "--hypothesis",
-            "most rules cannot match: an index skips them",
-        )
+        toy("new", name, "--idea", f"i{number}", "--hypothesis", "most rules cannot match: an index skips them")
         toy.edit(name, seconds)
         toy("run", name)
         polls = [
@@ -195,9 +188,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         start, experiments = play(Path(place))
     print(f"tokens by: {how}\n")
-    documents = [
-        (name, (ROOT / name).read_text(encoding="utf-8")) for name in ("SKILL.md", "instructions.md")
-    ]
+    documents = [(name, (ROOT / name).read_text(encoding="utf-8")) for name in ("SKILL.md", "instructions.md")]
     rows = [*documents, *start]
     first = sum(count(text) for _, text in rows)
     for name, text in rows:

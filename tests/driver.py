@@ -109,9 +109,7 @@ def state_of(root: Path) -> str:
     git = ["git", "--no-optional-locks"]
     said = (["status", "--porcelain", "--untracked-files=no"], ["rev-list", "--count", "--all"],
             ["for-each-ref", "--format=%(refname) %(tree)"])  # fmt: skip
-    told = [
-        subprocess.run([*git, *words], cwd=root, capture_output=True, check=True).stdout for words in said
-    ]
+    told = [subprocess.run([*git, *words], cwd=root, capture_output=True, check=True).stdout for words in said]
     told += [(root / ".git" / name).read_bytes() for name in ("HEAD", "config")]
     mine = sorted((k, v) for k, v in os.environ.items() if k.startswith(("AUTORESEARCH", "FAKE")))
     told.append(repr(mine).encode())

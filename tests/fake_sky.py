@@ -96,12 +96,7 @@ def exec_(say: Any, cluster: str, task: dict[str, Any]) -> dict[str, Any]:
         job.mkdir(parents=True)
     write(job / "job.json", {"job": number, "name": task["name"], "status": "RUNNING", "ended": False})
     (job / "run.sh").write_text(task["run"])
-    env = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(path / "home"),
-        **task.get("envs", {}),
-        **task.get("secrets", {}),
-    }
+    env = {"PATH": os.environ["PATH"], "HOME": str(path / "home"), **task.get("envs", {}), **task.get("secrets", {})}
     subprocess.Popen(
         [sys.executable, __file__, "--run", str(job), str(path / "workdir")], env=env, start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -142,9 +137,7 @@ def follow(say: Any, cluster: str, job: int, to: str, wait: bool = True) -> dict
         path = globals()["cluster"](cluster) / "jobs" / f"{job:04}"
         log = path / "run.log"
         text = log.read_text(errors="replace") if log.exists() else ""
-        head = (
-            "\x1b[2m└── \x1b[0mJob started. Streaming logs... \x1b[2m(Ctrl-C to exit log streaming)\x1b[0m\n"
-        )
+        head = "\x1b[2m└── \x1b[0mJob started. Streaming logs... \x1b[2m(Ctrl-C to exit log streaming)\x1b[0m\n"
         lines = [f"\x1b[36m({found[0]['name']}, pid=2378)\x1b[0m {line}\n" for line in text.splitlines()]
         if found[0]["ended"]:
             break

@@ -11,9 +11,7 @@ import pytest
 from autoresearch.ledger.records import Run
 from autoresearch.peers.foreign import entries
 
-CORPUS = Path(
-    os.environ.get("AUTORESEARCH_CORPUS") or Path(__file__).resolve().parents[2] / "shared" / "corpus"
-)
+CORPUS = Path(os.environ.get("AUTORESEARCH_CORPUS") or Path(__file__).resolve().parents[2] / "shared" / "corpus")
 
 
 def logs() -> list[tuple[Path, int]]:

@@ -85,17 +85,13 @@ def make(tmp_path: Path, cloud: Cloud, request: pytest.FixtureRequest) -> Make:
     return build
 
 
-def submit(
-    engine: SkyPilotEngine, run: str, *, experiment: str = "e1", timeout: float = 60.0, more: str = ""
-) -> str:
+def submit(engine: SkyPilotEngine, run: str, *, experiment: str = "e1", timeout: float = 60.0, more: str = "") -> str:
     """A plain task, as a user's own may be."""
     workdir = engine.state.parent / f"work-{experiment}"
     workdir.mkdir(exist_ok=True)
     (workdir / "name").write_text(experiment)
     task = parse_task("run: |\n" + "".join(f"  {line}\n" for line in run.splitlines()) + more)
-    return engine.submit(
-        task, experiment=experiment, mode="single", workdir=workdir, envs={}, timeout=timeout
-    )
+    return engine.submit(task, experiment=experiment, mode="single", workdir=workdir, envs={}, timeout=timeout)
 
 
 def wait(engine: SkyPilotEngine, *jobs: str, seconds: float = 40.0) -> list[JobState]:

@@ -86,12 +86,7 @@ class Story:
     def sh(self, line: str) -> tuple[int, str]:
         """Run one line as an agent's shell does; its exit code and standard output."""
         done = subprocess.run(
-            ["bash", "-c", line],
-            cwd=self.root,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
+            ["bash", "-c", line], cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=120
         )
         self.said.append((line, done.returncode, done.stdout + done.stderr))
         assert "Traceback" not in done.stderr, f"{line}\n{done.stderr}"
@@ -140,18 +135,14 @@ class Story:
         (self.root / "autoresearch.sh").write_text(SCRIPT.format("bench.py"))
         (self.root / "autoresearch.checks.sh").write_text(SCRIPT.format("check.py"))
         config = self.root / "autoresearch.yaml"
-        config.write_text(
-            re.sub(r"^noise_runs: .*$", "noise_runs: 4", config.read_text(), flags=re.MULTILINE)
-        )
+        config.write_text(re.sub(r"^noise_runs: .*$", "noise_runs: 4", config.read_text(), flags=re.MULTILINE))
 
     def session(self, ideas: int = 3) -> None:
         """A session with a baseline and a queue."""
         self.ok("autoresearch init --name parser --metric time_s --unit s --scope 'src/**'")
         self.write_scripts()
         self.ok("autoresearch baseline --timeout 25 --json")
-        for text in ("Index rules by first byte", "Vectorise the scan", "Prefetch the next table row")[
-            :ideas
-        ]:
+        for text in ("Index rules by first byte", "Vectorise the scan", "Prefetch the next table row")[:ideas]:
             self.ok(
                 f"autoresearch ideas add '{text}' --gain 5 --confidence 0.5 --cost 1 --source profile --class compute"
             )

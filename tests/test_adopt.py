@@ -20,13 +20,7 @@ from autoresearch.session.access import load
 from driver import CHECKS, CONFIG, WORK, Driver, commit_all
 from peer_logs import logs
 
-HEADER = {
-    "type": "config",
-    "name": "fewer steps",
-    "metricName": "steps",
-    "metricUnit": "",
-    "bestDirection": "lower",
-}
+HEADER = {"type": "config", "name": "fewer steps", "metricName": "steps", "metricUnit": "", "bestDirection": "lower"}
 PROMPT = """# Autoresearch: fewer steps
 
 ## Files in Scope
@@ -55,9 +49,7 @@ def measured(root: Path, **env: str) -> dict[str, Any]:
     return data
 
 
-LOG = "".join(
-    json.dumps(r) + "\n" for r in (HEADER, run_line(1, 1200), run_line(2, 7), run_line(3, 9, "discard"))
-)
+LOG = "".join(json.dumps(r) + "\n" for r in (HEADER, run_line(1, 1200), run_line(2, 7), run_line(3, 9, "discard")))
 
 
 @pytest.fixture
@@ -131,9 +123,7 @@ def test_a_session_of_pi_autoresearch_goes_on(root: Path, flat: bool) -> None:
     few_runs(root)
     assert measured(root)["value"] == 1000, "measured anew"
     code, data = Driver(root)("status")
-    assert (data["baseline"], data["best"], data["counts"]) == (1000, 1000, {}), (
-        "their 7 is no number of ours"
-    )
+    assert (data["baseline"], data["best"], data["counts"]) == (1000, 1000, {}), "their 7 is no number of ours"
     assert data["claimed_gain_pct"] in (None, 0)
     lines = list(records(at["log"]))
     ours = [r for r in lines if r.get("kind") == "baseline"]
@@ -297,10 +287,7 @@ def test_one_line_is_edited_and_no_other(path: str, value: object, line: str) ->
 
 @pytest.mark.parametrize(
     ("text", "path", "value"),
-    [
-        ("goal: |\n  two\n  lines\n", "goal", "x"),
-        ("timeouts:\n    # build: 5\n    checks: 5\n", "timeouts.build", 3.0),
-    ],
+    [("goal: |\n  two\n  lines\n", "goal", "x"), ("timeouts:\n    # build: 5\n    checks: 5\n", "timeouts.build", 3.0)],
 )
 def test_what_single_lines_cannot_say_is_left_to_the_person(text: str, path: str, value: object) -> None:
     with pytest.raises(BadInput, match=f"cannot set {path}"):
@@ -308,8 +295,6 @@ def test_what_single_lines_cannot_say_is_left_to_the_person(text: str, path: str
 
 
 def test_our_own_ledger_is_no_foreign_session(tmp_path: Path) -> None:
-    (tmp_path / "autoresearch.jsonl").write_text(
-        json.dumps(HEADER | {"evaluator": {}, "settings": {}}) + "\n"
-    )
+    (tmp_path / "autoresearch.jsonl").write_text(json.dumps(HEADER | {"evaluator": {}, "settings": {}}) + "\n")
     assert adopt.find(tmp_path) is None
     assert Project(tmp_path).ledger.name == "autoresearch.jsonl"

@@ -40,14 +40,11 @@ class House:
 
     def __init__(self, package: Path) -> None:
         self.package = package
-        self.texts = {
-            path.relative_to(package).as_posix(): path.read_text() for path in sorted(package.rglob("*.py"))
-        }
+        self.texts = {path.relative_to(package).as_posix(): path.read_text() for path in sorted(package.rglob("*.py"))}
         self.trees = {name: ast.parse(text) for name, text in self.texts.items()}
         asked = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.Call, ast.Subscript)
         self.nodes = {
-            name: [node for node in ast.walk(tree) if isinstance(node, asked)]
-            for name, tree in self.trees.items()
+            name: [node for node in ast.walk(tree) if isinstance(node, asked)] for name, tree in self.trees.items()
         }
         self.arrows = [arrow for name in self.nodes for arrow in self._arrows(name)]
 
@@ -73,9 +70,7 @@ class House:
 
     def exactly(self, parts: list[str]) -> str | None:
         stem = "/".join(parts)
-        return next(
-            (file for file in (f"{stem}.py", f"{stem}/__init__.py".lstrip("/")) if file in self.texts), None
-        )
+        return next((file for file in (f"{stem}.py", f"{stem}/__init__.py".lstrip("/")) if file in self.texts), None)
 
 
 def room(file: str) -> str:
@@ -218,9 +213,7 @@ def untyped(house: House) -> list[str]:
     for file, nodes in house.nodes.items():
         for node in [] if file.startswith(OTHER_RECORDS) else nodes:
             match node:
-                case ast.Call(
-                    func=ast.Attribute(attr="get", value=of), args=[ast.Constant(value=str(key)), *_]
-                ):
+                case ast.Call(func=ast.Attribute(attr="get", value=of), args=[ast.Constant(value=str(key)), *_]):
                     bad = key in fields or (isinstance(of, ast.Attribute) and of.attr == "raw")
                 case ast.Subscript(value=ast.Attribute(attr="raw"), ctx=ast.Load()):
                     bad = True
@@ -239,9 +232,7 @@ def fields_of(tree: ast.Module) -> set[str]:
             if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
                 words = line.value.keywords if isinstance(line.value, ast.Call) else []
                 named = [
-                    word.value.value
-                    for word in words
-                    if word.arg == "name" and isinstance(word.value, ast.Constant)
+                    word.value.value for word in words if word.arg == "name" and isinstance(word.value, ast.Constant)
                 ]
                 found.add(str([line.target.id, *named][-1]))
     return found
@@ -282,21 +273,13 @@ def test_the_ledgers_fields_are_read_by_their_types(house: House) -> None:
 def test_every_file_that_is_named_is_there(name: str) -> None:
     text = (REPO / name).read_text()
     assert len(re.findall(r"`[^`]+`", text)) > 20
-    own = {
-        "IMPROVEMENTS.md",
-        "autoresearch.md",
-        "autoresearch.ideas.md",
-        "cli/NAME.py",
-    }  # a project's, a pattern
+    own = {"IMPROVEMENTS.md", "autoresearch.md", "autoresearch.ideas.md", "cli/NAME.py"}  # a project's, a pattern
     assert set(stray_names(text, REPO, PACKAGE)) <= own
 
 
 def test_what_else_names_the_packages_modules_names_those_that_are_there(house: House) -> None:
     """Programs as text, patches by name, the suites and benchmarks that are only run by name, documents."""
-    places = [
-        REPO / name
-        for name in ("tests", "benchmarks", "templates", "docs", "references", "pi", "hooks", ".ci")
-    ]
+    places = [REPO / name for name in ("tests", "benchmarks", "templates", "docs", "references", "pi", "hooks", ".ci")]
     files = [path for place in places for path in place.rglob("*.*") if path.suffix in TEXTS]
     files += [path for path in REPO.iterdir() if path.suffix in TEXTS and path.name != "CHANGELOG.md"]
     files.remove(Path(__file__))
@@ -349,11 +332,7 @@ def test_a_small_house_that_keeps_to_its_plan(tmp_path: Path) -> None:
     assert [str(arrow) for arrow in house.arrows] == [
         "cli/run.py -> core/act.py (act)", "core/act.py -> paths.py (paths)",
     ]  # fmt: skip
-    assert not [
-        *circles(house.arrows),
-        *upward(house.arrows, plan_of(SMALL_PLAN)),
-        *unplanned(house, SMALL_PLAN),
-    ]
+    assert not [*circles(house.arrows), *upward(house.arrows, plan_of(SMALL_PLAN)), *unplanned(house, SMALL_PLAN)]
 
 
 @pytest.mark.parametrize(
@@ -389,11 +368,7 @@ def test_a_longer_circle_and_one_through_a_rooms_own_file_are_found(tmp_path: Pa
     ("file", "text", "arrow"),
     [
         ("core/act.py", "def f():\n    from autoresearch.cli.run import g", "core/act.py -> cli/run.py (g)"),
-        (
-            "core/act.py",
-            "from autoresearch.other.thing import THING",
-            "core/act.py -> other/thing.py (THING)",
-        ),
+        ("core/act.py", "from autoresearch.other.thing import THING", "core/act.py -> other/thing.py (THING)"),
         ("paths.py", "import autoresearch.core.act", "paths.py -> core/act.py (autoresearch.core.act)"),
         ("__init__.py", "from autoresearch import paths", "__init__.py -> paths.py (paths)"),
     ],
@@ -417,10 +392,7 @@ def test_rooms_and_document_have_to_agree(tmp_path: Path) -> None:
 def test_crowds_are_found(tmp_path: Path) -> None:
     many = {f"core/f{n}.py": "\n" * 30 for n in range(25)} | {f"g{n}.py": "\n" * 300 for n in range(12)}
     house = build(tmp_path, SMALL | many | {f"cli/c{n}.py": "\n" for n in range(30)})
-    assert crowded(house) == [
-        "14 single files, and 13 is the most",
-        "core/ has 29 files, and 24 is the most",
-    ]
+    assert crowded(house) == ["14 single files, and 13 is the most", "core/ has 29 files, and 24 is the most"]
     house = build(tmp_path, {"core/act.py": "\n" * 9000})
     assert crowded(house)[-1].startswith("core/ has 97")
 

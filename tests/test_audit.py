@@ -84,12 +84,7 @@ def test_two_keeps_are_verified_and_the_answer_is_recorded_once(session: Driver)
 
     code, data = audit(session)
     assert code == 0, data
-    assert (data["verified"], data["effect_pct"], data["claimed_pct"], data["ratio"]) == (
-        True,
-        28.0,
-        28.0,
-        1.0,
-    )
+    assert (data["verified"], data["effect_pct"], data["claimed_pct"], data["ratio"]) == (True, 28.0, 28.0, 1.0)
     assert (data["runs_used"], data["checks"], data["ablation"]) == (8, "passed", [])
     assert 27.0 < data["shrunken_pct"] <= 28.0
     (line,) = audits(session)
@@ -103,12 +98,7 @@ def test_two_keeps_are_verified_and_the_answer_is_recorded_once(session: Driver)
     assert audit(session)[1]["effect_pct"] == 28.0
     assert len(audits(session)) == 1
     code, data = session("status")
-    assert data["verified_gain"] == {
-        "effect_pct": 28.0,
-        "ci_pct": [28.0, 28.0],
-        "verified": True,
-        "older": False,
-    }
+    assert data["verified_gain"] == {"effect_pct": 28.0, "ci_pct": [28.0, 28.0], "verified": True, "older": False}
     wins = (session.project.root / "IMPROVEMENTS.md").read_text()
     assert "Verified +28.0 %" in wins
     assert "sum of claims +28.0 %" in wins

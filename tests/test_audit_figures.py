@@ -70,11 +70,7 @@ def test_shrinking_takes_the_winners_curse_away() -> None:
 
 
 def test_the_weakest_evidence_comes_first() -> None:
-    rows = [
-        record(9.0, e_value=500.0),
-        record(8.0, e_value=2.0, reason="deterministic"),
-        record(7.0, e_value=60.0),
-    ]
+    rows = [record(9.0, e_value=500.0), record(8.0, e_value=2.0, reason="deterministic"), record(7.0, e_value=60.0)]
     assert [r.effect_pct for r in claims.weakest_first(rows)] == [7.0, 9.0, 8.0]
     assert claims.weakest_first([record(0.0, e_value=1.0, reason="rescued")]) == []
 
@@ -88,8 +84,7 @@ def test_a_claim_is_excluded_only_beyond_its_rounding() -> None:
 def simulated(rng: random.Random, effect_pct: float, cv: float = 0.02, blocks: int = 10) -> Reading:
     sides = [side for _ in range(blocks) for side in draw_order(rng)]
     samples = [
-        (side, math.exp(rng.gauss(math.log(1 - effect_pct / 100) if side == "B" else 0.0, cv)))
-        for side in sides
+        (side, math.exp(rng.gauss(math.log(1 - effect_pct / 100) if side == "B" else 0.0, cv))) for side in sides
     ]
     rule = Rule.preset("default", alpha=ALPHA, max_runs=4 * blocks, layout="fresh")
     return Reading(Outcome("done", samples=tuple(samples)), estimate(rule, samples))
@@ -146,9 +141,7 @@ def test_the_documents_show_the_verified_gain_and_its_age() -> None:
     before = build(fold(report_session()))
     view = build(fold([*report_session(), audit_line()]))
     text = documents.improvements(view)
-    assert (
-        "Verified +14.0 % [+12.5, +15.5] (sum of claims +28.0 %, +26.0 % expected without their luck" in text
-    )
+    assert "Verified +14.0 % [+12.5, +15.5] (sum of claims +28.0 %, +26.0 % expected without their luck" in text
     assert "less than was claimed" in text
     assert "best commit with the original baseline" in text
     second = documents.improvements(build(fold([*report_session(), *report_session(), audit_line()])))
@@ -178,11 +171,7 @@ def test_the_documents_show_the_verified_gain_and_its_age() -> None:
 
 
 def test_records_of_the_same_type_from_other_tools_change_nothing() -> None:
-    strange = [
-        {"type": "revert"},
-        {"type": "audit", "effect_pct": 99.0},
-        {"type": "revert", "experiment": None},
-    ]
+    strange = [{"type": "revert"}, {"type": "audit", "effect_pct": 99.0}, {"type": "revert", "experiment": None}]
     assert build(fold([*report_session(), *strange])).current == build(fold(report_session())).current
 
 

@@ -98,12 +98,7 @@ EACH = PerExperiment(0.5, 1.0, 100, "4 experiments")
 
 def test_a_forecast_adds_hours_and_shares_the_clock() -> None:
     ahead = forecast(6, EACH, Spend(price=0.2), 3)
-    assert (ahead.vm_hours, ahead.minutes, ahead.dollars, ahead.tokens) == (
-        3.0,
-        60.0,
-        pytest.approx(0.6),
-        600,
-    )
+    assert (ahead.vm_hours, ahead.minutes, ahead.dollars, ahead.tokens) == (3.0, 60.0, pytest.approx(0.6), 600)
     assert forecast(2, EACH, Spend(), 3).minutes == 30.0
     assert "0.60 dollars" in ahead.sentence()
     assert forecast(1, EACH, Spend()).to_json()["dollars"] is None
@@ -130,10 +125,7 @@ def test_the_refusal_is_a_sentence() -> None:
 
 def test_the_spend_in_words() -> None:
     spend = add_up([VM1], SpentFields(), 7, None)
-    assert (
-        cost_text(spend)
-        == "2.00 machine-hours, 0.40 dollars, 7 tokens; 1 machine up now, 0.20 dollars an hour"
-    )
+    assert cost_text(spend) == "2.00 machine-hours, 0.40 dollars, 7 tokens; 1 machine up now, 0.20 dollars an hour"
     assert cost_json(spend) == {"vm_hours": 2.0, "dollars": 0.4, "dollars_per_hour": 0.2, "tokens": 7}
 
 
@@ -150,9 +142,7 @@ def test_the_local_machine_counts_once_however_many_jobs_run(tmp_path: Path) -> 
     assert engine.machines(["a"])[0].hours == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize(
-    "bad", ["dollars: 0", "dollars: -1", "vm_hours: x", "cents: 5", "price_per_hour: -1"]
-)
+@pytest.mark.parametrize("bad", ["dollars: 0", "dollars: -1", "vm_hours: x", "cents: 5", "price_per_hour: -1"])
 def test_a_bad_budget_is_refused(bad: str) -> None:
     with pytest.raises(BadInput):
         parse_config(f"name: t\nobjective: {{metric: a}}\nscope: [x]\nbudget: {{{bad}}}\n")
@@ -174,9 +164,7 @@ def test_a_session_says_what_it_costs_and_stops_at_its_budget(session: Driver) -
     set_budget(project, "{dollars: 5}")
     code, data = session("run", "e1")
     assert (code, "nobody names the price" in data["error"]) == (2, True)
-    set_budget(
-        project, "{dollars: 0.0001, price_per_hour: 360}"
-    )  # 10 cents a second: the baseline was dearer
+    set_budget(project, "{dollars: 0.0001, price_per_hour: 360}")  # 10 cents a second: the baseline was dearer
     code, data = session("run", "e1")
     assert code == 4
     assert "dollars spent (budget.dollars is 0.0001)" in data["error"]

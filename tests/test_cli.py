@@ -47,11 +47,7 @@ def test_help_lists_every_command_without_importing_one() -> None:
     )
     helpers = Path(__file__).parents[1] / "helpers"
     done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PYTHONPATH": str(helpers)},
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(helpers)}
     )
     assert all(name in done.stdout for name in COMMANDS)
     modules = set(done.stdout.splitlines()[-1].strip("[]").replace("'", "").split(", "))
@@ -75,13 +71,7 @@ def test_help_of_no_command_imports_more_than_click_and_words() -> None:
         [sys.executable, "-c", script, json.dumps(names)],
         capture_output=True, text=True, check=True, env={"PYTHONPATH": str(Path(__file__).parents[1] / "helpers")},
     )  # fmt: skip
-    light = {
-        "autoresearch",
-        "autoresearch.cli",
-        "autoresearch.errors",
-        "autoresearch.safetext",
-        "autoresearch.notices",
-    }
+    light = {"autoresearch", "autoresearch.cli", "autoresearch.errors", "autoresearch.safetext", "autoresearch.notices"}
     # Packages whose `__init__` holds words and no more: of ideas, of verdicts, the server's variable.
     light |= {f"autoresearch.{name}" for name in ("search", "search.ideas", "search.papers", "verdict")}
     light |= {f"autoresearch.cli.{name}" for name in (*COMMANDS, "_output", "_fit")}
@@ -164,14 +154,7 @@ def test_ab_of_recorded_samples(autoresearch: Run, tmp_path: Path) -> None:
         for place, side in enumerate("ABBA" if block % 2 else "BAAB"):
             value = (1.0 if side == "A" else 0.9) * (1 + 0.001 * place)
             runs.append({"slot": 4 * block + place, "side": side, "value": value})
-    data = {
-        "metric": "time_s",
-        "direction": "lower",
-        "baseline": [],
-        "candidate": [],
-        "pairs": None,
-        "runs": runs,
-    }
+    data = {"metric": "time_s", "direction": "lower", "baseline": [], "candidate": [], "pairs": None, "runs": runs}
     for side, name in (("A", "baseline"), ("B", "candidate")):
         data[name] = [run["value"] for run in runs if run["side"] == side]
     file = tmp_path / "runs.json"

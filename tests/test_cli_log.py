@@ -19,13 +19,7 @@ def call(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def run(number: int, metric: float | None, status: str = "keep", description: str = "") -> dict[str, Any]:
-    return {
-        "run": number,
-        "commit": "abc1234",
-        "metric": metric,
-        "status": status,
-        "description": description,
-    }
+    return {"run": number, "commit": "abc1234", "metric": metric, "status": status, "description": description}
 
 
 @pytest.fixture

@@ -11,12 +11,7 @@ from driver import command, environment
 
 def call(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        command("parse", *arguments),
-        input=stdin,
-        capture_output=True,
-        env=environment(),
-        timeout=60,
-        check=False,
+        command("parse", *arguments), input=stdin, capture_output=True, env=environment(), timeout=60, check=False
     )
 
 

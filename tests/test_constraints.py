@@ -14,16 +14,7 @@ from hypothesis import strategies as st
 from autoresearch.budget.stop import rate
 from autoresearch.config import parse_config
 from autoresearch.errors import BadInput
-from autoresearch.judging.constraints import (
-    ALPHA,
-    Limit,
-    evidence,
-    gain_pct,
-    hold,
-    prove,
-    required_pct,
-    shifted,
-)
+from autoresearch.judging.constraints import ALPHA, Limit, evidence, gain_pct, hold, prove, required_pct, shifted
 from autoresearch.judging.outcome import Outcome, read_outcome
 from autoresearch.judging.weighing import split, trial_settings, weigh
 from autoresearch.verdict.eprocess import ORDERS, EProcess, draw_order

@@ -67,10 +67,7 @@ def test_nothing_outside_the_stage_can_be_written(inside: Inside) -> None:
         done = inside.run(f"touch '{place}/x'")
         assert not done.ok, place
         assert "Read-only file system" in done.output or "Permission denied" in done.output, done.output
-    assert (
-        inside.run('touch here "$HOME/x" "$TMPDIR/x" /tmp/x /var/tmp/x /dev/shm/x && echo all').output
-        == "all\n"
-    )
+    assert inside.run('touch here "$HOME/x" "$TMPDIR/x" /tmp/x /var/tmp/x /dev/shm/x && echo all').output == "all\n"
     assert Path(inside.stage.work, "here").exists()
     assert not Path("/tmp/x").exists()
     assert not Path("/dev/shm/x").exists()
@@ -169,12 +166,7 @@ def test_exit_codes_signals_and_times_are_the_commands_own(inside: Inside) -> No
 
 
 def test_privileges_are_gone(inside: Inside) -> None:
-    for command in (
-        "mount -t tmpfs none /mnt",
-        "mount -o remount,rw /",
-        "umount /dev/shm",
-        "mknod null c 1 3",
-    ):
+    for command in ("mount -t tmpfs none /mnt", "mount -o remount,rw /", "umount /dev/shm", "mknod null c 1 3"):
         assert not inside.run(command).ok, command
     again = "unshare -Urm sh -c 'mount -o remount,rw,bind / || mount -o remount,bind,rw /usr; touch /usr/x'"
     assert not inside.run(again).ok

@@ -44,9 +44,7 @@ def test_nearly_all_files_and_result_lines_are_understood() -> None:
         expected, found = result_lines(path), summarise(path)
         total += expected
         read += min(found.runs, expected)
-        understood += (
-            found.recognised and found.runs >= 0.99 * expected and found.skipped_total <= 0.01 * found.lines
-        )
+        understood += found.recognised and found.runs >= 0.99 * expected and found.skipped_total <= 0.01 * found.lines
     assert read >= 0.99 * total, (read, total)
     assert understood >= 0.95 * len(files), (understood, len(files))
 
@@ -63,9 +61,7 @@ def test_every_log_can_be_exported_and_read_again() -> None:
     for path, _ in logs():
         handle = io.BytesIO()
         found = summarise(path)
-        assert (
-            write_jsonl(entries(path), handle, found.metric_name or "metric", found.direction) == found.runs
-        )
+        assert write_jsonl(entries(path), handle, found.metric_name or "metric", found.direction) == found.runs
         for line in handle.getvalue().splitlines():
             record = json.loads(line)
             assert record.get("status", "keep") in ("keep", "discard", "crash", "checks_failed")

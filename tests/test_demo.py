@@ -94,9 +94,7 @@ def test_the_build_fails_only_for_the_syntax_error(tmp_path: Path, numbers: tupl
     assert (built.returncode != 0) == (numbers == ("06",))
 
 
-@pytest.mark.parametrize(
-    "numbers", [(), ("01", "02"), *((n,) for n in sorted(CANDIDATES) if n != "06")], ids="+".join
-)
+@pytest.mark.parametrize("numbers", [(), ("01", "02"), *((n,) for n in sorted(CANDIDATES) if n != "06")], ids="+".join)
 def test_the_checks_fail_only_for_the_wrong_one(tmp_path: Path, numbers: tuple[str, ...]) -> None:
     done = sh(make_tree(tmp_path / "p", *numbers), "bash", "autoresearch.checks.sh")
     assert (done.returncode != 0) == (numbers == ("05",)), done.stdout + done.stderr
@@ -125,8 +123,7 @@ def test_the_logs_do_not_depend_on_the_process(tmp_path: Path) -> None:
     tree = make_tree(tmp_path / "p")
     code = "from inputs import make_log; print(make_log(300, 7))"
     outputs = {
-        sh(tree, "python3", "-c", code, PYTHONPATH="evaluator", PYTHONHASHSEED=seed).stdout
-        for seed in ("0", "1", "2")
+        sh(tree, "python3", "-c", code, PYTHONPATH="evaluator", PYTHONHASHSEED=seed).stdout for seed in ("0", "1", "2")
     }
     assert len(outputs) == 1
     assert len(outputs.pop()) > 10_000
@@ -170,9 +167,7 @@ def test_the_whole_demo(tmp_path: Path) -> None:
     home.mkdir()
     done = sh_long(tmp_path, home, root)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    left = [
-        path for path in home.rglob("*") if path.is_file() and ".cache/autoresearch/cores-" not in str(path)
-    ]
+    left = [path for path in home.rglob("*") if path.is_file() and ".cache/autoresearch/cores-" not in str(path)]
     assert not left, "the demo wrote more into HOME than the locks of the machine's cores"
     assert "\x1b" not in done.stdout
     assert "the machine meanwhile: load average" in done.stdout

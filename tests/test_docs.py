@@ -22,9 +22,7 @@ from story import REFERENCES
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ("README.md", "SKILL.md", "instructions.md", *REFERENCES)
-BLOCK = re.compile(
-    r"^(?P<indent> *)```(?:console|bash)\n(?P<body>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
-)
+BLOCK = re.compile(r"^(?P<indent> *)```(?:console|bash)\n(?P<body>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
 
 
 def text(name: str) -> str:
@@ -127,9 +125,7 @@ def test_there_is_one_version() -> None:
 
 @pytest.mark.parametrize("name", ["README.md", "SKILL.md"])
 def test_the_exit_codes_are_the_codes_own(name: str) -> None:
-    assert [int(n) for n in re.findall(r"^\| (\d) \|", text(name), re.MULTILINE)] == [
-        int(code) for code in Exit
-    ]
+    assert [int(n) for n in re.findall(r"^\| (\d) \|", text(name), re.MULTILINE)] == [int(code) for code in Exit]
 
 
 def test_the_readme_lists_every_command_and_defends_every_dependency() -> None:
@@ -153,9 +149,7 @@ def test_links_lead_somewhere() -> None:
 def test_a_playbook_is_short_and_somebody_sends_the_agent_there(name: str) -> None:
     assert len(text(name).splitlines()) < 120
     sent = [
-        other
-        for other in DOCUMENTS
-        if other != name and re.search(rf"\]\((references/)?{name[11:]}\)", text(other))
+        other for other in DOCUMENTS if other != name and re.search(rf"\]\((references/)?{name[11:]}\)", text(other))
     ]
     assert sent, f"no document links to {name}"
 

@@ -61,9 +61,7 @@ def test_the_blocks_run_in_order(chain: tuple[str, ...], story: Story) -> None:
 
 
 def test_what_is_not_run_has_a_reason_that_is_true() -> None:
-    skipped = [
-        line for name in ("SKILL.md", "instructions.md", *REFERENCES) for line in lines(name) if line.why_not
-    ]
+    skipped = [line for name in ("SKILL.md", "instructions.md", *REFERENCES) for line in lines(name) if line.why_not]
     assert skipped, "the profilers' block, at least"
     for line in skipped:
         assert line.document not in ("SKILL.md", "instructions.md"), "what everybody reads is run"

@@ -26,9 +26,7 @@ def test_doctor_says_what_a_build_would_do_to_the_evaluator_and_that_it_is_no_lo
     (root / "inputs").mkdir()
     (root / "inputs" / "case.txt").write_text("case")
     (root / "inputs" / "old.o").write_text("left by a build")
-    config.write_text(
-        f"{re.sub('(?m)^build:.*$', 'build: date > inputs/old.o', plain)}evaluator: [inputs/**]\n"
-    )
+    config.write_text(f"{re.sub('(?m)^build:.*$', 'build: date > inputs/old.o', plain)}evaluator: [inputs/**]\n")
     commit_all(root, "a build beside the inputs")
     code, data = fresh("doctor")
     assert code == 3
@@ -51,9 +49,7 @@ def test_doctor_says_what_a_build_would_do_to_the_evaluator_and_that_it_is_no_lo
     assert any("inputs/case.txt" in f["found"] for f in data["findings"]), data
 
 
-def test_the_doctors_runs_have_what_a_trials_runs_have(
-    fresh: Driver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_doctors_runs_have_what_a_trials_runs_have(fresh: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AN_AGENTS_TOKEN", "secret")
     (fresh.project.root / "autoresearch.sh").write_text(
         "set -euo pipefail\n"
@@ -70,9 +66,7 @@ def test_the_doctors_runs_have_what_a_trials_runs_have(
 
 def test_a_rehearsal_that_is_ended_by_its_time_limit_leaves_no_process(fresh: Driver) -> None:
     pause = f"sleep 600.{uuid.uuid4().int}"
-    (fresh.project.root / "autoresearch.sh").write_text(
-        f"setsid {pause} &\n(setsid setsid {pause} &)\n{pause}\n"
-    )
+    (fresh.project.root / "autoresearch.sh").write_text(f"setsid {pause} &\n(setsid setsid {pause} &)\n{pause}\n")
     code, data = fresh("doctor", "--timeout", "5")
     assert code == 0, data
     assert any("when --timeout was over" in finding["found"] for finding in data["findings"]), data

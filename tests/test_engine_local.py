@@ -29,23 +29,17 @@ needs_linux = pytest.mark.skipif(
 )
 
 
-def submit(
-    engine: LocalEngine, run: str, *, experiment: str = "e1", timeout: float = 60.0, yaml: str = ""
-) -> str:
+def submit(engine: LocalEngine, run: str, *, experiment: str = "e1", timeout: float = 60.0, yaml: str = "") -> str:
     """A plain task with an empty workdir."""
     workdir = engine.state.parent / "empty"
     workdir.mkdir(exist_ok=True)
     task = parse_task("run: |\n" + "".join(f"  {line}\n" for line in run.splitlines()) + yaml)
-    return engine.submit(
-        task, experiment=experiment, mode="single", workdir=workdir, envs={}, timeout=timeout
-    )
+    return engine.submit(task, experiment=experiment, mode="single", workdir=workdir, envs={}, timeout=timeout)
 
 
 def wait(engine: LocalEngine, jobs: Iterable[str], seconds: float = 40.0) -> dict[str, JobState]:
     names = list(jobs)
-    assert eventually(lambda: all(state.final for state in engine.poll(names).values()), seconds), (
-        engine.poll(names)
-    )
+    assert eventually(lambda: all(state.final for state in engine.poll(names).values()), seconds), engine.poll(names)
     return engine.poll(names)
 
 
@@ -96,9 +90,7 @@ def test_failure_and_a_missing_metric(engine: LocalEngine) -> None:
     assert (engine.fetch(silent).status, engine.fetch(silent).error) == ("crash", "no METRIC line")
 
 
-def test_the_environment_is_that_of_a_fresh_shell(
-    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_is_that_of_a_fresh_shell(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_AGENT_TOKEN", "secret")
     job = submit(engine, "env")
     wait(engine, [job])
@@ -169,9 +161,7 @@ os.wait()
 def test_a_killed_runner_leaves_no_process_and_a_lost_job(engine: LocalEngine, victim: str) -> None:
     token, daemon = uuid.uuid4().hex, uuid.uuid4().hex
     script = f"{sys.executable} -S -c '{DAEMON}' {daemon}\n" if victim == "runner" else ""
-    job = submit(
-        engine, script.replace("\n", "\n") + f"sh -c 'sleep 1000; : {token}' & sh -c 'sleep 1000; : {token}'"
-    )
+    job = submit(engine, script.replace("\n", "\n") + f"sh -c 'sleep 1000; : {token}' & sh -c 'sleep 1000; : {token}'")
     assert eventually(lambda: len(processes_with(token)) >= 2)
     inner = runner(engine, job)
     outer = int(Path(f"/proc/{inner}/stat").read_text().rpartition(")")[2].split()[1])
@@ -203,9 +193,7 @@ def test_a_killed_guardian_ends_the_job(engine: LocalEngine) -> None:
 @needs_linux
 def test_a_benchmark_that_daemonises_leaves_nothing(engine: LocalEngine) -> None:
     token = uuid.uuid4().hex
-    job = submit(
-        engine, f"cat > d.py <<'EOF'{DAEMON}EOF\n{sys.executable} -S d.py {token}\nsleep 0.2; echo METRIC x=1"
-    )
+    job = submit(engine, f"cat > d.py <<'EOF'{DAEMON}EOF\n{sys.executable} -S d.py {token}\nsleep 0.2; echo METRIC x=1")
     assert wait(engine, [job])[job].state == "done"
     assert processes_with(token) == []
 
@@ -238,9 +226,7 @@ def test_a_flood_is_stopped(engine: LocalEngine) -> None:
     os.truncate(engine.log_path(job), 0)
 
 
-def test_setup_runs_once_per_content_for_bundles_and_its_failure_is_told(
-    engine: LocalEngine, tmp_path: Path
-) -> None:
+def test_setup_runs_once_per_content_for_bundles_and_its_failure_is_told(engine: LocalEngine, tmp_path: Path) -> None:
     counter = tmp_path / "count"
     hashed = f"setup: echo x >> {counter}\nenvs: {{EXP_SHA256: none}}\n"
     jobs = [submit(engine, "echo METRIC x=1", yaml=hashed) for _ in range(3)]

@@ -42,9 +42,7 @@ def test_a_plain_task() -> None:
 
 
 def test_damage_is_counted_and_unknown_words_are_no_status() -> None:
-    out = parse_log(
-        'AR_RECORD {"type":"sam\nAR_RECORD [1]\nEXPERIMENT_STATUS: splendid\n' + LOG.splitlines()[1] + "\n"
-    )
+    out = parse_log('AR_RECORD {"type":"sam\nAR_RECORD [1]\nEXPERIMENT_STATUS: splendid\n' + LOG.splitlines()[1] + "\n")
     assert (len(out.records), out.status) == (1, "")
     assert out.warnings == ["2 damaged AR_RECORD line(s) skipped", "unknown EXPERIMENT_STATUS splendid"]
 

@@ -38,12 +38,7 @@ def test_a_plain_task_runs_in_a_fresh_directory_of_its_own_tree(make: Make, clou
     assert result.records[-1]["type"] == "vm"
     assert "e1" in read_log(engine.log_path(first), 10_000)
     result = engine.fetch(second)
-    assert (result.state, result.status, result.exit_code, result.error) == (
-        "failed",
-        "crash",
-        3,
-        "job failed: exit 3",
-    )
+    assert (result.state, result.status, result.exit_code, result.error) == ("failed", "crash", 3, "job failed: exit 3")
     said = read_log(engine.log_path(second), 10_000)
     assert "e2" in said
     assert "left_over" not in said
@@ -75,16 +70,10 @@ def test_a_trial_says_the_same_as_on_the_local_engine(make: Make, task: Task, tm
         ("both", "echo METRIC steps=1; exit 1"),
     ):  # fmt: skip
         here = local.submit(
-            task,
-            experiment=name,
-            mode="single",
-            **trial_bundle(local, "single", benchmark=benchmark, name=name),
+            task, experiment=name, mode="single", **trial_bundle(local, "single", benchmark=benchmark, name=name)
         )
         there = engine.submit(
-            task,
-            experiment=name,
-            mode="single",
-            **trial_bundle(engine, "single", benchmark=benchmark, name=name),
+            task, experiment=name, mode="single", **trial_bundle(engine, "single", benchmark=benchmark, name=name)
         )
         wait(engine, there)
         assert eventually(lambda job=here: local.poll([job])[job].final, 40)
@@ -121,9 +110,7 @@ def test_vms_work_in_parallel_and_never_two_trials_on_one(make: Make, cloud: Clo
     times.mkdir()
     say = 'echo "$HOME {1} $(date +%s.%N)" >> {0}'
     stamp = f"{say}; sleep 0.4; {say.replace('{1}', '{2}')}; echo METRIC x=1"
-    jobs = [
-        submit(engine, stamp.format(times / f"e{i}", "begin", "end"), experiment=f"e{i}") for i in range(7)
-    ]
+    jobs = [submit(engine, stamp.format(times / f"e{i}", "begin", "end"), experiment=f"e{i}") for i in range(7)]
     assert {state.state for state in wait(engine, *jobs)} == {"done"}
     by_vm: dict[str, list[tuple[float, str]]] = {}
     for path in times.iterdir():
@@ -152,9 +139,7 @@ echo METRIC steps=$n
 """
 
 
-def test_a_new_vm_measures_the_base_first_and_a_noisy_one_is_replaced(
-    make: Make, cloud: Cloud, task: Task
-) -> None:
+def test_a_new_vm_measures_the_base_first_and_a_noisy_one_is_replaced(make: Make, cloud: Cloud, task: Task) -> None:
     cloud.knobs(launch_seconds=1.5)
     engine = make("p", vms=1, replacements=1)
     assert engine.wants_yardstick("k1")

@@ -48,9 +48,7 @@ def test_giving_back_waits_for_no_one_and_is_verified(make: Make, cloud: Cloud) 
     engine.cancel(job)
     stranger = cloud.root / "clusters" / "stranger-vm-1"
     stranger.mkdir()
-    (stranger / "cluster.json").write_text(
-        (cloud.root / "clusters" / cloud.clusters()[0] / "cluster.json").read_text()
-    )
+    (stranger / "cluster.json").write_text((cloud.root / "clusters" / cloud.clusters()[0] / "cluster.json").read_text())
     cloud.knobs(fail={"down": {"kind": "other", "error": "no", "times": 1}})
     left = engine.give_back()
     assert (len(left), len(cloud.clusters())) == (1, 2), "a teardown that fails is told"
@@ -80,9 +78,7 @@ def test_giving_back_takes_no_longer_than_it_may(make: Make, cloud: Cloud, slow:
     assert {vm["state"] for vm in engine.vms()} == {"retired"}
 
 
-def test_giving_back_outlasts_a_server_that_stumbles(
-    make: Make, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_giving_back_outlasts_a_server_that_stumbles(make: Make, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "SERVER_PAUSE", 0.1)
     monkeypatch.setattr(giveback, "SERVER_PAUSE", 0.1)
     engine = make(vms=1)

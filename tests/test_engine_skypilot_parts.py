@@ -145,9 +145,7 @@ def test_a_program_that_prints_another_bundle_later_changes_nothing() -> None:
     forged = f"EXPERIMENT_BUNDLE: e1 {'cd' * 32}"
     lines = [GOOD[0], forged, "EXPERIMENT_EXIT: 0"]
     assert receipt.fault(sky_log(*lines), "e1", SHA, ours=False) == ""
-    assert receipt.fault(sky_log(forged, *lines), "e1", SHA, ours=False).startswith(
-        "the output is of another bundle"
-    )
+    assert receipt.fault(sky_log(forged, *lines), "e1", SHA, ours=False).startswith("the output is of another bundle")
 
 
 def test_exit_codes() -> None:
@@ -167,9 +165,7 @@ def noise_records(values: list[float], status: str = "done", side: str = "A") ->
 
 def test_short_term_noise_decides_and_slow_weather_does_not() -> None:
     rng = random.Random(7)
-    weather = [
-        1.0 + 0.05 * (i / 20) + rng.gauss(0, 0.002) for i in range(20)
-    ]  # cv 1.5 %, neighbours 0.2 % apart
+    weather = [1.0 + 0.05 * (i / 20) + rng.gauss(0, 0.002) for i in range(20)]  # cv 1.5 %, neighbours 0.2 % apart
     jumpy = [1.0 + rng.gauss(0, 0.03) for i in range(20)]
     need = Yardstick("lower", 1.0, 60)
     good, bad = qualify.judge(noise_records(weather), need), qualify.judge(noise_records(jumpy), need)

@@ -21,9 +21,7 @@ from trial_helpers import eventually
 
 def test_a_vm_that_is_lost_gives_its_trial_to_another(make: Make, cloud: Cloud, tmp_path: Path) -> None:
     engine = make(vms=1)
-    job = submit(
-        engine, f"echo METRIC x=1; if [ ! -e {tmp_path}/again ]; then touch {tmp_path}/again; sleep 60; fi"
-    )
+    job = submit(engine, f"echo METRIC x=1; if [ ! -e {tmp_path}/again ]; then touch {tmp_path}/again; sleep 60; fi")
     assert eventually(lambda: (tmp_path / "again").exists(), 20)
     cloud.lose(cloud.clusters()[0])
     assert wait(engine, job)[0].state == "done"
@@ -33,9 +31,7 @@ def test_a_vm_that_is_lost_gives_its_trial_to_another(make: Make, cloud: Cloud, 
     assert len({op["cluster"] for op in cloud.ops("exec")}) == 2
 
 
-def test_a_killed_dispatcher_is_followed_by_one_that_finds_the_trial(
-    make: Make, cloud: Cloud, tmp_path: Path
-) -> None:
+def test_a_killed_dispatcher_is_followed_by_one_that_finds_the_trial(make: Make, cloud: Cloud, tmp_path: Path) -> None:
     engine = make(vms=2)
     jobs = [
         submit(engine, f"echo {i} >> {tmp_path}/ran-{i}; sleep 2; echo METRIC x={i}", experiment=f"e{i}")
@@ -76,10 +72,7 @@ def test_killed_between_submission_and_answer_it_submits_nothing_twice(
 
 def test_killed_at_any_moment_no_trial_is_lost_or_run_twice(make: Make, cloud: Cloud, tmp_path: Path) -> None:
     engine = make(vms=2, attempts=10)
-    jobs = [
-        submit(engine, f"echo ran >> {tmp_path}/ran-{i}; echo METRIC x={i}", experiment=f"e{i}")
-        for i in range(4)
-    ]
+    jobs = [submit(engine, f"echo ran >> {tmp_path}/ran-{i}; echo METRIC x={i}", experiment=f"e{i}") for i in range(4)]
     for pause in (0.3, 0.7, 0.2, 1.1, 0.5):
         time.sleep(pause)
         try:
@@ -94,10 +87,7 @@ def test_killed_at_any_moment_no_trial_is_lost_or_run_twice(make: Make, cloud: C
 
 def test_a_refused_trial_is_not_taken_for_the_one_that_runs(make: Make, cloud: Cloud, tmp_path: Path) -> None:
     """Two jobs were sent to the VM, the first in vain; then the dispatcher dies while the second one runs."""
-    cloud.knobs(
-        fail={"exec": {"kind": "not_up", "error": "ClusterNotUpError: a moment", "times": 1}},
-        launch_seconds=1,
-    )
+    cloud.knobs(fail={"exec": {"kind": "not_up", "error": "ClusterNotUpError: a moment", "times": 1}}, launch_seconds=1)
     engine = make(vms=1)
     jobs = [
         submit(engine, f"echo ran >> {tmp_path}/ran-{i}; sleep 2; echo METRIC x={i}", experiment=f"e{i}")
@@ -185,9 +175,7 @@ def test_cancelling_what_waits_and_what_runs(make: Make, cloud: Cloud, tmp_path:
 # --- SkyPilot is not there
 
 
-def test_without_skypilot_it_says_what_to_install(
-    make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_without_skypilot_it_says_what_to_install(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     engine = make(vms=1)
     monkeypatch.delenv("AUTORESEARCH_SKY_PYTHON")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
@@ -216,11 +204,7 @@ def test_another_version_is_refused(make: Make, cloud: Cloud, version: str, age:
             "ApiServerConnectionError: x",
             "sky api",
         ),
-        (
-            {"fail": {"hello": {"kind": "version", "error": "exec takes no task"}}},
-            "exec takes no task",
-            "skypilot",
-        ),
+        ({"fail": {"hello": {"kind": "version", "error": "exec takes no task"}}}, "exec takes no task", "skypilot"),
     ],
 )
 def test_what_skypilot_lacks_is_said_and_the_experiment_waits(
@@ -265,11 +249,7 @@ def test_a_cancelled_job_needs_no_skypilot(make: Make, cloud: Cloud) -> None:
         ({"version": "0.13.0"}, "SkyPilot 0.13.0 is too old: >=0.14,<0.16 is needed", "uv tool install"),
         ({"clouds": []}, "no cloud is enabled", "Run: sky check"),
         ({"clouds": ["aws"]}, "infra slurm/lab is not enabled; enabled: aws", "Run: sky check"),
-        (
-            {"fail": {"check": {"kind": "server", "error": "cannot connect"}}},
-            "cannot connect",
-            "sky api start",
-        ),
+        ({"fail": {"check": {"kind": "server", "error": "cannot connect"}}}, "cannot connect", "sky api start"),
         (None, "SkyPilot is not installed", "then run: sky check"),
     ],
 )

@@ -16,9 +16,7 @@ from trial_helpers import make_tree, spec
 
 
 def test_values_become_text_as_skypilot_does() -> None:
-    task = parse_task(
-        "run: x\nenvs: {N: 4, F: true, S: a, E: ''}\nsecrets: {K: null}\nresources: {cpus: 4+}\n"
-    )
+    task = parse_task("run: x\nenvs: {N: 4, F: true, S: a, E: ''}\nsecrets: {K: null}\nresources: {cpus: 4+}\n")
     assert task.envs == {"N": "4", "F": "True", "S": "a", "E": ""}
     assert task.resolve({"K": "k"}) == {"N": "4", "F": "True", "S": "a", "E": "", "K": "k"}
     assert task.local_problems() == []

@@ -61,9 +61,7 @@ def test_refused(path: str, why: str) -> None:
 
 def scoped(path: str, *lines: str) -> list[str]:
     """The answer for a change of `path` where scope has these lines besides a glob that lets all in."""
-    config = parse_config(
-        json.dumps({"name": "t", "objective": {"metric": "m"}, "scope": ["**", *lines]}), "test"
-    )
+    config = parse_config(json.dumps({"name": "t", "objective": {"metric": "m"}, "scope": ["**", *lines]}), "test")
     return violations([change(path)], config, FROZEN, "", {})
 
 
@@ -97,15 +95,7 @@ def test_what_works_by_its_name_needs_a_line_of_scope_that_names_it(path: str, w
 
 @pytest.mark.parametrize(
     "path",
-    [
-        "conftest_helper.py",
-        "my_conftest.py",
-        "src/lock.py",
-        "config.toml",
-        "requirements.md",
-        "base.txt",
-        "a.path",
-    ],
+    ["conftest_helper.py", "my_conftest.py", "src/lock.py", "config.toml", "requirements.md", "base.txt", "a.path"],
 )
 def test_names_that_only_look_so_are_ordinary_files(path: str) -> None:
     assert scoped(path) == []
@@ -134,9 +124,7 @@ def test_scope_is_relative_to_the_project_in_a_monorepo() -> None:
     assert "evaluator" in judge(change("pkg/autoresearch.sh"), prefix="pkg/")[0]
 
 
-@given(
-    st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1, max_size=60)
-)
+@given(st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1, max_size=60))
 def test_any_path_gets_an_answer(path: str) -> None:
     found = judge(change(path))
     assert found == [] or len(found) == 1
@@ -187,10 +175,7 @@ def test_an_evaluator_pattern_without_files_is_refused(project: Project) -> None
 @pytest.mark.parametrize("word", ["off", "'off'", "false"])
 def test_containment_is_switched_off_by_the_word_that_the_template_names(word: str) -> None:
     assert (
-        parse_config(
-            f"name: t\nobjective: {{metric: m}}\nscope: [s]\ncontain:\n  mode: {word}\n"
-        ).contain.mode
-        == "off"
+        parse_config(f"name: t\nobjective: {{metric: m}}\nscope: [s]\ncontain:\n  mode: {word}\n").contain.mode == "off"
     )
 
 

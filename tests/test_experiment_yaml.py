@@ -47,9 +47,7 @@ def result(engine: LocalEngine, job: str) -> JobResult:
 def run(engine: LocalEngine, tmp_path: Path) -> Run:
     def bare(benchmark: str, sha256: str = "", files: dict[str, str] | None = None, **envs: str) -> JobResult:
         tree = make_tree(tmp_path / "tree", benchmark, **(files or {}))
-        return result(
-            engine, submit(engine, build_bare_bundle(tmp_path / "outbox", tree), sha256=sha256, **envs)
-        )
+        return result(engine, submit(engine, build_bare_bundle(tmp_path / "outbox", tree), sha256=sha256, **envs))
 
     return bare
 
@@ -77,11 +75,7 @@ def test_a_crashing_trial_exits_non_zero(engine: LocalEngine, tmp_path: Path) ->
 
 def test_a_plain_tree(run: Run) -> None:
     files = {"setup_deps__sh": "touch deps", "autoresearch__checks__sh": "[ -e deps ] && [ -e built ]"}
-    got = run(
-        "cat built; echo METRIC time_s=1.5; echo METRIC mem=2",
-        files=files,
-        BUILD_CMD="echo METRIC x=9 > built",
-    )
+    got = run("cat built; echo METRIC time_s=1.5; echo METRIC mem=2", files=files, BUILD_CMD="echo METRIC x=9 > built")
     assert (got.state, got.status, got.checks) == ("done", "done", "passed")
     assert got.metrics == {"x": 9.0, "time_s": 1.5, "mem": 2.0}
     assert got.log is not None
@@ -171,8 +165,7 @@ def test_equal_size_and_time_queued_at_once_in_one_workdir(tmp_path: Path) -> No
     ]  # fmt: skip
     said = [process.communicate(timeout=60)[0].splitlines()[:2] for process in running]
     assert said == [
-        [f"EXPERIMENT_BUNDLE: e{i} {bundle.sha256}", f"METRIC a={value}"]
-        for i, (value, bundle) in enumerate(alike)
+        [f"EXPERIMENT_BUNDLE: e{i} {bundle.sha256}", f"METRIC a={value}"] for i, (value, bundle) in enumerate(alike)
     ]
     assert list((home / "autoresearch").iterdir()) == []
 
@@ -181,9 +174,7 @@ def ab_samples(engine: LocalEngine, tmp_path: Path, base: str, candidate: str, *
     """templates/ab.yaml through the local engine, unchanged."""
     outbox = tmp_path / "outbox"
     sides = {
-        name: build_bare_bundle(
-            outbox, make_tree(tmp_path / name, text, autoresearch__checks__sh="test -e built")
-        )
+        name: build_bare_bundle(outbox, make_tree(tmp_path / name, text, autoresearch__checks__sh="test -e built"))
         for name, text in (("base", base), ("candidate", candidate))
     }
     hashes = {"BASE_SHA256": sides["base"].sha256, "CANDIDATE_SHA256": sides["candidate"].sha256}
@@ -210,9 +201,7 @@ def test_the_ab_task_by_hand(engine: LocalEngine, tmp_path: Path, candidate: str
 def test_the_ab_task_names_the_side_that_failed(engine: LocalEngine, tmp_path: Path) -> None:
     got = ab_samples(engine, tmp_path, "echo METRIC time_s=1.0", "exit 7")
     assert (got.status, got.error) == ("crash", "candidate: benchmark failed (exit 7)")
-    got = ab_samples(
-        engine, tmp_path / "2", "echo METRIC time_s=1.0", "echo METRIC time_s=1", BASE_SHA256="0" * 64
-    )
+    got = ab_samples(engine, tmp_path / "2", "echo METRIC time_s=1.0", "echo METRIC time_s=1", BASE_SHA256="0" * 64)
     assert (got.exit_code, got.error[:12]) == (90, "stale_source")
 
 
@@ -267,9 +256,7 @@ print(task.name, task.envs["BLOCKS"], [r.autostop_config.down for r in task.reso
 def with_its_examples() -> str:
     """experiment.yaml with the lines uncommented that it offers as examples."""
     text = shipped("experiment.yaml").read_text(encoding="utf-8")
-    shown = re.sub(
-        r"^( *)# (any_of:|  - \{infra:.*|use_spot:.*|secrets:|  DATA_TOKEN:.*)$", r"\1\2", text, flags=re.M
-    )
+    shown = re.sub(r"^( *)# (any_of:|  - \{infra:.*|use_spot:.*|secrets:|  DATA_TOKEN:.*)$", r"\1\2", text, flags=re.M)
     assert shown.count("\n    - {infra:") == 4, "the examples are not where this test looks for them"
     return shown
 

@@ -11,9 +11,7 @@ from autoresearch.cli._output import to_json
 names = st.text("abcdef-", min_size=1, max_size=40)
 
 
-@given(
-    st.dictionaries(names, st.text(max_size=120), max_size=80), st.lists(st.text(max_size=200), max_size=60)
-)
+@given(st.dictionaries(names, st.text(max_size=120), max_size=80), st.lists(st.text(max_size=200), max_size=60))
 def test_any_answer_fits_and_counts_what_it_left_off(stages: dict[str, str], refused: list[str]) -> None:
     data = {"next": "autoresearch status", "stages": stages, "refused": refused}
     kept = fit(data, "stages", "refused", "absent")

@@ -119,12 +119,7 @@ class World:
     def step(self) -> None:
         """Something happens, or time passes."""
         self.now += self.rng.choice((0.1, 1.0, 30.0))
-        ends = [
-            trial
-            for vm, trials in self.on_vm.items()
-            for trial in trials
-            if self.fleet.vms[vm].flight is not None
-        ]
+        ends = [trial for vm, trials in self.on_vm.items() for trial in trials if self.fleet.vms[vm].flight is not None]
         if self.answers and self.rng.random() < 0.7:
             event = self.answers.pop(self.rng.randrange(len(self.answers)))
             self.old.append(event)
@@ -170,9 +165,7 @@ def test_every_job_ends_once_in_any_world(
     rng = random.Random(seed)
     fleet = Fleet(m.Policy(vms=vms, qualify=qualify, requalify_after=4), yardstick=rng.random() < 0.8)
     world = World(fleet, rng, trouble)
-    todo: list[m.Event] = [
-        m.Submit(f"j{i}", 3600.0, qualifies=i == 0 and rng.random() < 0.5) for i in range(jobs)
-    ]
+    todo: list[m.Event] = [m.Submit(f"j{i}", 3600.0, qualifies=i == 0 and rng.random() < 0.5) for i in range(jobs)]
     todo += [m.CancelJob(f"j{rng.randrange(jobs)}") for _ in range(cancels)]
     while todo:
         world.take(fleet.apply(todo.pop(0), world.now))

@@ -51,9 +51,7 @@ def test_no_number_of_vms_beats_the_serial_fraction() -> None:
 
 def test_the_document_holds_the_formulas_own_numbers() -> None:
     text = (ROOT / "docs" / "capacity.md").read_text(encoding="utf-8")
-    rows = re.findall(
-        r"^\| (\d+) \| (\d+) \| (\d+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| (\d+) % \|$", text, re.M
-    )
+    rows = re.findall(r"^\| (\d+) \| (\d+) \| (\d+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| (\d+) % \|$", text, re.M)
     assert [int(row[0]) for row in rows] == [1, 4, 16, 64, 128, 256]
     for row in rows:
         assert int(row[1]) == round(capacity(World(vms=int(row[0]))).per_hour)

@@ -44,16 +44,10 @@ def test_a_job_waits_for_a_vm_that_has_shown_its_noise() -> None:
     assert play(m.Up("vm-1")) == [m.Send(m.Attempt("vm-1", "", 1))]
     play(m.Accepted(m.Attempt("vm-1", "", 1)))
     said = play(m.Result(m.Attempt("vm-1", "", 1), True, noise=QUIET))
-    assert said == [
-        m.Note("qualified", "vm-1", QUIET.reason, {"sigma_short_pct": 0.5, "mde_pct": 0.65}),
-        m.Send(A1),
-    ]
+    assert said == [m.Note("qualified", "vm-1", QUIET.reason, {"sigma_short_pct": 0.5, "mde_pct": 0.65}), m.Send(A1)]
     assert play(m.Accepted(A1)) == []
     # The next one is sent at once, when the VM is free.
-    assert play(m.Result(A1, True)) == [
-        m.Finish("a", "done", "", A1),
-        m.Send(m.Attempt("vm-1", "b", 1)),
-    ]
+    assert play(m.Result(A1, True)) == [m.Finish("a", "done", "", A1), m.Send(m.Attempt("vm-1", "b", 1))]
 
 
 def test_a_baseline_is_its_vms_qualification() -> None:
@@ -61,8 +55,7 @@ def test_a_baseline_is_its_vms_qualification() -> None:
     play(m.Submit("baseline", 60, qualifies=True))
     assert play(m.Up("vm-1")) == [m.Send(m.Attempt("vm-1", "baseline", 1))]
     done = play(
-        m.Accepted(m.Attempt("vm-1", "baseline", 1)),
-        m.Result(m.Attempt("vm-1", "baseline", 1), True, noise=QUIET),
+        m.Accepted(m.Attempt("vm-1", "baseline", 1)), m.Result(m.Attempt("vm-1", "baseline", 1), True, noise=QUIET)
     )
     assert done[-1] == m.Finish("baseline", "done", "", m.Attempt("vm-1", "baseline", 1))
     assert play(m.Submit("a", 60)) == [m.Send(A1)]
@@ -120,10 +113,7 @@ def test_a_stuck_job_is_looked_at_then_ended_and_its_vm_measured_anew() -> None:
     assert play(after=601) == [m.Locate(A1)]
     assert play(m.Accepted(A1)) == [m.Stop(A1)]
     said = play(m.TrialStopped(A1))
-    assert said == [
-        m.Finish("a", "failed", "ended after 600 s, its time limit", A1),
-        m.Send(m.Attempt("vm-1", "", 2)),
-    ]
+    assert said == [m.Finish("a", "failed", "ended after 600 s, its time limit", A1), m.Send(m.Attempt("vm-1", "", 2))]
 
 
 def test_a_job_that_ended_while_the_lid_was_closed_keeps_its_result() -> None:

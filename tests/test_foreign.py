@@ -39,12 +39,7 @@ def test_karpathys_table(tmp_path: Path) -> None:
     found = summarise(path)
     assert (found.format, found.lines, found.runs, found.segments) == ("tsv", 5, 4, 1)
     assert found.by_status == {"keep": 2, "discard": 1, "crash": 1}
-    assert found.best == {
-        "run": 2,
-        "metric": 0.9932,
-        "commit": "b2c3d4e",
-        "description": "increase LR to 0.04",
-    }
+    assert found.best == {"run": 2, "metric": 0.9932, "commit": "b2c3d4e", "description": "increase LR to 0.04"}
     assert found.baseline is not None
     assert found.baseline["run"] == 1
     assert (found.metric_name, found.direction_known) == ("val_bpb", False)
@@ -196,8 +191,7 @@ def test_where_a_log_stands(tmp_path: Path) -> None:
 
 
 @given(
-    st.text(alphabet='commitstatus\t\n\r#-0.5%keep |,"\\', max_size=200),
-    st.sampled_from(("tsv", "csv", "markdown")),
+    st.text(alphabet='commitstatus\t\n\r#-0.5%keep |,"\\', max_size=200), st.sampled_from(("tsv", "csv", "markdown"))
 )
 @settings(max_examples=300, deadline=None)
 def test_tables_never_raise(text: str, kind: str) -> None:
@@ -219,13 +213,7 @@ def test_the_exported_table_holds_the_last_segment(tmp_path: Path) -> None:
         {"type": "config", "metricName": "s", "bestDirection": "lower"},
         {"run": 1, "commit": "aaaaaaaaaa", "metric": 3, "status": "keep", "description": "old"},
         {"type": "config", "metricName": "s", "bestDirection": "lower"},
-        {
-            "run": 1,
-            "commit": "bbbbbbbbbb",
-            "metric": 1e-9,
-            "status": "keep",
-            "description": "tab\there\nnew \ud800",
-        },
+        {"run": 1, "commit": "bbbbbbbbbb", "metric": 1e-9, "status": "keep", "description": "tab\there\nnew \ud800"},
         {"run": 2, "commit": "c", "metric": 5, "status": "checks_failed", "description": "wrong"},
         {"run": 3, "commit": "d", "metric": 5, "status": "odd", "description": "?"},
     ]
@@ -244,14 +232,7 @@ def test_the_exported_table_holds_the_last_segment(tmp_path: Path) -> None:
 def test_the_exported_jsonl_has_the_peers_fields_in_their_order(tmp_path: Path) -> None:
     records = [
         {"type": "note", "text": "x"},
-        {
-            "run": 1,
-            "metric": 10,
-            "status": "keep",
-            "commit": "a" * 40,
-            "ours": 1,
-            "asi": {"learned": "\ud800"},
-        },
+        {"run": 1, "metric": 10, "status": "keep", "commit": "a" * 40, "ours": 1, "asi": {"learned": "\ud800"}},
         {"run": 2, "metric": 12, "status": "odd", "metrics": {"a": 1, "b": "x"}, "timestamp": 1770000000},
         {"run": 3, "metric": None, "status": "crash", "segment": 9},
         {"run": 4, "metric": 7, "status": "keep", "literature_source": "arXiv:1"},

@@ -18,9 +18,7 @@ OTHER = "iteration\tcommit\tmetric\tstatus\tdescription\n0\taaa1111\t85.2\tbasel
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-8-sig"])
 def test_what_windows_writes(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "results.tsv"
-    text = OTHER + "".join(
-        f"{i}\tbbb{i:04}\t{85 + i / 100}\tkeep\tstep \u2192 {i}\r\n" for i in range(1, 3000)
-    )
+    text = OTHER + "".join(f"{i}\tbbb{i:04}\t{85 + i / 100}\tkeep\tstep \u2192 {i}\r\n" for i in range(1, 3000))
     mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
     path.write_bytes(mark + text.encode(encoding))
     found = runs(path)
@@ -60,9 +58,7 @@ def test_a_table_that_says_metric_and_direction_in_its_rows_or_comments(tmp_path
     assert found.best is not None
     assert (found.best["metric"], found.best["description"]) == (0.94, "more")
     comments = "# goal: fewer failures (lower is better)\n# metric: failures\n"
-    found = summarise(
-        table(tmp_path, comments + "iteration\tmetric\tstatus\tdescription\n0\t3\tbaseline\tx\n")
-    )
+    found = summarise(table(tmp_path, comments + "iteration\tmetric\tstatus\tdescription\n0\t3\tbaseline\tx\n"))
     assert (found.metric_name, found.direction, found.direction_known) == ("failures", "lower", True)
 
 
@@ -95,12 +91,7 @@ def test_a_verdict_that_leads_the_description(tmp_path: Path) -> None:
     text = "commit\trmse\tdescription\n"
     text += "a\t9\tbaseline \u2014 linear\nb\t8\tkeep: trees\nc\t10\tdiscard - deeper\n"
     text += "d\t7\tkeep trees warm\ne\t7\terror: messages reworded\n"
-    assert [run.status for run in runs(table(tmp_path, text))] == [
-        "keep",
-        "keep",
-        "discard",
-        *["unknown"] * 2,
-    ]
+    assert [run.status for run in runs(table(tmp_path, text))] == ["keep", "keep", "discard", *["unknown"] * 2]
 
 
 def test_rows_of_another_width_and_a_second_header(tmp_path: Path) -> None:
@@ -132,9 +123,7 @@ def test_rows_of_another_width_and_a_second_header(tmp_path: Path) -> None:
 
 
 def test_tables_without_a_header(tmp_path: Path) -> None:
-    known = runs(
-        table(tmp_path, "8\t-\t352\t+14\t-\tdiscard\tno gain\n6\tabc1234\t95\t-19\tpass*\tkeep\tflat\n")
-    )
+    known = runs(table(tmp_path, "8\t-\t352\t+14\t-\tdiscard\tno gain\n6\tabc1234\t95\t-19\tpass*\tkeep\tflat\n"))
     assert [(r.run, r.commit, r.metric, r.status, r.description) for r in known] == [
         (8, "", 352, "discard", "no gain"),
         (6, "abc1234", 95, "keep", "flat"),
@@ -146,9 +135,7 @@ def test_tables_without_a_header(tmp_path: Path) -> None:
     ]
     # Of several numbers none is taken for the objective.
     several = runs(table(tmp_path, "HEAD\tmodel-a\t397.0\t3.3\t5.5\tkeep\ta warm cache\n"))
-    assert [(r.commit, r.metric, r.status, r.description) for r in several] == [
-        ("HEAD", None, "keep", "a warm cache")
-    ]
+    assert [(r.commit, r.metric, r.status, r.description) for r in several] == [("HEAD", None, "keep", "a warm cache")]
 
 
 def test_commas_and_tabs_that_an_echo_wrote_out(tmp_path: Path) -> None:

@@ -26,10 +26,7 @@ autoresearch decide "$name" --abandon >/dev/null || true
 def loop(session: Driver, tmp_path: Path, agent: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
     tools, calls = tmp_path / "bin", tmp_path / "calls"
     tools.mkdir()
-    for name, text in (
-        ("claude", agent),
-        ("autoresearch", f'#!/bin/sh\nexec {sys.executable} -m autoresearch "$@"\n'),
-    ):
+    for name, text in (("claude", agent), ("autoresearch", f'#!/bin/sh\nexec {sys.executable} -m autoresearch "$@"\n')):
         (tools / name).write_text(text)
         (tools / name).chmod(0o755)
     assert SCRIPT is not None
@@ -50,10 +47,7 @@ def fresh(fresh: Driver) -> Driver:
 def test_one_agent_per_experiment_until_the_stop_rule(session: Driver, tmp_path: Path) -> None:
     done, calls = loop(session, tmp_path, WORKER)
     assert done.returncode == 4, done.stderr
-    assert (
-        len([c for c in calls if c.startswith("-p --allowedTools Bash,Read,Edit,Write,Skill Go on with")])
-        == 2
-    )
+    assert len([c for c in calls if c.startswith("-p --allowedTools Bash,Read,Edit,Write,Skill Go on with")]) == 2
     assert [r["experiment"] for r in session.lines() if "run" in r] == ["baseline", "e1", "e2"]
     assert '"near":{' in done.stdout
 

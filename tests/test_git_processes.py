@@ -41,9 +41,7 @@ def counted(project: Project, autoresearch: Run, tmp_path: Path) -> Run:
 def _short(call: str) -> str:
     """A call of git without the settings that every call has."""
     words = call.split()
-    return " ".join(
-        word for before, word in zip(["", *words], words, strict=False) if "-c" not in (before, word)
-    )
+    return " ".join(word for before, word in zip(["", *words], words, strict=False) if "-c" not in (before, word))
 
 
 def test_a_command_starts_few_git_processes(project: Project, counted: Run, tmp_path: Path) -> None:
@@ -76,8 +74,5 @@ def test_a_command_starts_few_git_processes(project: Project, counted: Run, tmp_
     assert not over, "\n".join(
         line
         for label, calls in over.items()
-        for line in (
-            f"{label}: {len(calls)} git processes, at most {MOST[label]}",
-            *(f"  {c}" for c in calls),
-        )
+        for line in (f"{label}: {len(calls)} git processes, at most {MOST[label]}", *(f"  {c}" for c in calls))
     )

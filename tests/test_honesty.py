@@ -85,9 +85,7 @@ def test_small_real_gains_are_rarely_doubted() -> None:
 
 
 def test_a_time_longer_than_its_run_is_none() -> None:
-    forged = measured(
-        lambda rng, side: (rng.gauss(0.5, 0.01), 0.03) if side == "B" else (rng.gauss(1, 0.01), 1.2)
-    )
+    forged = measured(lambda rng, side: (rng.gauss(0.5, 0.01), 0.03) if side == "B" else (rng.gauss(1, 0.01), 1.2))
     assert word(TIME, forged, 50.0) == "timer"
     # A sum over threads is longer than the run on both sides, and no wall time.
     threads = measured(lambda rng, side: (rng.gauss(3 if side == "B" else 4, 0.01), 1.2))
@@ -116,10 +114,7 @@ def test_other_metrics_by_their_share_of_the_run() -> None:
 def test_a_wonder_is_believed_when_it_is_signed() -> None:
     assert doubt(TIME, measured(honest(0.98)), 98.0) is None
     assert word(TIME, measured(honest(0.98), signed=False), 98.0) == "implausible"
-    assert (
-        doubt(Objective("time_s", unit="s", ceiling_pct=99), measured(honest(0.98), signed=False), 98.0)
-        is None
-    )
+    assert doubt(Objective("time_s", unit="s", ceiling_pct=99), measured(honest(0.98), signed=False), 98.0) is None
 
 
 def units() -> Iterator[tuple[Objective, float | None]]:
@@ -145,19 +140,13 @@ def records(clock: Clock, blocks: int = 8) -> list[dict[str, Any]]:
         for side in rng.choice(("ABBA", "BAAB")):
             value, wall = clock(rng, side)
             run = {"type": "sample", "slot": len(found), "block": block, "side": side, "value": value}
-            found.append(
-                {**run, "seconds": wall, "cpu_seconds": wall, "metrics": {"time_s": value}, "signed": True}
-            )
+            found.append({**run, "seconds": wall, "cpu_seconds": wall, "metrics": {"time_s": value}, "signed": True})
     return [*found, {"type": "end", "status": "done"}]
 
 
 @pytest.mark.parametrize(
     ("clock", "verdict", "reason"),
-    [
-        (honest(0.2), "keep", "proven"),
-        (moved(0.2), "discard", "moved_work"),
-        (constant(0.8), "discard", "constant"),
-    ],
+    [(honest(0.2), "keep", "proven"), (moved(0.2), "discard", "moved_work"), (constant(0.8), "discard", "constant")],
 )
 def test_the_word_is_in_the_verdict(clock: Clock, verdict: str, reason: str) -> None:
     config = parse_config('name: t\nobjective: {metric: time_s, unit: s}\nscope: ["src/**"]\n')
@@ -213,7 +202,5 @@ def test_a_slowed_clock_in_the_program_is_seen_from_outside(tmp_path: Path) -> N
         ("steps", "steps", "fixed", 0.0),
     ],
 )
-def test_only_what_a_layout_can_move_owes_its_margin(
-    metric: str, unit: str, layout: str, margin: float
-) -> None:
+def test_only_what_a_layout_can_move_owes_its_margin(metric: str, unit: str, layout: str, margin: float) -> None:
     assert layout_margin_pct(Objective(metric=metric, unit=unit), layout) == margin

@@ -69,9 +69,7 @@ def test_silent_without_a_session(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "text", ["", "not json", "[]", "null", '{"hook_event_name": 7}', "\x00\xff", '{"cwd": {}}']
-)
+@pytest.mark.parametrize("text", ["", "not json", "[]", "null", '{"hook_event_name": 7}', "\x00\xff", '{"cwd": {}}'])
 def test_malformed_input_never_breaks_the_agent(project: Project, text: str) -> None:
     done = run_hook(text, {}, cwd=project.root)
     assert done.stdout == ""
@@ -181,9 +179,7 @@ def test_an_agent_with_another_task_is_left_alone(session: Driver, hook: Hook) -
 
 def test_a_long_output_is_shortened_with_the_verdict_first(session: Driver, hook: Hook) -> None:
     text = "noise\n" * 9000 + "METRIC time_s=0.7\n" + "noise\n" * 9000
-    claude = hook(
-        "PostToolUse", tool_name="Bash", tool_response={"stdout": text, "stderr": "", "interrupted": False}
-    )
+    claude = hook("PostToolUse", tool_name="Bash", tool_response={"stdout": text, "stderr": "", "interrupted": False})
     assert claude is not None
     new = claude["hookSpecificOutput"]["updatedToolOutput"]
     assert new["stdout"].startswith("METRIC time_s=0.7\n")
@@ -231,9 +227,7 @@ def test_any_command_can_be_read(command: str) -> None:
     st.sampled_from(["Bash", "Edit", "apply_patch", "x"]),
     st.recursive(
         st.none() | st.integers() | st.text(max_size=5),
-        lambda inner: (
-            st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["command", "file_path"]), inner)
-        ),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["command", "file_path"]), inner),
         max_leaves=6,
     ),
 )
@@ -267,9 +261,7 @@ def test_no_loop_is_endless(steps: list[tuple[bool, bool, bool]], limit: int) ->
         loop = Loop.read(json.loads(json.dumps(loop.__dict__)))
 
 
-@pytest.mark.parametrize(
-    "data", [None, [], {"blocks": "x", "waiting": 3}, {"blocks": True}, {"ledger": None}]
-)
+@pytest.mark.parametrize("data", [None, [], {"blocks": "x", "waiting": 3}, {"blocks": True}, {"ledger": None}])
 def test_a_damaged_count_starts_anew(data: object) -> None:
     assert Loop.read(data) == Loop()
 

@@ -60,10 +60,7 @@ def test_a_source_that_failed_is_discounted_after_three_tries() -> None:
 
 
 @given(
-    st.lists(
-        st.tuples(st.sampled_from(["profile", "arxiv:1", ""]), st.sampled_from([*VERDICTS, "open"])),
-        max_size=30,
-    )
+    st.lists(st.tuples(st.sampled_from(["profile", "arxiv:1", ""]), st.sampled_from([*VERDICTS, "open"])), max_size=30)
 )
 def test_history_never_raises_a_score(done: list[tuple[str, str]]) -> None:
     ideas = [Idea(f"i{n}", "t", 3, 0.5, 1, source, status=status) for n, (source, status) in enumerate(done)]
@@ -72,10 +69,7 @@ def test_history_never_raises_a_score(done: list[tuple[str, str]]) -> None:
 
 
 def test_duplicates() -> None:
-    ideas = [
-        Idea("i1", "Use a tile size of 32", status="discard"),
-        Idea("i2", "Sort the keys once, outside the loop"),
-    ]
+    ideas = [Idea("i1", "Use a tile size of 32", status="discard"), Idea("i2", "Sort the keys once, outside the loop")]
     same = find_duplicate("  sort the KEYS once -- outside the loop!", ideas)
     assert same is not None
     assert (same.idea.id, same.similarity) == ("i2", 1)
@@ -332,9 +326,7 @@ def test_many_long_ideas_still_fit(project: Path, capsys: pytest.CaptureFixture[
         ("next", "--n", "0"),
     ],
 )
-def test_wrong_use_is_exit_2(
-    project: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
-) -> None:
+def test_wrong_use_is_exit_2(project: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["ideas", *words])
     assert ended.value.code == 2

@@ -104,13 +104,8 @@ def test_a_tag_reads_back_equal(source: str, said: str) -> None:
 
 
 def test_our_table_is_read() -> None:
-    text = (
-        TABLE
-        + "| i3 | Reuse \\| share | 5 | 0.6 | 2 | arxiv:2101.00001 | memory | keep, measured 4.5 %: good |\n"
-    )
-    expected = Idea(
-        "i3", "Reuse | share", 5, 0.6, 2, "arxiv:2101.00001", "memory", "keep", 4.5, "good", line=3
-    )
+    text = TABLE + "| i3 | Reuse \\| share | 5 | 0.6 | 2 | arxiv:2101.00001 | memory | keep, measured 4.5 %: good |\n"
+    expected = Idea("i3", "Reuse | share", 5, 0.6, 2, "arxiv:2101.00001", "memory", "keep", 4.5, "good", line=3)
     assert Document(text).ideas() == [expected]
 
 
@@ -181,16 +176,9 @@ def test_an_update_changes_one_line() -> None:
     after = document.text.split("\n")
     changed = [number for number, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
     assert changed == [old.line - 1]
-    assert (
-        after[old.line - 1] == "- [x] [i1; discard, measured -0.5 %: no\\; gain \\[really\\]] First, wrapped"
-    )
+    assert after[old.line - 1] == "- [x] [i1; discard, measured -0.5 %: no\\; gain \\[really\\]] First, wrapped"
     new = document.ideas()[0]
-    assert (new.status, new.measured_pct, new.note, new.text) == (
-        "discard",
-        -0.5,
-        "no; gain [really]",
-        old.text,
-    )
+    assert (new.status, new.measured_pct, new.note, new.text) == ("discard", -0.5, "no; gain [really]", old.text)
     document.update(new, replace(new, status="open", measured_pct=None, note=""))
     assert document.text.split("\n") == before
 
@@ -261,10 +249,7 @@ def test_any_file_survives(lines: list[str], end: str) -> None:
         new = replace(idea, status="discard", measured_pct=1.5, note="why; [not]", source="arxiv:1")
         document.update(idea, new)
         after = document.text.split("\n")
-        assert [n for n, (a, b) in enumerate(zip(before, after, strict=True)) if a != b] in (
-            [idea.line - 1],
-            [],
-        )
+        assert [n for n, (a, b) in enumerate(zip(before, after, strict=True)) if a != b] in ([idea.line - 1], [])
         assert next(i for i in document.ideas() if i.id == idea.id) == new
 
 

@@ -61,12 +61,7 @@ def build(root: Path, kind: str) -> None:
 def script(root: Path, name: str, token: str = "", **env: str) -> subprocess.CompletedProcess[str]:
     named = {signing.VARIABLE: str(root.parent / signing.FILE)} if token else {}
     return subprocess.run(
-        ["bash", name],
-        cwd=root,
-        env={**os.environ, **named, **env},
-        capture_output=True,
-        text=True,
-        timeout=120,
+        ["bash", name], cwd=root, env={**os.environ, **named, **env}, capture_output=True, text=True, timeout=120
     )
 
 
@@ -81,9 +76,7 @@ def measured(root: Path, kind: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("made", KINDS, indirect=True, ids=KINDS)
-def test_it_measures_sees_a_gain_and_refuses_what_is_broken(
-    made: Path, request: pytest.FixtureRequest
-) -> None:
+def test_it_measures_sees_a_gain_and_refuses_what_is_broken(made: Path, request: pytest.FixtureRequest) -> None:
     kind = request.node.callspec.params["made"]
     build(made, kind)
     metric, direction = (load_kind(kind).values[key] for key in ("metric", "direction"))
@@ -111,9 +104,7 @@ def test_doctor_finds_it_ready(made: Path, autoresearch: Run) -> None:
     done = autoresearch("doctor", "--json", cwd=made)
     assert done.returncode == 0, done.stdout
     warned = {f["what"] for f in json.loads(done.stdout)["findings"] if f["level"] == "warn"}
-    assert not [
-        what for what in warned if what == "signature" or what.startswith(("autoresearch", "evaluator"))
-    ]
+    assert not [what for what in warned if what == "signature" or what.startswith(("autoresearch", "evaluator"))]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -136,16 +127,7 @@ def test_the_users_files_and_words_win(tmp_path: Path, autoresearch: Run) -> Non
     root.mkdir()
     (root / "autoresearch.sh").write_text("mine\n")
     done = autoresearch(
-        "init",
-        "--template",
-        "latency",
-        "--scope",
-        "lib/**",
-        "--goal",
-        "Faster",
-        "--max-iterations",
-        "9",
-        cwd=root,
+        "init", "--template", "latency", "--scope", "lib/**", "--goal", "Faster", "--max-iterations", "9", cwd=root
     )
     assert done.returncode == 0, done.stderr
     assert (root / "autoresearch.sh").read_text() == "mine\n"

@@ -40,9 +40,7 @@ def run(root: Path, *command: str, seed: int | None = None) -> str:
     env = {key: value for key, value in os.environ.items() if not key.startswith("AUTORESEARCH_")}
     if seed is not None:
         env["AUTORESEARCH_LAYOUT_SEED"] = str(seed)
-    done = subprocess.run(
-        command, cwd=root, env=env, capture_output=True, text=True, timeout=240, check=False
-    )
+    done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -63,9 +61,7 @@ def objects(tmp_path: Path) -> list[str]:
     need("cc", "nm", "awk")
     (tmp_path / "main.c").write_text(MAIN)
     (tmp_path / "one.c").write_text("int alpha(int x) { return x * 3; }\nint beta(int x) { return x ^ 5; }\n")
-    (tmp_path / "two.c").write_text(
-        "int gamma_(int x) { return x - 7; }\nint delta(int x) { return x << 2; }\n"
-    )
+    (tmp_path / "two.c").write_text("int gamma_(int x) { return x - 7; }\nint delta(int x) { return x << 2; }\n")
     names = ["main", "one", "two"]
     for name in names:
         run(tmp_path, "cc", "-O2", "-ffunction-sections", "-c", f"{name}.c", "-o", f"{name}.o")

@@ -56,9 +56,7 @@ _RECORD = st.dictionaries(st.text(st.characters(), max_size=8), _JSON, min_size=
 
 @given(st.lists(_RECORD, min_size=1, max_size=4))
 @settings(max_examples=80, deadline=None)
-def test_round_trip_of_any_record(
-    tmp_path_factory: pytest.TempPathFactory, records: list[dict[str, Any]]
-) -> None:
+def test_round_trip_of_any_record(tmp_path_factory: pytest.TempPathFactory, records: list[dict[str, Any]]) -> None:
     ledger = tmp_path_factory.mktemp("round") / "log.jsonl"
     for record in records:
         store.append(ledger, {**record, "type": "note"})

@@ -22,21 +22,12 @@ HEADER = {"type": "config", "name": "s", "metricName": "ms", "metricUnit": "ms",
 
 
 def run(number: Any, metric: Any, status: str = "keep", **more: Any) -> dict[str, Any]:
-    return {
-        "run": number,
-        "commit": "abc1234",
-        "metric": metric,
-        "status": status,
-        "description": f"d{number}",
-        **more,
-    }
+    return {"run": number, "commit": "abc1234", "metric": metric, "status": status, "description": f"d{number}", **more}
 
 
 def ledger(tmp_path: Path, *records: Any) -> Path:
     path = tmp_path / "autoresearch.jsonl"
-    path.write_text(
-        "".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in records), encoding="utf-8"
-    )
+    path.write_text("".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in records), encoding="utf-8")
     return path
 
 
@@ -65,17 +56,13 @@ def test_best_falls_back_to_the_baseline(tmp_path: Path) -> None:
 
 
 def test_zero_is_a_value_except_for_failures(tmp_path: Path) -> None:
-    found = summarise(
-        ledger(tmp_path, HEADER, run(1, 5), run(2, 0, "crash"), run(3, -9, "checks_failed"), run(4, 0))
-    )
+    found = summarise(ledger(tmp_path, HEADER, run(1, 5), run(2, 0, "crash"), run(3, -9, "checks_failed"), run(4, 0)))
     assert found.best is not None
     assert found.best["run"] == 4
 
 
 def test_an_unknown_status_is_never_best(tmp_path: Path) -> None:
-    found = summarise(
-        ledger(tmp_path, HEADER, run(1, 5), run(2, 1, "verification"), run(3, 4, "probably keep"))
-    )
+    found = summarise(ledger(tmp_path, HEADER, run(1, 5), run(2, 1, "verification"), run(3, 4, "probably keep")))
     assert found.best is not None
     assert found.best["run"] == 1
     assert found.by_status["unknown"] == 2
@@ -83,9 +70,7 @@ def test_an_unknown_status_is_never_best(tmp_path: Path) -> None:
 
 def test_segments_open_at_headers_after_runs_and_never_mix(tmp_path: Path) -> None:
     higher = {**HEADER, "bestDirection": "higher"}
-    path = ledger(
-        tmp_path, HEADER, HEADER, run(1, 5, segment=7), run(2, 1), higher, run(1, 50), run(2, 60), run(3, 55)
-    )
+    path = ledger(tmp_path, HEADER, HEADER, run(1, 5, segment=7), run(2, 1), higher, run(1, 50), run(2, 60), run(3, 55))
     found = summarise(path)
     assert (found.segments, found.configs) == (2, 3)
     assert found.baseline is not None
@@ -109,10 +94,7 @@ def test_a_missing_direction_is_lower_and_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        (
-            {"type": "config", "metric_name": "m", "metric_unit": "s", "direction": "higher"},
-            ("m", "s", "higher"),
-        ),
+        ({"type": "config", "metric_name": "m", "metric_unit": "s", "direction": "higher"}, ("m", "s", "higher")),
         ({"kind": "init", "config": {"metric": "m", "unit": "s", "direction": "lower"}}, ("m", "s", "lower")),
         ({"type": "init", "state": {"metric_name": "m", "metric_unit": "s"}}, ("m", "s", None)),
         ({"event": "init", "config": {"metricName": "m", "metricUnit": "s"}}, ("m", "s", None)),
@@ -247,21 +229,13 @@ _ODD = [
         '{"type":"","status":"keep","metric":1}',
         '{"type":"result","kept":true,"value":2}',
     ),
-    *(
-        '{"kind":"init","config":{"direction":"higher"}}',
-        '{"type":"phase","run":12}',
-        '{"run":"a","type":"note"}',
-    ),
+    *('{"kind":"init","config":{"direction":"higher"}}', '{"type":"phase","run":12}', '{"run":"a","type":"note"}'),
     "\ufeff" + json.dumps(run(1, 2)),
 ]
 _LINE = st.one_of(
     st.builds(run, _DIGIT | st.just("x"), _METRIC, _STATUS).map(json.dumps),
-    st.builds(
-        lambda d: json.dumps({**HEADER, "bestDirection": d}), st.sampled_from(["lower", "higher", "odd"])
-    ),
-    st.builds(
-        lambda n, d: json.dumps({**run(n, n), "direction": d}), _DIGIT, st.sampled_from(["higher", ""])
-    ),
+    st.builds(lambda d: json.dumps({**HEADER, "bestDirection": d}), st.sampled_from(["lower", "higher", "odd"])),
+    st.builds(lambda n, d: json.dumps({**run(n, n), "direction": d}), _DIGIT, st.sampled_from(["higher", ""])),
     st.sampled_from(_ODD),
     st.builds(lambda a, b: json.dumps(run(1, a)) + json.dumps(run(2, b)), _DIGIT, _DIGIT),
 )
@@ -337,10 +311,7 @@ def test_the_peers_confidence_is_reproduced() -> None:
         runs: list[tuple[float, str]] = []
         for _ in range(rng.randint(1, 40)):
             runs.append(
-                (
-                    rng.choice([0, rng.randint(1, 6), rng.gauss(10, 2)]),
-                    rng.choice(["keep", "discard", "crash"]),
-                )
+                (rng.choice([0, rng.randint(1, 6), rng.gauss(10, 2)]), rng.choice(["keep", "discard", "crash"]))
             )
             assert confidence.add(*runs[-1]) == pytest.approx(naive_confidence(runs, direction))
 

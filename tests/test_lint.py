@@ -139,9 +139,7 @@ def test_npm_scripts_are_looked_into() -> None:
     text = "set -euo pipefail\nnpm test\n"
     assert rules(text, "checks", scripts={"test": "vitest"}) == {"interactive"}
     assert rules(text, "checks", scripts={"test": "vitest run"}) == set()
-    assert rules("set -euo pipefail\nnpm run --silent bench\n", scripts={"bench": "node b.js | head"}) == {
-        "head"
-    }
+    assert rules("set -euo pipefail\nnpm run --silent bench\n", scripts={"bench": "node b.js | head"}) == {"head"}
 
 
 def test_a_build_is_right_where_build_time_is_measured() -> None:
@@ -175,9 +173,7 @@ def test_checks_that_always_pass_are_named() -> None:
         ("time_s", "s", 0.0, 0.8, False),
     ],
 )
-def test_a_time_is_held_against_the_clock(
-    metric: str, unit: str, value: float, wall: float, wrong: bool
-) -> None:
+def test_a_time_is_held_against_the_clock(metric: str, unit: str, value: float, wall: float, wrong: bool) -> None:
     found = lint_unit(metric, unit, value, wall)
     assert (found is not None) is wrong
 

@@ -86,9 +86,7 @@ def test_what_the_manifests_name_exists_and_travels() -> None:
 def test_pi_gets_no_dependency_and_runs_no_script() -> None:
     package = load("package.json")
     assert not [key for key in package if "ependencies" in key or key in ("scripts", "bin", "main")]
-    imports = re.findall(
-        r'^import .* from "([^"]+)";$', (ROOT / "pi/autoresearch.ts").read_text(), re.MULTILINE
-    )
+    imports = re.findall(r'^import .* from "([^"]+)";$', (ROOT / "pi/autoresearch.ts").read_text(), re.MULTILINE)
     assert imports
     assert all(name.startswith("node:") for name in imports)
 
@@ -110,13 +108,7 @@ def test_every_hook_is_the_one_command_and_cannot_fail_its_client(tmp_path: Path
         # More than a pipe holds: a client must not see its write fail, whoever reads it.
         event = "{}" + " " * 200_000
         done = subprocess.run(
-            ["sh", "-c", line],
-            cwd=cwd,
-            env=env | more,
-            capture_output=True,
-            text=True,
-            input=event,
-            check=False,
+            ["sh", "-c", line], cwd=cwd, env=env | more, capture_output=True, text=True, input=event, check=False
         )
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout

@@ -47,10 +47,7 @@ console.log(JSON.stringify(inputs.map(read)));
         ("METRIC a=0x1F\nMETRIC b=0o17\nMETRIC c=0B101", {"a": 31.0, "b": 15.0, "c": 5.0}),
         ("METRIC a=010", {"a": 10.0}),
         ("10%\r20%\rMETRIC a=1\rdone", {"a": 1.0}),
-        (
-            "METRIC a=1\u2028METRIC b=2\u2029METRIC c=3\r\nMETRIC d=4",
-            {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0},
-        ),
+        ("METRIC a=1\u2028METRIC b=2\u2029METRIC c=3\r\nMETRIC d=4", {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}),
         ("METRIC a=0", {"a": 0.0}),
         ("METRIC\na=1", {"a": 1.0}),
     ],
@@ -103,9 +100,7 @@ def test_names_a_near_miss(line: str, hint: str) -> None:
     assert hint in parsed.warnings[0]
 
 
-@pytest.mark.parametrize(
-    "line", ["the metric is latency", "collected metrics: done", "METRICS", "geometric a=1", ""]
-)
+@pytest.mark.parametrize("line", ["the metric is latency", "collected metrics: done", "METRICS", "geometric a=1", ""])
 def test_prose_is_no_near_miss(line: str) -> None:
     assert parse(line).warnings == []
 
@@ -172,12 +167,7 @@ def test_long_radix_values_round_as_doubles() -> None:
     assert to_number("0x" + "f" * 256) is None
 
 
-@given(
-    st.text(
-        alphabet=st.sampled_from("METRICmetric \t\n\r\u2028=abµé.-_+0159xXeE%:\x1b[m\ufeff\ud800"),
-        max_size=80,
-    )
-)
+@given(st.text(alphabet=st.sampled_from("METRICmetric \t\n\r\u2028=abµé.-_+0159xXeE%:\x1b[m\ufeff\ud800"), max_size=80))
 @settings(max_examples=400, deadline=None)
 def test_never_raises_and_never_shows_control_characters(text: str) -> None:
     for lenient in (False, True):
@@ -187,9 +177,7 @@ def test_never_raises_and_never_shows_control_characters(text: str) -> None:
         assert all(warning.isprintable() for warning in parsed.warnings)
 
 
-_NAMES = st.text(alphabet="abzAZ09_.µ", min_size=1, max_size=12).filter(
-    lambda n: n not in metrics_module.DENIED_NAMES
-)
+_NAMES = st.text(alphabet="abzAZ09_.µ", min_size=1, max_size=12).filter(lambda n: n not in metrics_module.DENIED_NAMES)
 
 
 @given(st.lists(st.tuples(_NAMES, st.floats(allow_nan=False, allow_infinity=False)), max_size=20))
@@ -209,42 +197,12 @@ def test_agrees_with_the_peers_own_expression() -> None:
         pytest.skip("node is not installed, so the peers' expression cannot be run")
     rng = random.Random(20)
     words = "METRIC METRIC METRIC METRIC a b µ é = = = 1 2.5 .5 5. 1e3 1e999 0x1F 0b2 0o7 -0x1 1_0 Infinity NaN + -"
-    spaces = (
-        " ",
-        " ",
-        "\t",
-        "\n",
-        "\n",
-        "\r",
-        "\r\n",
-        "\u2028",
-        "\u2029",
-        "\x0b",
-        "\x0c",
-        "\x85",
-        "\u00a0",
-        "\u3000",
-    )
-    odd = (
-        "\ufeff",
-        "\u180e",
-        "\u200b",
-        "\x1c",
-        "__proto__",
-        "constructor",
-        "METRIC a=1",
-        "\nMETRIC b=2",
-        "METRIC a=",
-    )
+    spaces = (" ", " ", "\t", "\n", "\n", "\r", "\r\n", "\u2028", "\u2029", "\x0b", "\x0c", "\x85", "\u00a0", "\u3000")
+    odd = ("\ufeff", "\u180e", "\u200b", "\x1c", "__proto__", "constructor", "METRIC a=1", "\nMETRIC b=2", "METRIC a=")
     pieces = [*words.split(), *spaces, *odd]
     inputs = ["".join(rng.choices(pieces, k=rng.randint(1, 12))) for _ in range(20000)]
     done = subprocess.run(
-        [node, "-e", PEERS],
-        input=json.dumps(inputs),
-        capture_output=True,
-        text=True,
-        check=True,
-        encoding="utf-8",
+        [node, "-e", PEERS], input=json.dumps(inputs), capture_output=True, text=True, check=True, encoding="utf-8"
     )
     agreed = 0
     for text, found in zip(inputs, json.loads(done.stdout), strict=True):

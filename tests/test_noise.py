@@ -34,9 +34,7 @@ def test_classes_follow_the_spread(cv: float, grade: str) -> None:
     assert report.grade == grade
     assert report.cv_pct == pytest.approx(100 * cv, rel=0.2)
     assert report.sigma_short_pct == pytest.approx(100 * cv, rel=0.3)
-    assert report.mde_pct == pytest.approx(
-        1.3 * (60 / report.max_runs) ** 0.5 * (report.sigma_short_pct or 0.0)
-    )
+    assert report.mde_pct == pytest.approx(1.3 * (60 / report.max_runs) ** 0.5 * (report.sigma_short_pct or 0.0))
 
 
 def test_advice_follows_the_smallest_effect_not_the_spread() -> None:
@@ -116,15 +114,7 @@ def test_samples_on_the_command_line() -> None:
     data = json.loads(done.output)
     assert data["class"] == "quiet"
     assert data["n"] == 20
-    assert {
-        "cv_pct",
-        "sigma_short_pct",
-        "weather_ratio",
-        "outlier_pct",
-        "trend_p",
-        "mde_pct",
-        "advice",
-    } <= set(data)
+    assert {"cv_pct", "sigma_short_pct", "weather_ratio", "outlier_pct", "trend_p", "mde_pct", "advice"} <= set(data)
     assert len(done.output) < 2000
     assert noise("--samples", ",".join(map(str, quiet(cv=0.05)))).exit_code == 1
 
@@ -204,9 +194,7 @@ def test_a_command_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None
 def test_the_budget_ends_a_measurement_early_and_says_so() -> None:
     now = iter(range(0, 10_000, 10))
     told: list[str] = []
-    values, note = run_repeatedly(
-        "echo METRIC t=5", None, 50, 60.0, 100.0, lambda: float(next(now)), told.append
-    )
+    values, note = run_repeatedly("echo METRIC t=5", None, 50, 60.0, 100.0, lambda: float(next(now)), told.append)
     assert 2 <= len(values) < 50
     assert "budget" in note
     assert told
@@ -230,10 +218,7 @@ def test_our_log_has_base_readings(tmp_path: Path) -> None:
 
 
 def test_a_foreign_log_gives_an_upper_bound(tmp_path: Path) -> None:
-    runs = [
-        {"run": i, "commit": "c", "metric": 1.2 - 0.1 * i, "metrics": {}, "status": "keep"}
-        for i in range(1, 9)
-    ]
+    runs = [{"run": i, "commit": "c", "metric": 1.2 - 0.1 * i, "metrics": {}, "status": "keep"} for i in range(1, 9)]
     crash = {"run": 9, "commit": "c", "metric": 0, "metrics": {}, "status": "crash"}
     data = json.loads(noise("--ledger", ledger(tmp_path, HEADER, *runs, crash), "--json").output)
     assert (data["n"], data["warmup_runs"]) == (8, 0)

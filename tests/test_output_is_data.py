@@ -35,9 +35,7 @@ def test_hostile_names_and_words_stay_words(session: Driver, autoresearch: Run) 
         Path(session.project.worktree("e1"), "src", name).write_text("x = 1\n")
     _, told = session.measure("e1")
     assert told["verdict"] == "keep", told
-    shown = autoresearch(
-        "decide", "e1", "-m", WORDS, "--source", "https://e.org/|<b>\n\x1b[0m", "--risk", WORDS
-    )
+    shown = autoresearch("decide", "e1", "-m", WORDS, "--source", "https://e.org/|<b>\n\x1b[0m", "--risk", WORDS)
     assert shown.returncode == 0, shown.stderr
     status = autoresearch("status")
     for said in (shown.stdout, shown.stderr, status.stdout):

@@ -16,11 +16,7 @@ DEMO = TEMPLATES / "demo" / "project"
 def run(program: str, cwd: Path = TEMPLATES) -> subprocess.CompletedProcess[str]:
     """A benchmark of its own, as the templates are used: next to them, without this package."""
     return subprocess.run(
-        [sys.executable, "-B", "-c", textwrap.dedent(program)],
-        cwd=cwd,
-        text=True,
-        capture_output=True,
-        timeout=60,
+        [sys.executable, "-B", "-c", textwrap.dedent(program)], cwd=cwd, text=True, capture_output=True, timeout=60
     )
 
 

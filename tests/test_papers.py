@@ -128,11 +128,7 @@ def test_search_reads_the_recorded_feed(client: Arxiv, arxiv_server: FakeArxiv) 
     assert [paper.id for paper in papers] == ["2202.12139v1", "2302.03287v3", "1202.4527v1"]
     assert papers[1].title == "ChatGPT and Software Testing Education: Promises & Perils"
     assert papers[1].authors[0] == "Sajed Jalil"
-    assert (papers[1].published, papers[1].updated, papers[1].category) == (
-        "2023-02-07",
-        "2023-03-11",
-        "cs.SE",
-    )
+    assert (papers[1].published, papers[1].updated, papers[1].category) == ("2023-02-07", "2023-03-11", "cs.SE")
     asked = parse_qs(urlsplit(arxiv_server.requests[0]).query)
     assert asked["search_query"] == ["testing"]
     assert asked["max_results"] == ["10"]
@@ -343,18 +339,14 @@ def test_search_command(project: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert data["next"] == "autoresearch papers get 2202.12139v1"
 
 
-def test_search_without_results(
-    project: Path, arxiv_server: FakeArxiv, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_search_without_results(project: Path, arxiv_server: FakeArxiv, capsys: pytest.CaptureFixture[str]) -> None:
     arxiv_server.feeds[""] = (DATA / "empty.atom").read_bytes()
     code, data, _ = run(capsys, "search", "testing")
     assert code == 1
     assert data["papers"] == []
 
 
-def test_get_writes_pdf_and_note(
-    project: Path, arxiv_server: FakeArxiv, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_get_writes_pdf_and_note(project: Path, arxiv_server: FakeArxiv, capsys: pytest.CaptureFixture[str]) -> None:
     code, data, _ = run(capsys, "get", "quant-ph/0201082")
     assert code == 0
     assert data["files"] == ["papers/quant-ph_0201082.md", "papers/quant-ph_0201082.pdf"]
@@ -383,9 +375,7 @@ def test_get_links_an_idea(project: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "no idea i7" in err
 
 
-def test_a_bad_pdf_keeps_the_note(
-    project: Path, arxiv_server: FakeArxiv, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_bad_pdf_keeps_the_note(project: Path, arxiv_server: FakeArxiv, capsys: pytest.CaptureFixture[str]) -> None:
     arxiv_server.pdf = b"<html>"
     code, _, err = run(capsys, "get", "2202.12139")
     assert code == 3

@@ -97,6 +97,4 @@ def test_names_and_damage_in_the_ledger_do_no_harm() -> None:
     body = parts(build(fold([header(), baseline(), odd])))["trade-offs"][1]
     assert "<b>" not in body
     assert body.count("| e2 |") == 1
-    assert (
-        len({line.replace("\\|", "").count("|") for line in body.splitlines() if line.startswith("|")}) == 1
-    )
+    assert len({line.replace("\\|", "").count("|") for line in body.splitlines() if line.startswith("|")}) == 1

@@ -61,26 +61,11 @@ def tree(**texts: str) -> Survey:
 
 
 def test_rust_and_go_are_recognised_by_their_text() -> None:
-    rust = tree(
-        **{
-            "Cargo.toml": "[package]",
-            "Cargo.lock": "",
-            "src/lib.rs": "",
-            "benches/hot.rs": "",
-            "build.rs": "",
-        }
-    )
+    rust = tree(**{"Cargo.toml": "[package]", "Cargo.lock": "", "src/lib.rs": "", "benches/hot.rs": "", "build.rs": ""})
     assert (rust.build, rust.tests) == ("cargo build --release --locked", "cargo test --quiet --locked")
     assert options(rust, Wishes())[0].metric == "ns_per_iter"
     assert rust.scope == ("src/**",)
-    go = tree(
-        **{
-            "go.mod": "module x",
-            "x.go": "",
-            "x_test.go": "func BenchmarkX(b *testing.B) {}",
-            "pb/a.pb.go": "",
-        }
-    )
+    go = tree(**{"go.mod": "module x", "x.go": "", "x_test.go": "func BenchmarkX(b *testing.B) {}", "pb/a.pb.go": ""})
     assert (go.language, go.tests) == ("Go", "go test ./...")
     assert options(go, Wishes())[0].metric == "ns_per_op"
     assert "*.pb.go" in go.off_limits
@@ -119,9 +104,7 @@ def test_no_draft_makes_a_mistake_that_the_lint_knows(name: str) -> None:
         assert lint(plan.files["autoresearch.sh"], metric=option.metric) == [], option.id
         for script in ("autoresearch.sh", "autoresearch.checks.sh"):
             if script in plan.files:
-                done = subprocess.run(
-                    ["bash", "-n"], input=plan.files[script], text=True, capture_output=True
-                )
+                done = subprocess.run(["bash", "-n"], input=plan.files[script], text=True, capture_output=True)
                 assert done.returncode == 0, done.stderr
 
 
@@ -136,9 +119,7 @@ def test_odd_names_stay_names(tmp_path: Path) -> None:
 
 def test_wishes_win_and_an_unknown_metric_is_refused() -> None:
     found = recorded("packaging")
-    wishes = Wishes(
-        benchmark="python3 b.py", metric="ops", direction="higher", checks="true", scope=("a/**",)
-    )
+    wishes = Wishes(benchmark="python3 b.py", metric="ops", direction="higher", checks="true", scope=("a/**",))
     (option,) = options(found, wishes)
     assert (option.metric, option.direction) == ("ops", "higher")
     assert draft(found, option, wishes).scope == ("a/**",)
@@ -182,11 +163,7 @@ NPM_PROJECT = {
 
 
 def snapshot(root: Path) -> dict[str, bytes]:
-    return {
-        str(p.relative_to(root)): p.read_bytes()
-        for p in root.rglob("*")
-        if p.is_file() and ".git" not in p.parts
-    }
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file() and ".git" not in p.parts}
 
 
 def planned(autoresearch: Run, root: Path, *args: str) -> tuple[int, dict[str, Any]]:
@@ -235,9 +212,7 @@ def test_the_plan_is_tried_shown_and_written_after_the_go(
     assert not {"signature", "unit", "autoresearch.sh", "autoresearch.checks.sh"}.intersection(warned)
 
 
-def test_a_plan_that_fails_says_where_and_writes_nothing_even_with_yes(
-    tmp_path: Path, autoresearch: Run
-) -> None:
+def test_a_plan_that_fails_says_where_and_writes_nothing_even_with_yes(tmp_path: Path, autoresearch: Run) -> None:
     broken = PURE_PYTHON | {"tests/test_words.py": "import unittest, nothing_of_this_name\n"}
     root = git_project(tmp_path / "p", broken)
     before = snapshot(root)
@@ -272,9 +247,7 @@ def test_a_driver_that_prints_and_signs_its_metric_is_not_wrapped(tmp_path: Path
     driver = "from signed_metric import metric\nmetric('words', 41)\n"
     files = PURE_PYTHON | {"bench/signed_metric.py": signer, "bench/run.py": driver}
     root = git_project(tmp_path / "p", files)
-    code, data = planned(
-        autoresearch, root, "--benchmark", "python3 bench/run.py", "--checks", "true", "--yes"
-    )
+    code, data = planned(autoresearch, root, "--benchmark", "python3 bench/run.py", "--checks", "true", "--yes")
     assert code == 0, data
     assert (data["plan"]["metric"], data["dry_run"]["value"]) == ("words", 41)
     assert "AUTORESEARCH_TOKEN" not in (root / "autoresearch.sh").read_text()

@@ -86,13 +86,7 @@ def test_a_reversed_pair_swaps_versions_and_truth(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [
-        {"truth": "faster"},
-        {"registry": "crates"},
-        {"why": " "},
-        {"truth": "same", "reverse": True},
-        {"surprise": 1},
-    ],
+    [{"truth": "faster"}, {"registry": "crates"}, {"why": " "}, {"truth": "same", "reverse": True}, {"surprise": 1}],
     ids=str,
 )
 def test_a_faulty_entry_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
@@ -124,11 +118,7 @@ def test_what_a_verdict_counts_for(truth: str, verdict: str, expected: str) -> N
     ("truth", "verdict", "expected"), [("worse", "keep", 1), ("better", "discard", 0), ("same", "discard", 0)]
 )
 def test_exit_code(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    truth: str,
-    verdict: str,
-    expected: int,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], truth: str, verdict: str, expected: int
 ) -> None:
     answer = {"verdict": verdict, "reason": "r", "effect_pct": 1.0, "ci_low_pct": None, "runs_used": 8}
     monkeypatch.setattr(real_pairs, "stage", lambda pair, cache: {})

@@ -72,9 +72,7 @@ def test_odd_intervals(verdict: dict[str, Any], status: str) -> None:
 @pytest.mark.filterwarnings("error")
 def test_foreign_text_is_drawn_as_letters() -> None:
     hostile = "<script>alert(1)</script> $\\frac{$ -- --> & 字 \U0001f600 \x1b[31m \ud800"
-    view = build(
-        fold([header(goal=hostile, metricName=hostile, metricUnit="$"), baseline(), *hostile_runs(hostile)])
-    )
+    view = build(fold([header(goal=hostile, metricName=hostile, metricUnit="$"), baseline(), *hostile_runs(hostile)]))
     svg = draw(view, ("svg", "png"))["svg"]
     tags = {node.tag.split("}")[-1] for node in ET.fromstring(svg).iter()}
     assert not tags & {"script", "a", "image", "foreignObject"}
@@ -85,25 +83,19 @@ def hostile_runs(text: str) -> list[dict[str, Any]]:
 
 
 def test_one_wild_discard_does_not_flatten_the_picture() -> None:
-    runs = [
-        experiment(n, "keep" if n % 4 == 0 else "discard", 2.0 if n % 4 == 0 else -1.0) for n in range(2, 40)
-    ]
+    runs = [experiment(n, "keep" if n % 4 == 0 else "discard", 2.0 if n % 4 == 0 else -1.0) for n in range(2, 40)]
     low, high = limits(build(fold([header(), baseline(), *runs, experiment(50, "discard", -5000.0)])).current)
     assert low > -60
     assert high > build(fold([header(), baseline(), *runs])).current.claimed
 
 
 def test_all_keeps_are_inside_the_picture() -> None:
-    segment = build(
-        fold([header(), baseline(), *(experiment(n, "keep", 15.0) for n in range(2, 30))])
-    ).current
+    segment = build(fold([header(), baseline(), *(experiment(n, "keep", 15.0) for n in range(2, 30))])).current
     low, high = limits(segment)
     assert all(low < e.position < high for e in segment.keeps if e.position is not None)
 
 
-def test_without_matplotlib_the_documents_still_render(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_matplotlib_the_documents_still_render(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_ledger(tmp_path, session())
     for name in [m for m in sys.modules if m.split(".")[0] == "matplotlib"]:
         monkeypatch.delitem(sys.modules, name)

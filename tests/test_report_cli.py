@@ -62,24 +62,18 @@ def test_the_chart_can_be_demanded(project: Project, autoresearch: Run, tmp_path
 
 
 def test_hostile_names_do_not_reach_the_terminal(project: Project, autoresearch: Run) -> None:
-    write_ledger(
-        project.root, [*session(), experiment(7, "discard", -1.0, description="\x1b[2J\x07evil\u202e")]
-    )
+    write_ledger(project.root, [*session(), experiment(7, "discard", -1.0, description="\x1b[2J\x07evil\u202e")])
     done = autoresearch("report", "--no-chart")
     assert "evil" in done.stdout
     assert not set(done.stdout) & {"\x1b", "\x07", "\u202e"}
 
 
-@pytest.mark.parametrize(
-    "log", ["Shopify__liquid", "bgauryy__octocode-mcp", "iceysteel__GeospatialPoleDetection"]
-)
+@pytest.mark.parametrize("log", ["Shopify__liquid", "bgauryy__octocode-mcp", "iceysteel__GeospatialPoleDetection"])
 def test_another_tools_log(log: str, tmp_path: Path, autoresearch: Run) -> None:
     if not CORPUS.is_dir():
         pytest.skip(f"no corpus of public logs at {CORPUS}")
     ledger = next((CORPUS / log).glob("*autoresearch.jsonl"))
-    done = autoresearch(
-        "report", "--ledger", str(ledger), "--output", str(tmp_path / "new"), "--chart", "--json"
-    )
+    done = autoresearch("report", "--ledger", str(ledger), "--output", str(tmp_path / "new"), "--chart", "--json")
     assert done.returncode == 0, done.stderr
     data = json.loads(done.stdout)
     assert data["verified_side_by_side"] is False

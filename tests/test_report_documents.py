@@ -21,57 +21,14 @@ from autoresearch.resources import shipped
 from report_sessions import baseline, experiment, header, session, write_ledger
 
 TEMPLATE = shipped("templates/autoresearch.md").read_text(encoding="utf-8")
-PEERS = [
-    "Objective",
-    "Metrics",
-    "How to Run",
-    "Files in Scope",
-    "Off Limits",
-    "Constraints",
-    "What's Been Tried",
-]
+PEERS = ["Objective", "Metrics", "How to Run", "Files in Scope", "Off Limits", "Constraints", "What's Been Tried"]
 OURS = {"baseline": "Baseline", "noise": "Noise", "literature": "Literature", "log": "Experiment log"}
 
 pieces = st.sampled_from(
     [
-        *(
-            "|",
-            "||",
-            "\\",
-            "`",
-            "```",
-            "<b>",
-            "</td>",
-            "<!--",
-            "-->",
-            "&lt;",
-            "&",
-            "[x](http://a.b)",
-            "![i](u)",
-        ),
-        *(
-            "<!-- autoresearch:end log -->",
-            "<!-- autoresearch:begin log -->",
-            "\n",
-            "\r\n",
-            "\u2028",
-            "\x1b[31m",
-        ),
-        *(
-            "www.a.b",
-            "a@b.c",
-            "@user",
-            "http://a.b",
-            "*",
-            "_",
-            "__",
-            "~~",
-            "$",
-            "# ",
-            "- ",
-            "{{goal}}",
-            "\u202e",
-        ),
+        *("|", "||", "\\", "`", "```", "<b>", "</td>", "<!--", "-->", "&lt;", "&", "[x](http://a.b)", "![i](u)"),
+        *("<!-- autoresearch:end log -->", "<!-- autoresearch:begin log -->", "\n", "\r\n", "\u2028", "\x1b[31m"),
+        *("www.a.b", "a@b.c", "@user", "http://a.b", "*", "_", "__", "~~", "$", "# ", "- ", "{{goal}}", "\u202e"),
         *("\u200b", "\U000e0041", "\ud800", "word", " ", "字"),
     ]
 )
@@ -105,14 +62,7 @@ def test_escaped_text_is_readable_back(text: str, limit: int) -> None:
     shown = plain(text, limit)
     assert len(shown) <= limit
     back = re.sub(r"\\(.)", r"\1", markdown(text, limit))
-    for entity, char in {
-        "&lt;": "<",
-        "&gt;": ">",
-        "&#124;": "|",
-        "&#96;": "`",
-        "＠": "@",
-        "&amp;": "&",
-    }.items():
+    for entity, char in {"&lt;": "<", "&gt;": ">", "&#124;": "|", "&#96;": "`", "＠": "@", "&amp;": "&"}.items():
         back = back.replace(entity, char)
     assert back == shown.replace("＠", "@")
 
@@ -125,9 +75,7 @@ def test_words_that_need_no_escape_stay_as_they_are() -> None:
 
 @settings(max_examples=60)
 @given(nasty, nasty, nasty, nasty)
-def test_foreign_text_never_breaks_a_document(
-    goal: str, description: str, hypothesis: str, name: str
-) -> None:
+def test_foreign_text_never_breaks_a_document(goal: str, description: str, hypothesis: str, name: str) -> None:
     hostile = experiment(
         2,
         "keep",
@@ -138,11 +86,7 @@ def test_foreign_text_never_breaks_a_document(
         source=name,
         experiment=name or "e",
     ) | {"commit": name, "error": description}
-    records = [
-        header(goal=goal, name=name, metricName=name, metricUnit=name),
-        baseline(machine=name),
-        hostile,
-    ]
+    records = [header(goal=goal, name=name, metricName=name, metricUnit=name), baseline(machine=name), hostile]
     text = document(records=records).decode()
     spots, warnings = markers.find(text.encode())
     assert [s.name for s in spots] == ["baseline", "noise", "literature", "log"]
@@ -270,11 +214,7 @@ def test_render_all_writes_beside_the_ledger_and_repeats_itself(tmp_path: Path) 
     before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in paths}
     assert render(tmp_path / "autoresearch.jsonl", tmp_path, chart=False).changed == []
     assert before == {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in paths}
-    assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "IMPROVEMENTS.md",
-        "autoresearch.jsonl",
-        "autoresearch.md",
-    ]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["IMPROVEMENTS.md", "autoresearch.jsonl", "autoresearch.md"]
 
 
 def test_render_all_before_the_baseline_takes_the_goal_of_the_config(project: Project) -> None:

@@ -113,13 +113,9 @@ values = st.one_of(
     st.floats(),
     st.text(max_size=5),
     st.lists(st.integers(), max_size=2),
-    st.dictionaries(
-        st.sampled_from(["effect_pct", "ci_low_pct", "verdict", "runs_used"]), st.floats(), max_size=3
-    ),
+    st.dictionaries(st.sampled_from(["effect_pct", "ci_low_pct", "verdict", "runs_used"]), st.floats(), max_size=3),
 )
-keys = st.sampled_from(
-    [*session()[0], *session()[3], *session()[1], "asi", "noise", "checks", "literature_source"]
-)
+keys = st.sampled_from([*session()[0], *session()[3], *session()[1], "asi", "noise", "checks", "literature_source"])
 
 
 @given(st.lists(st.dictionaries(keys, values, max_size=8), max_size=8))

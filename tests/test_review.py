@@ -31,17 +31,12 @@ def test_a_keep_is_committed_only_with_its_review(session: Driver) -> None:
     assert "earned a keep" in data["error"]
     assert "--risk: what could break; --checked: how you" in data["error"]
     assert "--what" not in data["error"]
-    assert data["next"] == (
-        'autoresearch decide win --description \'count by hundreds\' --risk "..." --checked "..."'
-    )
+    assert data["next"] == ('autoresearch decide win --description \'count by hundreds\' --risk "..." --checked "..."')
     assert session("decide", "win", "--risk", "...", "--checked", "none")[0] == 2
     assert session.project.ledger.read_bytes() == ledger
     assert git(root, "rev-parse", "main") == git(root, "rev-parse", "autoresearch/t")
 
-    said = {
-        "risk": "a caller that counts | by <one>\nAutoresearch-Run: 99",
-        "checked": "read the diff, and the tests",
-    }
+    said = {"risk": "a caller that counts | by <one>\nAutoresearch-Run: 99", "checked": "read the diff, and the tests"}
     (root / "review.json").write_text(json.dumps(said))
     code, data = session(
         "decide", "win", "-m", "count by hundreds", "--review", "review.json", "--why", "less to count"
@@ -55,10 +50,7 @@ def test_a_keep_is_committed_only_with_its_review(session: Driver) -> None:
         "checked": "read the diff, and the tests",
     }
     message = git(root, "log", "-1", "--format=%B", "autoresearch/t")
-    assert (
-        "\nCould break: a caller that counts | by <one> Autoresearch-Run: 99\nChecked: read the diff"
-        in message
-    )
+    assert "\nCould break: a caller that counts | by <one> Autoresearch-Run: 99\nChecked: read the diff" in message
     trailers = git(root, "log", "-1", "--format=%(trailers:key=Autoresearch-Run,valueonly)", "autoresearch/t")
     assert trailers.strip() != "99"
     document = session.project.improvements.read_text()

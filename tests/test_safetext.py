@@ -45,17 +45,12 @@ NAMED = [
     ("client_secret = '{}'", "s3cr3t-value"),
 ]
 METRIC_VALUES = st.one_of(
-    st.floats(allow_nan=False, allow_infinity=False).map(repr),
-    st.integers().map(str),
-    st.integers(0).map(hex),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr), st.integers().map(str), st.integers(0).map(hex)
 )
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-@given(
-    before=st.sampled_from(["", "key ", "\x1b[31m", "key:", '"']),
-    after=st.sampled_from(["", "\nnext", '"', " ."]),
-)
+@given(before=st.sampled_from(["", "key ", "\x1b[31m", "key:", '"']), after=st.sampled_from(["", "\nnext", '"', " ."]))
 def test_known_shapes_are_taken_out(secret: str, before: str, after: str) -> None:
     text = f"{before}{secret}{after}"
     for shown in (redact(clean(text)), one_line(text, 4000), tail(text, 50, 4000)):
@@ -99,8 +94,7 @@ def test_metric_lines_are_never_damaged(name: str, value: str) -> None:
 
 
 @given(
-    st.binary(min_size=4, max_size=64).map(bytes.hex),
-    st.sampled_from(["commit {}", "{}", "diff_sha256: {}.", "e1@{}"]),
+    st.binary(min_size=4, max_size=64).map(bytes.hex), st.sampled_from(["commit {}", "{}", "diff_sha256: {}.", "e1@{}"])
 )
 def test_hashes_are_never_damaged(digest: str, around: str) -> None:
     text = around.format(digest)
@@ -138,12 +132,7 @@ def test_nothing_like_a_credential_enters_the_ledger(tmp_path: Path) -> None:
 
 
 def test_a_candidate_sees_no_password_of_a_proxy() -> None:
-    given_ = {
-        "HTTPS_PROXY": "http://me:pw@proxy:3128",
-        "MY_TOKEN": "x",
-        "PATH": "/bin",
-        "INDEX": "https://u:p@host/",
-    }
+    given_ = {"HTTPS_PROXY": "http://me:pw@proxy:3128", "MY_TOKEN": "x", "PATH": "/bin", "INDEX": "https://u:p@host/"}
     assert allowed(given_) == {"HTTPS_PROXY": "http://proxy:3128", "PATH": "/bin", "TERM": "dumb"}
     assert allowed(given_, credentials=True)["HTTPS_PROXY"] == given_["HTTPS_PROXY"]
     assert allowed(given_, ["INDEX"])["INDEX"] == given_["INDEX"]

@@ -47,9 +47,7 @@ def test_a_script_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None
     assert (code, timed_out) == (None, True)
     assert time.monotonic() - begun < 15
     pid = (tmp_path / "pid").read_text().strip()
-    state = subprocess.run(
-        ["ps", "-o", "stat=", "-p", pid], capture_output=True, text=True, check=False
-    ).stdout
+    state = subprocess.run(["ps", "-o", "stat=", "-p", pid], capture_output=True, text=True, check=False).stdout
     assert state.strip() in ("", "Z")
     assert scripts.message("after", code, "", "", timed_out=True) == "[after hook timed out after 30s]"
 
@@ -122,28 +120,19 @@ def test_both_scripts_around_each_experiment_and_every_recipe(session: Driver, t
     told = json.loads((root / "before.json").read_text())
     assert set(told) == {"event", "cwd", "next_run", "last_run", "session"}
     assert (told["event"], told["cwd"], told["next_run"]) == ("before", str(root), 2)
-    assert (told["last_run"]["run"], told["last_run"]["status"], "samples" in told["last_run"]) == (
-        1,
-        "keep",
-        False,
-    )
+    assert (told["last_run"]["run"], told["last_run"]["status"], "samples" in told["last_run"]) == (1, "keep", False)
     assert told["session"] == {
         "metric_name": "steps", "metric_unit": "steps", "direction": "lower", "baseline_metric": 1000,
         "best_metric": 1000, "run_count": 1, "goal": "Fewer steps",
     }  # fmt: skip
     code, data = session("decide", "e1", "--abandon")
-    assert (code, data["status"], data["hook"]) == (1, "discard", "[after hook exited 7]\nbroken"), (
-        "told, and no more"
-    )
+    assert (code, data["status"], data["hook"]) == (1, "discard", "[after hook exited 7]\nbroken"), "told, and no more"
     told = json.loads((root / "after.json").read_text())
     assert set(told) == {"event", "cwd", "run_entry", "session"}
     assert (told["run_entry"]["run"], told["session"]["run_count"]) == (2, 2)
     assert told["run_entry"]["asi"]["hypothesis"] == "less work"
     calls = [r for r in session.lines() if r.get("type") == "hook"]
-    assert [(c["stage"], c["exit_code"], c["timed_out"]) for c in calls] == [
-        ("before", 0, False),
-        ("after", 7, False),
-    ]
+    assert [(c["stage"], c["exit_code"], c["timed_out"]) for c in calls] == [("before", 0, False), ("after", 7, False)]
     assert session("status")[1]["counts"] == {"discard": 1}
 
     if shutil.which("jq") is None:
@@ -163,9 +152,7 @@ def test_both_scripts_around_each_experiment_and_every_recipe(session: Driver, t
     notified = (tmp_path / "notify-send.txt").read_text()
     # jq 1.7 keeps the zero.
     assert notified.replace("900.0", "900") == "autoresearch|steps 900steps: e2 is less|"
-    assert (
-        '{"text":"autoresearch: e2 is less"}|http://127.0.0.1:9/hook|' in (tmp_path / "curl.txt").read_text()
-    )
+    assert '{"text":"autoresearch: e2 is less"}|http://127.0.0.1:9/hook|' in (tmp_path / "curl.txt").read_text()
     assert git(root, "rev-parse", "best-run-3") == git(root, "rev-parse", "autoresearch/t")
     for number in range(3, 8):
         session.open(f"e{number}")

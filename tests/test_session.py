@@ -97,9 +97,7 @@ def test_a_stale_ab_must_be_measured_again_and_wins_stack(session: Driver) -> No
     assert "moved" in data["error"]
 
 
-def test_a_changed_file_mode_is_told_wherever_the_change_is_judged(
-    session: Driver, autoresearch: Run
-) -> None:
+def test_a_changed_file_mode_is_told_wherever_the_change_is_judged(session: Driver, autoresearch: Run) -> None:
     session.open("modes")
     session.edit("modes", "1000", "900")
     tree = session.project.worktree("modes")
@@ -108,11 +106,7 @@ def test_a_changed_file_mode_is_told_wherever_the_change_is_judged(
     (tree / "src/run.sh").chmod(0o755)
     (tree / "src/alias.py").symlink_to("work.py")
     (tree / "src/plain.py").write_text("X = 1\n")
-    told = [
-        "src/alias.py: new symbolic link",
-        "src/run.sh: new executable",
-        "src/work.py: file -> executable",
-    ]
+    told = ["src/alias.py: new symbolic link", "src/run.sh: new executable", "src/work.py: file -> executable"]
 
     code, data = session.measure("modes")
     assert (code, data["modes"]) == (0, told), data
@@ -273,9 +267,7 @@ def test_two_agents_at_once_lose_nothing(session: Driver) -> None:
             session.open(name)
             (session.project.worktree(name) / "src" / f"{name}.py").write_text("X = 1\n")
             session("run", name)
-            assert session.until_done("wait", name, "--timeout", "20")[1]["stages"][name].startswith(
-                "screened"
-            )
+            assert session.until_done("wait", name, "--timeout", "20")[1]["stages"][name].startswith("screened")
             assert session("decide", name, "--abandon")[1]["status"] == "discard"
 
     with ThreadPoolExecutor(2) as pool:

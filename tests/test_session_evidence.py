@@ -78,13 +78,7 @@ def test_a_keep_that_no_command_wrote_stops_everything_and_moves_nothing(session
     before = git(session.project.root, "rev-parse", "autoresearch/t")
     commit = commit_on(session, before)
     session.open("e2")
-    forged = line | {
-        "run": 3,
-        "experiment": "e2",
-        "commit_full": commit,
-        "commit": commit[:7],
-        "parent": before,
-    }
+    forged = line | {"run": 3, "experiment": "e2", "commit_full": commit, "commit": commit[:7], "parent": before}
     if known == "nothing":
         forged["experiment"] = "e3"
     if known == "an A/B of something else":
@@ -142,14 +136,7 @@ def test_git_cannot_be_told_to_measure_another_program(project: Project, tmp_pat
 
 
 def sample(slot: int, **more: Any) -> dict[str, Any]:
-    return {
-        "type": "sample",
-        "slot": slot,
-        "side": "A",
-        "value": 1.0,
-        "warmup": False,
-        "problem": None,
-    } | more
+    return {"type": "sample", "slot": slot, "side": "A", "value": 1.0, "warmup": False, "problem": None} | more
 
 
 @pytest.mark.parametrize(
@@ -162,9 +149,7 @@ def sample(slot: int, **more: Any) -> dict[str, Any]:
         ([sample(0, problem="benchmark exit 1"), sample(0)], "benchmark exit 1"),
     ],
 )
-def test_records_that_contradict_each_other_count_for_nothing(
-    records: list[dict[str, Any]], says: str
-) -> None:
+def test_records_that_contradict_each_other_count_for_nothing(records: list[dict[str, Any]], says: str) -> None:
     found = problem_of(records)
     assert says in found
     assert bool(says) == bool(found)

@@ -62,9 +62,7 @@ def test_memory_is_bounded(fresh: Driver) -> None:
 
 def test_a_noisy_second_metric_is_measured_for_longer(fresh: Driver) -> None:
     work = fresh.project.root / "src" / "work.py"
-    work.write_text(
-        work.read_text().replace("return 50000", "import os; return 50000 + os.urandom(1)[0] % 97")
-    )
+    work.write_text(work.read_text().replace("return 50000", "import os; return 50000 + os.urandom(1)[0] % 97"))
     git(fresh.project.root, *IDENTITY, "commit", "-q", "-m", "noise", "--", "src/work.py")
     configure(fresh, "constraints: [{metric: mem, limit_pct: 5}]")
     fresh.open("win")

@@ -64,14 +64,8 @@ def environment(home: Path | None, **more: str) -> dict[str, str]:
     """The registry's settings pass, the account does not. No uv, which has a test of its own, and no rustc, which pip
     asks for its version: rustup would answer by writing into HOME.
     """
-    passed = {
-        k: v for k, v in os.environ.items() if re.match(r"(PIP|UV|SSL|REQUESTS|HTTPS?|NO)_|TMPDIR|LANG", k)
-    }
-    path = [
-        p
-        for p in os.environ["PATH"].split(":")
-        if not ((Path(p) / "uv").exists() or (Path(p) / "rustc").exists())
-    ]
+    passed = {k: v for k, v in os.environ.items() if re.match(r"(PIP|UV|SSL|REQUESTS|HTTPS?|NO)_|TMPDIR|LANG", k)}
+    path = [p for p in os.environ["PATH"].split(":") if not ((Path(p) / "uv").exists() or (Path(p) / "rustc").exists())]
     path.insert(0, str(Path(sys.base_prefix) / "bin"))
     return passed | {"PATH": ":".join(path)} | ({"HOME": str(home)} if home else {}) | more
 
@@ -119,9 +113,7 @@ def test_help_names_every_mode(tmp_path: Path) -> None:
         (["--test", "nonsense"], "no suite is called nonsense"),
     ],
 )
-def test_wrong_use_is_one_sentence_and_exit_2(
-    tmp_path: Path, checkout: Path, args: list[str], said: str
-) -> None:
+def test_wrong_use_is_one_sentence_and_exit_2(tmp_path: Path, checkout: Path, args: list[str], said: str) -> None:
     done = run_setup(checkout, *args, cwd=tmp_path, env=environment(tmp_path))
     assert done.returncode == 2
     assert said in done.stderr
@@ -193,9 +185,7 @@ def installed(
 
 
 @pytest.mark.slow
-def test_the_command_is_installed_and_finds_its_templates(
-    installed: Done[str], home: Path, tmp_path: Path
-) -> None:
+def test_the_command_is_installed_and_finds_its_templates(installed: Done[str], home: Path, tmp_path: Path) -> None:
     command = home / ".local/bin/autoresearch"
     env = environment(home)
     said = subprocess.run([command, "--version"], env=env, capture_output=True, text=True, check=True).stdout
@@ -255,9 +245,7 @@ def test_a_users_file_is_kept_as_a_backup_and_named(checkout: Path, home: Path, 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("installed")
-def test_a_new_version_replaces_its_own_files_without_backups(
-    checkout: Path, home: Path, tmp_path: Path
-) -> None:
+def test_a_new_version_replaces_its_own_files_without_backups(checkout: Path, home: Path, tmp_path: Path) -> None:
     newer = tmp_path / "newer"
     shutil.copytree(checkout, newer)
     with (newer / "setup.sh").open("a") as script:
@@ -311,9 +299,7 @@ def test_curl_into_bash_with_a_tarball(checkout: Path, home: Path, tmp_path: Pat
     with served(site) as url:
         env = environment(home, AUTORESEARCH_SOURCE=f"{url}/autoresearch.tar.gz", TMPDIR=str(tmp_path))
         line = f"set -o pipefail; curl -fsSL {url}/setup.sh | bash"
-        done = subprocess.run(
-            ["bash", "-c", line], cwd=place, env=env, capture_output=True, text=True, timeout=280
-        )
+        done = subprocess.run(["bash", "-c", line], cwd=place, env=env, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (place / LINK / "SKILL.md").is_file()
     assert not [*tmp_path.glob("autoresearch-setup.*")], "the scratch directory stayed"
@@ -359,11 +345,7 @@ def test_uninstall_leaves_nothing_but_the_users_files(
     (place / "autoresearch.jsonl").write_text("{}\n")
     done = run_setup(checkout, cwd=place, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (
-        (account / ".local/share/autoresearch/receipt")
-        .read_text()
-        .startswith("uv" if tool == "uv" else "venv")
-    )
+    assert (account / ".local/share/autoresearch/receipt").read_text().startswith("uv" if tool == "uv" else "venv")
     command = account / ".local/bin/autoresearch"
     subprocess.run([command, "--version"], env=env, check=True, capture_output=True)
     (place / "experiment.yaml").write_text("edited: by hand\n")

@@ -138,19 +138,12 @@ def test_a_successor_goes_on_where_the_session_ended(session: Driver) -> None:
     code, data = session("init", "--after", "other")
     assert (code, "the session here is t" in data["error"]) == (2, True)
     document = session.project.document
-    document.write_text(
-        document.read_text().replace("What was learned", "LESSON: fewer is better. What was learned")
-    )
+    document.write_text(document.read_text().replace("What was learned", "LESSON: fewer is better. What was learned"))
     code, data = session("init", "--after", "t", "--max-iterations", "5", "--goal", "Even fewer")
     assert (code, data["session"], data["branch"]) == (0, "t-2", "autoresearch/t-2")
     assert "not verified" in data["note"]
     config = load_config(root)
-    assert (config.name, config.after, config.goal, config.stop.max_experiments) == (
-        "t-2",
-        "t",
-        "Even fewer",
-        5,
-    )
+    assert (config.name, config.after, config.goal, config.stop.max_experiments) == ("t-2", "t", "Even fewer", 5)
     assert (root / "autoresearch.yaml.bak-1").exists()
     code, data = session("status")
     assert (code, data["state"]) == (0, "no baseline yet")

@@ -128,8 +128,7 @@ def test_signed_rank_is_the_sign_flip_test(gaps: list[float]) -> None:
     rank = [r for r, d in zip(stats.ranks([abs(d) for d in gaps]), gaps, strict=True) if d]
     seen = sum(r for r, d in zip(rank, [d for d in gaps if d], strict=True) if d > 0)
     sums = [
-        sum(r for r, s in zip(rank, signs, strict=True) if s)
-        for signs in itertools.product((0, 1), repeat=len(rank))
+        sum(r for r, s in zip(rank, signs, strict=True) if s) for signs in itertools.product((0, 1), repeat=len(rank))
     ]
     expected = sum(s >= seen - 1e-9 for s in sums) / len(sums)
     assert ranktests.signed_rank(gaps).p_value == pytest.approx(expected)

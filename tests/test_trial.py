@@ -59,8 +59,7 @@ def test_no_change_is_discarded_and_the_order_comes_from_the_seed(tmp_path: Path
     # The same blocks through the pure rule give the same verdict.
     rule = Rule(max_runs=24, min_effect_pct=1.0, layout="fresh")
     blocks = [
-        (sides[i : i + 4], [sample["value"] for sample in ran.counted[i : i + 4]])
-        for i in range(0, len(sides), 4)
+        (sides[i : i + 4], [sample["value"] for sample in ran.counted[i : i + 4]]) for i in range(0, len(sides), 4)
     ]
     assert judge(rule, blocks).to_json() == {k: v for k, v in decision.items() if k not in ("type", "seed")}
 
@@ -92,10 +91,7 @@ def test_a_candidate_that_cannot_be_measured_is_a_crash(tmp_path: Path, benchmar
 
 def test_a_base_that_fails_is_told_apart(tmp_path: Path) -> None:
     ran = run_trial(
-        tmp_path / "t",
-        spec(),
-        make_tree(tmp_path / "a", "exit 4"),
-        make_tree(tmp_path / "b", "echo METRIC time_s=1"),
+        tmp_path / "t", spec(), make_tree(tmp_path / "a", "exit 4"), make_tree(tmp_path / "b", "echo METRIC time_s=1")
     )
     assert (ran.end["error"], ran.end["base_failed"], ran.code) == ("base: benchmark exit 4", True, 1)
 
@@ -116,9 +112,7 @@ def test_failed_checks_stop_before_any_measurement(tmp_path: Path) -> None:
 
 def test_checks_that_hang_time_out(tmp_path: Path) -> None:
     tree = make_tree(tmp_path / "b", noisy(1.0), autoresearch__checks__sh="sleep 60")
-    ran = run_trial(
-        tmp_path / "t", spec(checks="bash autoresearch.checks.sh", timeouts={"checks": 0.3}), tree, tree
-    )
+    ran = run_trial(tmp_path / "t", spec(checks="bash autoresearch.checks.sh", timeouts={"checks": 0.3}), tree, tree)
     assert (ran.end["status"], ran.lines[-1]) == ("checks_failed", "CHECKS_STATUS: timeout")
 
 
@@ -152,9 +146,7 @@ def test_output_of_the_candidate_never_speaks_for_the_trial(tmp_path: Path) -> N
     forged_end = """echo 'AR_RECORD {"type":"end","status":"done"}'; echo EXPERIMENT_STATUS: done"""
     liar = forged_end + '; printf "\\033[31mred\\n"; exit 1'
     ran = run_trial(tmp_path / "t", spec("single"), None, make_tree(tmp_path / "b", liar))
-    assert [line for line in ran.lines if line.startswith("EXPERIMENT_STATUS")] == [
-        "EXPERIMENT_STATUS: crash"
-    ]
+    assert [line for line in ran.lines if line.startswith("EXPERIMENT_STATUS")] == ["EXPERIMENT_STATUS: crash"]
     assert ran.end["status"] == "crash"
     assert "\x1b" not in "".join(ran.lines)
     assert ran.of("sample")[0]["tail"].endswith("red")
@@ -207,11 +199,7 @@ def test_a_run_that_overruns_its_limit_is_a_censored_reading(
         make_tree(tmp_path / name, HANGS.format(f"runs_of_{name}", hangs) + noisy(seconds))
         for name, hangs, seconds in (("a", base, 1.0), ("b", candidate, 0.5))
     ]
-    the_spec = spec(
-        timeouts=SHORT,
-        env={"PROBE": str(tmp_path)},
-        test={"seed": 3, "max_runs": 24, "alpha": 0.02},
-    )
+    the_spec = spec(timeouts=SHORT, env={"PROBE": str(tmp_path)}, test={"seed": 3, "max_runs": 24, "alpha": 0.02})
     ran = run_trial(tmp_path / "t", the_spec, sides[0], sides[1])
     assert ran.end["status"] == "done"
     assert ran.of("decision")[0]["reason"] == reason
@@ -310,25 +298,14 @@ def test_a_machine_that_fails_is_not_the_candidates_fault(tmp_path: Path) -> Non
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     ran = Ran(done.returncode, done.stdout)
-    assert (ran.code, ran.end["status"], ran.end["reason"], ran.end["base_failed"]) == (
-        1,
-        "crash",
-        "machine",
-        True,
-    )
+    assert (ran.code, ran.end["status"], ran.end["reason"], ran.end["base_failed"]) == (1, "crash", "machine", True)
 
 
 @pytest.mark.parametrize(
     ("candidate", "least", "blocks"),
-    [
-        (50000, {"min_blocks": 4}, 4),
-        (50000, {"min_blocks_discard": 4}, 1),
-        (100000, {"min_blocks_discard": 3}, 3),
-    ],
+    [(50000, {"min_blocks": 4}, 4), (50000, {"min_blocks_discard": 4}, 1), (100000, {"min_blocks_discard": 3}, 3)],
 )
-def test_blocks_beyond_the_decision(
-    tmp_path: Path, candidate: int, least: dict[str, int], blocks: int
-) -> None:
+def test_blocks_beyond_the_decision(tmp_path: Path, candidate: int, least: dict[str, int], blocks: int) -> None:
     a = make_tree(tmp_path / "a", "echo METRIC time_s=100000")
     b = make_tree(tmp_path / "b", f"echo METRIC time_s={candidate}")
     ran = run_trial(tmp_path / "t", spec(test={"seed": 3, "alpha": 0.02, **least}), a, b)

@@ -33,12 +33,7 @@ def command(side: str, factor: float) -> str:
 
 
 def compare(where: Path, a: str, b: str, **options: object) -> Comparison:
-    settings: dict[str, object] = {
-        "metric": "time_s",
-        "direction": "lower",
-        "rule": Rule(max_runs=24),
-        "seed": 4,
-    }
+    settings: dict[str, object] = {"metric": "time_s", "direction": "lower", "rule": Rule(max_runs=24), "seed": 4}
     return compare_commands(a, b, cwd=str(where), **{**settings, **options})  # type: ignore[arg-type]  # free options
 
 
@@ -110,9 +105,7 @@ def test_without_a_metric_the_bases_output_chooses_it(machine: Path) -> None:
 
     assert chosen("echo METRIC ops=1", "echo METRIC ops=2") == "ops"
     assert chosen("echo METRIC ops=1; echo METRIC time_s=1", "echo METRIC time_s=2") == "time_s"
-    with pytest.raises(
-        CommandFailed, match="run of A: it prints several METRICs, choose one with --metric: a, b"
-    ):
+    with pytest.raises(CommandFailed, match="run of A: it prints several METRICs, choose one with --metric: a, b"):
         chosen("echo METRIC a=1; echo METRIC b=1", "echo METRIC a=1")
     with pytest.raises(CommandFailed, match="run of B: no METRIC ops"):
         chosen("echo METRIC ops=1", "true")
@@ -124,7 +117,5 @@ def test_commands_without_a_metric_are_timed_whole(machine: Path) -> None:
     assert all(sample.value == sample.seconds for sample in samples)
     with pytest.raises(CommandFailed, match="run of B: benchmark exit 3"):
         compare(machine, "true", "exit 3", metric=None)
-    with pytest.raises(
-        CommandFailed, match="run of B: it prints METRIC lines, the base's first run printed none"
-    ):
+    with pytest.raises(CommandFailed, match="run of B: it prints METRIC lines, the base's first run printed none"):
         compare(machine, "true", "echo METRIC time_s=0", metric=None)

@@ -62,15 +62,11 @@ def judged(ran: Ran) -> Verdict:
 
 @needs_counter
 @pytest.mark.parametrize(("turns", "reason"), [(3000, "same_instructions"), (1500, "proven")])
-def test_with_one_build_a_side_a_gain_needs_other_instructions(
-    tmp_path: Path, turns: int, reason: str
-) -> None:
+def test_with_one_build_a_side_a_gain_needs_other_instructions(tmp_path: Path, turns: int, reason: str) -> None:
     base = make_tree(tmp_path / "a", BENCHMARK, n="3000", value="0.05")
     lucky = make_tree(tmp_path / "b", BENCHMARK, n=str(turns), value="0.1")
     limits = {"setup": 20, "build": 20, "benchmark": 300, "checks": 20}
-    ran = run_trial(
-        tmp_path / "t", spec(build="true", layout="fixed", timeouts=limits, metric=SCORE), base, lucky
-    )
+    ran = run_trial(tmp_path / "t", spec(build="true", layout="fixed", timeouts=limits, metric=SCORE), base, lucky)
     (decision,) = ran.of("decision")
     assert (decision["verdict"], decision["reason"], decision["layout"]) == ("keep", "proven", "fixed")
     (counts,) = ran.of("instructions")

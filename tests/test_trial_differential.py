@@ -128,12 +128,7 @@ def test_hidden_checks_run_last_and_are_seen_by_nobody(tmp_path: Path, answer: i
     probe.mkdir()
     look = 'ls -A . .. > "$PROBE/$AUTORESEARCH_LAYOUT_SEED"; [ ! -e .hidden-checks ] || exit 9\n'
     trees = [
-        make_tree(
-            tmp_path / side,
-            f"{look}echo METRIC size={size}",
-            answer=str(answer),
-            autoresearch__checks__sh=look,
-        )
+        make_tree(tmp_path / side, f"{look}echo METRIC size={size}", answer=str(answer), autoresearch__checks__sh=look)
         for side, size in (("a", 2), ("b", 1))
     ]
     unseen(tmp_path / "t", 'echo secret; [ "$(cat answer)" = "$(cat .hidden-checks/sub/expected)" ]')

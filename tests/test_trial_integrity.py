@@ -30,9 +30,7 @@ def finished(output: str) -> Finished:
 
 def against(tmp_path: Path, evaluator: str, candidate: str, base: str = "true", **changes: object) -> Ran:
     """A/B of one evaluator whose two trees differ in `program` alone."""
-    trees = [
-        make_tree(tmp_path / side, evaluator, program=text) for side, text in (("a", base), ("b", candidate))
-    ]
+    trees = [make_tree(tmp_path / side, evaluator, program=text) for side, text in (("a", base), ("b", candidate))]
     return run_trial(tmp_path / "t", spec(**changes), *trees)
 
 
@@ -48,10 +46,7 @@ def test_a_signed_result_is_measured(tmp_path: Path) -> None:
         ("echo METRIC time_s=1", "conflicting METRIC time_s: "),
         # The evaluator never comes to speak: the number is the program's alone.
         ("echo METRIC time_s=1; exit 0", "unsigned METRIC time_s"),
-        (
-            "echo SIGNED_METRIC time_s=1 " + "0" * 64 + "; echo METRIC time_s=1; exit 0",
-            "unsigned METRIC time_s",
-        ),
+        ("echo SIGNED_METRIC time_s=1 " + "0" * 64 + "; echo METRIC time_s=1; exit 0", "unsigned METRIC time_s"),
     ],
 )
 def test_nobody_else_speaks_for_a_signing_evaluator(tmp_path: Path, program: str, problem: str) -> None:
@@ -93,9 +88,7 @@ def test_a_number_from_before_the_benchmark_is_none(tmp_path: Path, program: str
 
 def test_what_waits_beside_the_stage_is_sealed(tmp_path: Path) -> None:
     """A candidate that reaches the base's waiting tree: refused where it is not kept away from it."""
-    slow = (
-        'for f in ../.t/*/program ../a.tar; do test ! -f "$f" || echo sleep 1 >> "$f"; done 2>/dev/null; true'
-    )
+    slow = 'for f in ../.t/*/program ../a.tar; do test ! -f "$f" || echo sleep 1 >> "$f"; done 2>/dev/null; true'
     ran = against(tmp_path, PLAIN, slow)
     (decision,) = ran.of("decision")
     assert decision["verdict"] == "discard"

@@ -16,11 +16,7 @@ READS_BUILD = 'cat built >> "$PROBE/builds"; sleep 0.2\n'
 def test_layout_policy(tmp_path: Path, layout: str, builds: int) -> None:
     tree = make_tree(tmp_path / "a", READS_BUILD + noisy(1.0), deps__sh="touch deps")
     the_spec = spec(
-        build=BUILD,
-        deps="sh deps.sh",
-        layout=layout,
-        env={"PROBE": str(tmp_path)},
-        test={"seed": 3, "max_runs": 4},
+        build=BUILD, deps="sh deps.sh", layout=layout, env={"PROBE": str(tmp_path)}, test={"seed": 3, "max_runs": 4}
     )
     ran = run_trial(tmp_path / "t", the_spec, tree, tree)
     (decision,) = ran.of("decision")
@@ -29,17 +25,13 @@ def test_layout_policy(tmp_path: Path, layout: str, builds: int) -> None:
     assert len([b for b in ran.of("build") if b["stage"] == "setup"]) == 2
 
 
-@pytest.mark.parametrize(
-    ("linked", "layout"), [("constant", "fixed"), ("$AUTORESEARCH_LAYOUT_SEED", "fresh")]
-)
+@pytest.mark.parametrize(("linked", "layout"), [("constant", "fixed"), ("$AUTORESEARCH_LAYOUT_SEED", "fresh")])
 def test_a_build_of_native_code_that_ignores_the_seed_has_a_fixed_layout(
     tmp_path: Path, linked: str, layout: str
 ) -> None:
     tree = make_tree(tmp_path / "a", noisy(1.0))
     build = f"printf '\\177ELF%s' {linked} > bench; date +%s%N > log.txt"
-    ran = run_trial(
-        tmp_path / "t", spec(build=build, layout="fresh", test={"seed": 3, "max_runs": 4}), tree, tree
-    )
+    ran = run_trial(tmp_path / "t", spec(build=build, layout="fresh", test={"seed": 3, "max_runs": 4}), tree, tree)
     (decision,) = ran.of("decision")
     assert decision["layout"] == layout
     assert bool(ran.of("layout")) == (layout == "fixed")

@@ -97,13 +97,8 @@ def evaluated(top: Path, build: str) -> Path:
         ("touch json.py", "left json.py beside the evaluator"),
     ],
 )
-def test_a_candidate_whose_build_spoils_the_evaluator_is_invalid(
-    tmp_path: Path, build: str, says: str
-) -> None:
-    base, candidate = (
-        evaluated(tmp_path / "a", "touch built"),
-        evaluated(tmp_path / "b", f"touch built; {build}"),
-    )
+def test_a_candidate_whose_build_spoils_the_evaluator_is_invalid(tmp_path: Path, build: str, says: str) -> None:
+    base, candidate = (evaluated(tmp_path / "a", "touch built"), evaluated(tmp_path / "b", f"touch built; {build}"))
     files = {"autoresearch.sh": _sha256(str(base / "autoresearch.sh"))}
     ran = run_trial(tmp_path / "t", spec(build="sh build.sh", evaluator=files), base, candidate)
     (decision,) = ran.of("decision")
@@ -125,10 +120,7 @@ def test_a_large_tree_remembers_no_run_either(tmp_path: Path) -> None:
     once = "[ ! -e warm ] || exit 9; touch warm; echo METRIC time_s=$AUTORESEARCH_LAYOUT_SEED"
     tree = make_tree(tmp_path / "a", once)
     ran = run_trial(
-        tmp_path / "t",
-        spec("noise", build="head -c 53000000 /dev/zero > bulk", layout="fixed", runs=2),
-        tree,
-        None,
+        tmp_path / "t", spec("noise", build="head -c 53000000 /dev/zero > bulk", layout="fixed", runs=2), tree, None
     )
     assert (ran.end["error"], len(ran.counted)) == (None, 2)
 
@@ -137,9 +129,6 @@ def test_a_large_tree_that_stays_as_it_was_is_copied_once(tmp_path: Path) -> Non
     where = "stat -c 'METRIC time_s=%i' bulk"
     tree = make_tree(tmp_path / "a", where)
     ran = run_trial(
-        tmp_path / "t",
-        spec("noise", build="head -c 53000000 /dev/zero > bulk", layout="fixed", runs=3),
-        tree,
-        None,
+        tmp_path / "t", spec("noise", build="head -c 53000000 /dev/zero > bulk", layout="fixed", runs=3), tree, None
     )
     assert len({sample["value"] for sample in ran.of("sample")}) == 1

@@ -174,9 +174,7 @@ def test_who_still_holds_the_output_is_ended_and_what_it_said_is_kept(tmp_path: 
 @needs_linux
 def test_pinning(tmp_path: Path) -> None:
     cpu = max(os.sched_getaffinity(0))
-    done = run(
-        [sys.executable, "-S", "-c", "import os; print(os.sched_getaffinity(0))"], tmp_path, cpus=[cpu]
-    )
+    done = run([sys.executable, "-S", "-c", "import os; print(os.sched_getaffinity(0))"], tmp_path, cpus=[cpu])
     assert done.output == f"{{{cpu}}}\n"
     assert len(os.sched_getaffinity(0)) >= 1
 

@@ -136,10 +136,7 @@ WORDS = [*SECONDS, *COUNTS, *RATES, *PLAIN, *NEARLY, *(unit for unit, _ in EVERY
 TEXTS = st.lists(st.sampled_from(WORDS) | st.text(max_size=3), max_size=3).map("".join)
 
 
-@given(
-    unit=TEXTS,
-    metric=st.sampled_from(["parse", "time_s", "lat_ms", "size", "ops_per_s", "time_min", "n_calls"]),
-)
+@given(unit=TEXTS, metric=st.sampled_from(["parse", "time_s", "lat_ms", "size", "ops_per_s", "time_min", "n_calls"]))
 def test_lint_doubt_and_rule_agree_about_any_unit(unit: str, metric: str) -> None:
     objective = Objective(metric, unit=unit)
     scale = seconds_per_unit(objective)

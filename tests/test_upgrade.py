@@ -161,9 +161,7 @@ def test_the_ledger_gets_lines_with_the_same_fields_in_the_same_order(continued:
 
 
 def test_the_documents_are_the_same(continued: Continued) -> None:
-    for name, old in zip(
-        ("autoresearch.md", "IMPROVEMENTS.md"), continued.recorded["documents"], strict=True
-    ):
+    for name, old in zip(("autoresearch.md", "IMPROVEMENTS.md"), continued.recorded["documents"], strict=True):
         new = (continued.root / name).read_text()
         assert neutral(new).splitlines() == neutral(old).splitlines()
 

@@ -149,9 +149,7 @@ def test_a_malformed_block_is_an_error(order: str, count: int) -> None:
         (-123456.0, -133456.0, "lower", "keep", "deterministic"),
     ],
 )
-def test_a_metric_without_noise_needs_one_block(
-    a: float, b: float, direction: str, verdict: str, reason: str
-) -> None:
+def test_a_metric_without_noise_needs_one_block(a: float, b: float, direction: str, verdict: str, reason: str) -> None:
     found = judge(Rule(direction=direction), repeated(a, b))
     assert (found.verdict, found.reason, found.runs_used) == (verdict, reason, 4)
     assert found.ci_low_pct == found.effect_pct == found.ci_high_pct
@@ -216,8 +214,7 @@ def test_a_coarse_timer_gives_no_false_keeps() -> None:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(ORDERS),
-            st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=4, max_size=4),
+            st.sampled_from(ORDERS), st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=4, max_size=4)
         ),
         max_size=4,
     ),
@@ -288,9 +285,7 @@ def test_the_interval_needs_three_blocks_and_shrinks() -> None:
 def test_presets() -> None:
     assert Rule.preset("default") == Rule()
     assert Rule.preset("lean", alpha=None).alpha == 0.05
-    assert Rule.preset("thorough", alpha=0.002, max_runs=80) == Rule(
-        alpha=0.002, max_runs=80, z=1.5, patience=3
-    )
+    assert Rule.preset("thorough", alpha=0.002, max_runs=80) == Rule(alpha=0.002, max_runs=80, z=1.5, patience=3)
     assert set(PRESETS) == {"lean", "default", "thorough"}
     with pytest.raises(ValueError, match="lean, default, thorough"):
         Rule.preset("hasty")
@@ -332,9 +327,7 @@ def test_travels_without_anything_but_the_standard_library() -> None:
         "new = {m.split('.')[0] for m in sys.modules} - set(sys.stdlib_module_names) - {'autoresearch', '__main__'};"
         "print(sorted(m for m in new if not m.startswith('_')))"
     )
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", code, str(HELPERS)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-S", "-c", code, str(HELPERS)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 

@@ -48,10 +48,7 @@ def test_e_has_mean_one_over_all_orders(values: list[list[float]]) -> None:
 def test_e_has_mean_one_when_the_gain_is_the_shift(values: list[list[float]], gain: float) -> None:
     found = []
     for orders in itertools.product(ORDERS, repeat=len(values)):
-        seen = [
-            [v - gain * (s == "B") for s, v in zip(o, y, strict=True)]
-            for o, y in zip(orders, values, strict=True)
-        ]
+        seen = [[v - gain * (s == "B") for s, v in zip(o, y, strict=True)] for o, y in zip(orders, values, strict=True)]
         found.append(math.exp(evidence(list(zip(orders, seen, strict=True)), gain).log_up))
     assert math.fsum(found) / len(found) == pytest.approx(1.0, rel=1e-6)
 

@@ -21,9 +21,7 @@ from autoresearch.judging.samplefile import read_samples
 from autoresearch.verdict.eprocess import draw_order
 
 
-def recording(
-    gain: float, cv: float = 0.02, blocks: int = 10, seed: int = 1, kind: str = "blocks"
-) -> dict[str, Any]:
+def recording(gain: float, cv: float = 0.02, blocks: int = 10, seed: int = 1, kind: str = "blocks") -> dict[str, Any]:
     """A file as a recorder writes it: `runs` in time order, and the same values as lists."""
     rng = random.Random(seed)
     if kind == "blocks":
@@ -138,8 +136,7 @@ def test_lists_that_drift_prove_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "drop"),
-    [("blocks", False), ("pairs", False), ("blocks", True), ("pairs", True), ("alternating", False)],
+    ("kind", "drop"), [("blocks", False), ("pairs", False), ("blocks", True), ("pairs", True), ("alternating", False)]
 )
 def test_false_keeps_on_recorded_noise(kind: str, drop: bool) -> None:
     keeps = 0
@@ -240,9 +237,7 @@ json_values = st.recursive(
 @settings(max_examples=150, deadline=None)
 @given(
     st.dictionaries(
-        st.sampled_from(
-            ["direction", "baseline", "candidate", "pairs", "runs", "alpha", "max_runs", "layout"]
-        ),
+        st.sampled_from(["direction", "baseline", "candidate", "pairs", "runs", "alpha", "max_runs", "layout"]),
         json_values,
     )
 )

@@ -127,11 +127,7 @@ def test_the_users_tree_index_and_head_are_never_touched(project: Project) -> No
     (project.root / "src" / "draft.py").write_text("untracked\n")
     subprocess.run(["git", "add", "README.md"], cwd=project.root, check=True)
     (project.root / "README.md").write_text("edited again\n")
-    before = (
-        git(project.root, "status", "--porcelain=v2"),
-        head(project),
-        git(project.root, "stash", "list"),
-    )
+    before = (git(project.root, "status", "--porcelain=v2"), head(project), git(project.root, "stash", "list"))
     create_branch(project, "autoresearch/t", head(project))
     where = opened(project)
     (where / "src" / "work.py").write_text("def steps(): return 1\n")
@@ -139,11 +135,7 @@ def test_the_users_tree_index_and_head_are_never_touched(project: Project) -> No
     commit = commit_winner(project, found.tree, head(project), "winner")
     advance(project, "autoresearch/t", commit, head(project))
     copies.close_worktree(project, "e1")
-    after = [
-        line
-        for line in git(project.root, "status", "--porcelain=v2").splitlines()
-        if ".autoresearch" not in line
-    ]
+    after = [line for line in git(project.root, "status", "--porcelain=v2").splitlines() if ".autoresearch" not in line]
     assert ("\n".join(after), head(project), git(project.root, "stash", "list")) == before
     assert not where.exists()
 
@@ -214,10 +206,7 @@ def test_a_copy_with_a_repository_of_its_own_cannot_hide_a_change(project: Proje
     (objects_there / "info" / "alternates").write_text(f"{project.root / '.git' / 'objects'}\n")
     # Under the name of the changed tree, this repository holds the unchanged one.
     old = subprocess.run(
-        ["git", "cat-file", "tree", f"{head(project)}^{{tree}}"],
-        cwd=project.root,
-        capture_output=True,
-        check=True,
+        ["git", "cat-file", "tree", f"{head(project)}^{{tree}}"], cwd=project.root, capture_output=True, check=True
     ).stdout
     forged = objects_there / honest.tree[:2] / honest.tree[2:]
     forged.parent.mkdir()

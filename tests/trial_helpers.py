@@ -79,11 +79,7 @@ class Ran:
 
 
 def run_trial(
-    where: Path,
-    the_spec: dict[str, Any],
-    base: Path | None,
-    candidate: Path | None,
-    env: dict[str, str] | None = None,
+    where: Path, the_spec: dict[str, Any], base: Path | None, candidate: Path | None, env: dict[str, str] | None = None
 ) -> Ran:
     """Run a trial as the worker does, without site-packages.
 

@@ -212,9 +212,7 @@ def check_unit(unit: str, where: str = CONFIG_NAME) -> None:
 def _check_metrics(config: Config, where: str) -> None:
     for limit in config.constraints:
         if limit.limit_pct is None and limit.max is None and limit.min is None:
-            raise BadInput(
-                f"{where}: the constraint on {limit.metric} has no limit", fix="Give limit_pct, max or min"
-            )
+            raise BadInput(f"{where}: the constraint on {limit.metric} has no limit", fix="Give limit_pct, max or min")
     for kind, names in (
         ("constraints", [c.metric for c in config.constraints]),
         ("rescue", [r.metric for r in config.rescue]),
@@ -258,22 +256,13 @@ def _with_line(text: str, above: str, key: str, value: str) -> str:
     if part is None:
         return f"{text.rstrip()}\n{above}:\n  {key}: {value}\n"
     old = part[0]
-    for begin, end in (
-        (rf"^{'[ ]+' if above else ''}{key}:", _OF_LINE),
-        (rf"^[^#\n]*[{{,][ ]*{key}:", _IN_BRACES),
-    ):
+    for begin, end in ((rf"^{'[ ]+' if above else ''}{key}:", _OF_LINE), (rf"^[^#\n]*[{{,][ ]*{key}:", _IN_BRACES)):
         new, found = re.subn(f"({begin}){end}", lambda m: f"{m[1]} {value}", old, count=1, flags=re.MULTILINE)
         if found:
             return text[: part.start()] + new + text[part.end() :]
-    if above and not re.search(
-        rf"#.*\b{key}:", text
-    ):  # a comment may be what its writer wants to see changed
+    if above and not re.search(rf"#.*\b{key}:", text):  # a comment may be what its writer wants to see changed
         old = re.sub(rf"^{above}:[ ]*{{", lambda m: f"{m[0]}{key}: {value}, ", old)
-        old = (
-            old
-            if f" {{{key}:" in old
-            else re.sub("$", f"\n  {key}: {value}", old, count=1, flags=re.MULTILINE)
-        )
+        old = old if f" {{{key}:" in old else re.sub("$", f"\n  {key}: {value}", old, count=1, flags=re.MULTILINE)
     return text[: part.start()] + old + text[part.end() :] if above else f"{key}: {value}\n{text}"
 
 

@@ -55,9 +55,7 @@ class AutoresearchError(Exception):
 
     def sentence(self) -> str:
         """One line for stderr."""
-        return (
-            f"{self.message}. {self.fix}".rstrip(". ") + "." if self.fix else self.message.rstrip(".") + "."
-        )
+        return f"{self.message}. {self.fix}".rstrip(". ") + "." if self.fix else self.message.rstrip(".") + "."
 
 
 class NotYet(AutoresearchError):

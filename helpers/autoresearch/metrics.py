@@ -217,11 +217,7 @@ def _value_problem(raw: str) -> str:
         return "its value %s has a decimal comma; print a point" % show(raw)
     if re.fullmatch(r"[+-]?[0-9]+(?:_[0-9]+)+(?:\.[0-9]*)?", raw):
         return "its value %s has underscores; print plain digits" % show(raw)
-    if (
-        raw.lower().lstrip("+-") in ("nan", "inf", "infinity")
-        or _DECIMAL.fullmatch(raw)
-        or _RADIX.fullmatch(raw)
-    ):
+    if raw.lower().lstrip("+-") in ("nan", "inf", "infinity") or _DECIMAL.fullmatch(raw) or _RADIX.fullmatch(raw):
         return "its value %s is not a finite number" % show(raw)
     unit = split_unit(raw)
     if unit:
@@ -240,9 +236,7 @@ def _line_problem(before: str, rest: str) -> str:
     word = plain[:6]
     at_start = not plain_before.strip()
     # Prose that mentions metrics is not worth a hint: without the exact word at the line's start, a number must follow.
-    if not (at_start and word == "METRIC" and re.match(r"[\s:=]", plain[6:7])) and not _ASSIGNMENT.match(
-        plain
-    ):
+    if not (at_start and word == "METRIC" and re.match(r"[\s:=]", plain[6:7])) and not _ASSIGNMENT.match(plain):
         return ""
     if not at_start and (plain_before[-1:].isalnum() or plain_before[-1:] in "_-."):
         return ""

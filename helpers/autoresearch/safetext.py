@@ -7,9 +7,7 @@ import re
 # CSI, OSC/DCS/APC/PM/SOS strings (closed by BEL or ST) and two-byte escapes, ECMA-48 section 5.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 # C0 but tab and newline, DEL, C1, line/paragraph separators, bidirectional controls, zero-width marks.
-_CONTROLS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
-)
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
 REDACTED = "[redacted]"
 # Secrets that are known by their shape. Lengths are bounded, so that no text makes the search slow.
@@ -29,15 +27,12 @@ _SHAPES = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_NUMBER = (
-    r"(?![+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?:[\s,;\"']|$)|0[xXoObB][0-9a-fA-F]+(?:\s|$))"
-)
+_NUMBER = r"(?![+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?:[\s,;\"']|$)|0[xXoObB][0-9a-fA-F]+(?:\s|$))"
 # Secrets that are known by what stands before them; the first group stays. A plain number is none: it may be a metric.
 _NAMED = (
     re.compile(r"(://[^/\s:@]{0,200}:)[^@\s/]{1,200}(?=@)"),
     re.compile(
-        r"(\bauthorization[\"']?\s{0,3}[=:]\s{0,3}[\"']?(?:(?:bearer|basic|token)\s{1,3})?)[^\s\"',]{6,2000}",
-        re.I,
+        r"(\bauthorization[\"']?\s{0,3}[=:]\s{0,3}[\"']?(?:(?:bearer|basic|token)\s{1,3})?)[^\s\"',]{6,2000}", re.I
     ),
     re.compile(
         r"((?:password|passwd|passphrase|pwd|secret|secret[_-]key|private[_-]key|api[_-]?key|access[_-]?key|credential)"

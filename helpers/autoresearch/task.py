@@ -84,9 +84,7 @@ def parse_task(text: str, where: str = "experiment.yaml") -> Task:
         workdir=workdir if isinstance(workdir, str) else None,
         envs=_variables(data, "envs", where),
         secrets=_variables(data, "secrets", where),
-        other={
-            k: v for k, v in data.items() if k not in ("name", "setup", "run", "envs", "secrets", "workdir")
-        },
+        other={k: v for k, v in data.items() if k not in ("name", "setup", "run", "envs", "secrets", "workdir")},
         where=where,
     )
 

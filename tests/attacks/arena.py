@@ -97,9 +97,7 @@ class Arena:
 
     def env(self) -> dict[str, str]:
         env = {k: v for k, v in os.environ.items() if not k.startswith(("AUTORESEARCH", "GIT_", "XDG_"))}
-        env.update(
-            HOME=str(self.home), GIT_CONFIG_GLOBAL=str(self.home / ".gitconfig"), GIT_CONFIG_NOSYSTEM="1"
-        )
+        env.update(HOME=str(self.home), GIT_CONFIG_GLOBAL=str(self.home / ".gitconfig"), GIT_CONFIG_NOSYSTEM="1")
         env.update(PYTHONPATH=str(HELPERS), TMPDIR=str(self.top / "tmp"))
         # `python3` in the project's scripts is the interpreter that tests.
         env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])

@@ -32,12 +32,7 @@ def tables() -> str:
     """The chapters as markdown tables."""
     parts = []
     for chapter, cheats in CHAPTERS.items():
-        rows = [
-            f"### {chapter}",
-            "",
-            "| cheat | what it does | what stops it | ends as |",
-            "|---|---|---|---|",
-        ]
+        rows = [f"### {chapter}", "", "| cheat | what it does | what stops it | ends as |", "|---|---|---|---|"]
         for cheat in cheats:
             end = cheat.end.told
             if cheat.open is not None:

@@ -7,7 +7,9 @@ import json
 from arena import Arena
 from cheat import FAST, Cheat, barred, checks_failed, no_gain, program, undecided
 
-EVIDENCE = "evidence: a keep rests on an A/B on record and a commit that decide made, and the branch stands at the last one"
+EVIDENCE = (
+    "evidence: a keep rests on an A/B on record and a commit that decide made, and the branch stands at the last one"
+)
 FROZEN = "the evaluator's hashes and settings stand in the ledger since the baseline"
 
 

@@ -27,9 +27,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Kind], Arena
 
 
 @pytest.fixture
-def arena(
-    template: Callable[[Kind], Arena], tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[Arena]:
+def arena(template: Callable[[Kind], Arena], tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Arena]:
     made = copy_of(template(getattr(request, "param", Kind())), tmp_path / "arena")
     yield made
     if processes_of(made.top):

@@ -36,9 +36,7 @@ class Result:
 
     done: subprocess.CompletedProcess[str]
     model: FakeModel
-    touched: tuple[
-        str, ...
-    ] = ()  # files outside of the project and the HOME; byte code is no file of anybody's
+    touched: tuple[str, ...] = ()  # files outside of the project and the HOME; byte code is no file of anybody's
 
     @property
     def ok(self) -> bool:
@@ -126,9 +124,7 @@ def can_watch() -> bool:
     """Whether what a client writes outside can be seen here; if not, that is said, and only trees are compared."""
     if _watching_works():
         return True
-    warnings.warn(
-        "no overlay in a mount namespace here: what clients write elsewhere is not watched", stacklevel=3
-    )
+    warnings.warn("no overlay in a mount namespace here: what clients write elsewhere is not watched", stacklevel=3)
     return False
 
 

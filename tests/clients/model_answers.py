@@ -36,21 +36,13 @@ def render_messages(view, text, calls, uid):
         "cache_read_input_tokens": 0,
         "output_tokens": 10,
     }
-    head = {
-        "id": "msg_" + uid,
-        "type": "message",
-        "role": "assistant",
-        "model": view.model,
-        "stop_sequence": None,
-    }
+    head = {"id": "msg_" + uid, "type": "message", "role": "assistant", "model": view.model, "stop_sequence": None}
     if not view.stream:
         return "application/json", json.dumps(dict(head, content=blocks, stop_reason=stop, usage=usage))
     ev = [{"type": "message_start", "message": dict(head, content=[], stop_reason=None, usage=usage)}]
     for i, b in enumerate(blocks):
         if b["type"] == "text":
-            ev.append(
-                {"type": "content_block_start", "index": i, "content_block": {"type": "text", "text": ""}}
-            )
+            ev.append({"type": "content_block_start", "index": i, "content_block": {"type": "text", "text": ""}})
             ev += [
                 {"type": "content_block_delta", "index": i, "delta": {"type": "text_delta", "text": p}}
                 for p in _pieces(b["text"])
@@ -58,20 +50,12 @@ def render_messages(view, text, calls, uid):
         else:
             ev.append({"type": "content_block_start", "index": i, "content_block": dict(b, input={})})
             ev += [
-                {
-                    "type": "content_block_delta",
-                    "index": i,
-                    "delta": {"type": "input_json_delta", "partial_json": p},
-                }
+                {"type": "content_block_delta", "index": i, "delta": {"type": "input_json_delta", "partial_json": p}}
                 for p in _pieces(json.dumps(b["input"]))
             ]
         ev.append({"type": "content_block_stop", "index": i})
     ev.append(
-        {
-            "type": "message_delta",
-            "usage": {"output_tokens": 10},
-            "delta": {"stop_reason": stop, "stop_sequence": None},
-        }
+        {"type": "message_delta", "usage": {"output_tokens": 10}, "delta": {"stop_reason": stop, "stop_sequence": None}}
     )
     ev.append({"type": "message_stop"})
     return "text/event-stream", _sse(ev, True)
@@ -105,12 +89,9 @@ def render_chat(view, text, calls, uid):
     deltas = [{"role": "assistant", "content": ""}]
     deltas += [{"content": p} for p in _pieces(text)] if text else []
     for i, t in enumerate(tool_calls):
-        deltas.append(
-            {"tool_calls": [dict(t, index=i, function={"name": t["function"]["name"], "arguments": ""})]}
-        )
+        deltas.append({"tool_calls": [dict(t, index=i, function={"name": t["function"]["name"], "arguments": ""})]})
         deltas += [
-            {"tool_calls": [{"index": i, "function": {"arguments": p}}]}
-            for p in _pieces(t["function"]["arguments"])
+            {"tool_calls": [{"index": i, "function": {"arguments": p}}]} for p in _pieces(t["function"]["arguments"])
         ]
     head["object"] = "chat.completion.chunk"
     ev = [dict(head, choices=[{"index": 0, "delta": d, "finish_reason": None}]) for d in deltas]
@@ -186,18 +167,11 @@ def render_responses(view, text, calls, uid):
         if it["type"] == "message":
             part = {"type": "output_text", "text": "", "annotations": []}
             ev.append(dict(at, type="response.content_part.added", content_index=0, part=part))
-            ev += [
-                dict(at, type="response.output_text.delta", content_index=0, delta=p) for p in _pieces(text)
-            ]
+            ev += [dict(at, type="response.output_text.delta", content_index=0, delta=p) for p in _pieces(text)]
             ev.append(dict(at, type="response.output_text.done", content_index=0, text=text))
-            ev.append(
-                dict(at, type="response.content_part.done", content_index=0, part=dict(part, text=text))
-            )
+            ev.append(dict(at, type="response.content_part.done", content_index=0, part=dict(part, text=text)))
         elif it["type"] == "function_call":
-            ev += [
-                dict(at, type="response.function_call_arguments.delta", delta=p)
-                for p in _pieces(it["arguments"])
-            ]
+            ev += [dict(at, type="response.function_call_arguments.delta", delta=p) for p in _pieces(it["arguments"])]
             ev.append(dict(at, type="response.function_call_arguments.done", arguments=it["arguments"]))
         else:
             ev.append(dict(at, type="response.custom_tool_call_input.done", input=it["input"]))

@@ -29,10 +29,7 @@ def map_call(call, tools):
                 args["timeout"] = seconds
             return {"name": "bash", "input": args}
         if "exec_command" in have:  # Codex
-            return {
-                "name": "exec_command",
-                "input": {"cmd": cmd, "yield_time_ms": int((seconds or 30) * 1000)},
-            }
+            return {"name": "exec_command", "input": {"cmd": cmd, "yield_time_ms": int((seconds or 30) * 1000)}}
         raise LookupError(f"no shell tool among {sorted(have)}")
 
     if "shell" in call:
@@ -58,23 +55,15 @@ def map_call(call, tools):
     if "edit" in call:
         old, new = call["old"], call["new"]
         if "Edit" in have:
-            return {
-                "name": "Edit",
-                "input": {"file_path": call["edit"], "old_string": old, "new_string": new},
-            }
+            return {"name": "Edit", "input": {"file_path": call["edit"], "old_string": old, "new_string": new}}
         if "edit" in have:
-            return {
-                "name": "edit",
-                "input": {"path": call["edit"], "edits": [{"oldText": old, "newText": new}]},
-            }
+            return {"name": "edit", "input": {"path": call["edit"], "edits": [{"oldText": old, "newText": new}]}}
         if "apply_patch" in have:
             body = "".join(f"-{line}\n" for line in old.splitlines())
             body += "".join(f"+{line}\n" for line in new.splitlines())
             return {
                 "name": "apply_patch",
-                "custom": "*** Begin Patch\n*** Update File: {}\n@@\n{}*** End Patch\n".format(
-                    call["edit"], body
-                ),
+                "custom": "*** Begin Patch\n*** Update File: {}\n@@\n{}*** End Patch\n".format(call["edit"], body),
             }
         # no edit tool on offer: do the same replacement from the shell
         prog = (
@@ -82,9 +71,7 @@ def map_call(call, tools):
             "assert s.count(o)==1, 'old text found %d times' % s.count(o); "
             "open(p,'w').write(s.replace(o,n))"
         )
-        return shell(
-            "python3 -c {} {} {} {}".format(*tuple(_sh_quote(x) for x in (prog, call["edit"], old, new)))
-        )
+        return shell("python3 -c {} {} {} {}".format(*tuple(_sh_quote(x) for x in (prog, call["edit"], old, new))))
     if "skill" in call:
         if "Skill" in have:  # Claude Code
             args = {"skill": call["skill"]}

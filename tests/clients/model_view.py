@@ -43,9 +43,7 @@ class View:
         self.last = self.messages[-1]["text"] if self.messages else ""
         self.result = "\n".join(self.results)
         self.prompt = self.system + "\n" + self.user_text
-        self.seen = (
-            self.system + "\n" + "\n".join(m["text"] for m in self.messages if m["role"] != "assistant")
-        )
+        self.seen = self.system + "\n" + "\n".join(m["text"] for m in self.messages if m["role"] != "assistant")
 
     @staticmethod
     def _tool_names(tools):

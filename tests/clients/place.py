@@ -106,10 +106,5 @@ def ledger(root: Path) -> list[dict[str, Any]]:
 def autoresearch(account: Account, root: Path, *args: str) -> subprocess.CompletedProcess[str]:
     """The installed command, by hand."""
     return subprocess.run(
-        [str(account.bin / "autoresearch"), *args],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+        [str(account.bin / "autoresearch"), *args], cwd=root, capture_output=True, text=True, timeout=120, check=False
     )

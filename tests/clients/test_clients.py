@@ -16,9 +16,7 @@ from place import Account, autoresearch, copy_source, git, ledger, make_bare_pro
 from driver import BENCHMARK, CHECKS
 
 if not PREFIX:
-    pytest.skip(
-        "AGENT_CLIENTS is not set: real clients untested (setup.sh --test clients)", allow_module_level=True
-    )
+    pytest.skip("AGENT_CLIENTS is not set: real clients untested (setup.sh --test clients)", allow_module_level=True)
 
 pytestmark = pytest.mark.timeout(1200)  # a whole session; on a busy machine it takes its time
 POLL = "--timeout 25 --json"
@@ -136,9 +134,7 @@ def resumed_turns() -> list[Turn]:
     ]  # fmt: skip
 
 
-def test_a_session_from_the_skill_to_the_stop_rule(
-    client: str, account: Account, bare: Path, tmp_path: Path
-) -> None:
+def test_a_session_from_the_skill_to_the_stop_rule(client: str, account: Account, bare: Path, tmp_path: Path) -> None:
     """The guard is off at first: what refuses the cheat is the frozen evaluator itself."""
 
     def drive(turns: list[Turn], prompt: str, home: Path, *, guard: bool) -> None:
@@ -154,17 +150,13 @@ def test_a_session_from_the_skill_to_the_stop_rule(
 
     drive(first_turns(skill), "Optimize this project with autoresearch", tmp_path / "home", guard=False)
     start = git(project, "rev-parse", "HEAD")
-    assert git(project, "log", "--format=%s", f"{before}..main") == "Session", (
-        "the agent's own commit of its set-up"
-    )
+    assert git(project, "log", "--format=%s", f"{before}..main") == "Session", "the agent's own commit of its set-up"
     assert ledger(project)[0]["base_commit"] == start
     assert (project / "autoresearch.sh").read_text() == BENCHMARK
     runs = [r for r in ledger(project) if "run" in r]
     assert [(r["experiment"], r["status"]) for r in runs] == [("baseline", "keep"), ("e1", "keep")]
     kinds = [(r.get("type"), r["experiment"]) for r in ledger(project) if r.get("type") in ("job", "test")]
-    assert kinds == [("job", "e1"), ("job", "e2"), ("test", "e1")], (
-        "two at once; the cheat reaches no machine"
-    )
+    assert kinds == [("job", "e1"), ("job", "e2"), ("test", "e1")], "two at once; the cheat reaches no machine"
 
     # Another HOME: nothing of the first conversation is left.
     drive(resumed_turns(), "Go on with the session", tmp_path / "second", guard=True)
@@ -173,9 +165,7 @@ def test_a_session_from_the_skill_to_the_stop_rule(
     assert [(r["experiment"], r["status"]) for r in runs[1:]] == [("e1", "keep"), ("e2", "discard")]
     assert runs[1]["verdict"]["verdict"] == "keep"
     assert (runs[1]["metric"], runs[1]["base_metric"]) == (900, 1000)
-    assert not [r for r in lines if r.get("experiment") == "e4"], (
-        "a session that has ended opens no experiment"
-    )
+    assert not [r for r in lines if r.get("experiment") == "e4"], "a session that has ended opens no experiment"
 
     assert git(project, "rev-list", "--count", f"{start}..autoresearch/t") == "1"
     assert git(project, "diff", "--name-only", start, "autoresearch/t") == "src/work.py"
@@ -243,9 +233,7 @@ def test_the_guard(client: str, account: Account, begun: Path, tmp_path: Path) -
     args = hooked(client, begun, account, home)
     before = {n: (begun / n).read_bytes() for n in ("autoresearch.sh", "autoresearch.checks.sh")}
     pins = tree(begun / ".autoresearch/pin")
-    result = run(
-        client, begun, tmp_path / "home", guard_turns(), "Optimize on", args=args, path=[account.bin]
-    )
+    result = run(client, begun, tmp_path / "home", guard_turns(), "Optimize on", args=args, path=[account.bin])
     assert result.ok, result.explain()
     assert {n: (begun / n).read_bytes() for n in before} == before
     assert (begun / ".autoresearch/worktrees/e1/autoresearch.sh").read_bytes() == before["autoresearch.sh"]

@@ -51,9 +51,7 @@ def test_claude_code_finds_no_fault_in_the_plugin(source: Path, tmp_path: Path, 
         call("claude", tmp_path / "home", project, "plugin", "validate", "--strict", str(source))
 
 
-def test_claude_code_installs_the_plugin_and_takes_it_back(
-    source: Path, tmp_path: Path, project: Path
-) -> None:
+def test_claude_code_installs_the_plugin_and_takes_it_back(source: Path, tmp_path: Path, project: Path) -> None:
     home = tmp_path / "home"
     call("claude", home, project, "plugin", "marketplace", "add", str(source))
     call("claude", home, project, "plugin", "install", "autoresearch@autoresearch")
@@ -66,9 +64,7 @@ def test_claude_code_installs_the_plugin_and_takes_it_back(
 
 
 @pytest.mark.parametrize("client", ["pi20", "pi"])
-def test_pi_installs_the_package_and_takes_it_back(
-    client: str, source: Path, tmp_path: Path, project: Path
-) -> None:
+def test_pi_installs_the_package_and_takes_it_back(client: str, source: Path, tmp_path: Path, project: Path) -> None:
     home = tmp_path / "home"
     call(client, home, project, "install", str(source))
     finds_the_skill(client, project, home)
@@ -81,9 +77,7 @@ def test_pi_installs_the_package_and_takes_it_back(
 def test_skills_add_and_remove(source: Path, tmp_path: Path, project: Path) -> None:
     home = tmp_path / "home"
     call("skills", home, project, "add", str(source), "-y", "-a", "codex", "-a", "claude-code")
-    assert (project / ".agents/skills/autoresearch/SKILL.md").read_bytes() == (
-        source / "SKILL.md"
-    ).read_bytes()
+    assert (project / ".agents/skills/autoresearch/SKILL.md").read_bytes() == (source / "SKILL.md").read_bytes()
     assert (project / ".claude/skills/autoresearch/instructions.md").is_file()
     for client in ("codex", "claude"):
         finds_the_skill(client, project, home)

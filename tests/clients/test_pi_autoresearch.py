@@ -42,12 +42,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if npm is None:
         pytest.skip("npm is missing: pi-autoresearch's own code untested")
     packed = subprocess.run(
-        [npm, "pack", "--silent", PACKAGE],
-        cwd=place,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
+        [npm, "pack", "--silent", PACKAGE], cwd=place, capture_output=True, text=True, timeout=200, check=False
     )
     if packed.returncode != 0:
         pytest.skip(f"npm cannot provide {PACKAGE}: its own code untested ({packed.stderr[-200:]})")
@@ -89,11 +84,7 @@ def tool(root: Path, *args: str) -> dict[str, Any]:
 
 def their_turns() -> list[Turn]:
     """What an agent does by pi-autoresearch's skill: a header, a baseline, one keep."""
-    log = {
-        "commit": "abc1234",
-        "status": "keep",
-        "asi": {"hypothesis": "less work", "next_action_hint": "still less"},
-    }
+    log = {"commit": "abc1234", "status": "keep", "asi": {"hypothesis": "less work", "next_action_hint": "still less"}}
     return [
         {"calls": [{"name": "init_experiment", "input": {
             "name": "fewer steps", "metric_name": "steps", "metric_unit": "", "direction": "lower"}}]},
@@ -113,9 +104,7 @@ def their_project(root: Path) -> Path:
     (root / ".auto").mkdir()
     (root / ".auto/measure.sh").write_text(BENCHMARK)
     (root / ".auto/checks.sh").write_text(CHECKS)
-    (root / ".auto/prompt.md").write_text(
-        "# Autoresearch: fewer steps\n\n## Files in Scope\n- `src/work.py`\n"
-    )
+    (root / ".auto/prompt.md").write_text("# Autoresearch: fewer steps\n\n## Files in Scope\n- `src/work.py`\n")
     (root / ".auto/ideas.md").write_text("- [ ] Halve the steps\n")
     (root / ".auto/config.json").write_text('{"maxIterations": 9}')
     commit_all(root, "their set-up")
@@ -187,9 +176,7 @@ def test_there_and_back(package: Path, tmp_path: Path) -> None:
     tool(root, "log", "--export", "jsonl", "--output", str(exported / ".auto/log.jsonl"))
     again = their_view(package, exported)["state"]
     pick = ("run", "segment", "metric", "status", "description", "commit")
-    assert [[r[k] for k in pick] for r in again["results"]] == [
-        [r[k] for k in pick] for r in state["results"]
-    ]
+    assert [[r[k] for k in pick] for r in again["results"]] == [[r[k] for k in pick] for r in state["results"]]
 
 
 def test_their_examples_are_hooks_of_ours(package: Path, tmp_path: Path) -> None:

@@ -82,11 +82,7 @@ class Place:
         count: bool = False, after: float | None = None, prepare: Callable[[], None] | None = None,
     ) -> Done:  # fmt: skip
         """Run one command; with `fault` it happens at act number `at`, with `after` it is killed by the clock."""
-        with (
-            tempfile.TemporaryFile() as out,
-            tempfile.TemporaryFile() as err,
-            tempfile.TemporaryFile() as report,
-        ):
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as report:
             pid = os.fork()
             if pid == 0:
                 counter = None
@@ -102,9 +98,7 @@ class Place:
                 file.seek(0)
                 texts.append(file.read().decode("utf-8", "replace"))
         acts = texts[2][:8].strip()
-        return Done(
-            os.waitstatus_to_exitcode(status), texts[0], texts[1], int(acts or 0), texts[2][16:].strip("\0")
-        )
+        return Done(os.waitstatus_to_exitcode(status), texts[0], texts[1], int(acts or 0), texts[2][16:].strip("\0"))
 
     def _child(
         self, args: list[str], out: int, err: int, counter: fault_hooks.Counter | None,
@@ -204,9 +198,7 @@ def a_place(parent: Path | None = None) -> Iterator[Place]:
     """A fresh project with one commit and a user's own uncommitted work; in memory where there is room for it."""
     shm = Path("/dev/shm")
     roomy = shm.is_dir() and os.access(shm, os.W_OK) and shutil.disk_usage(shm).free > 2**30
-    base = Path(
-        tempfile.mkdtemp(prefix="autoresearch-faults-", dir=parent or (shm if roomy else None))
-    ).resolve()
+    base = Path(tempfile.mkdtemp(prefix="autoresearch-faults-", dir=parent or (shm if roomy else None))).resolve()
     place = Place(base)
     try:
         make_project(place.root)

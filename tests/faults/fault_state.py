@@ -57,11 +57,7 @@ def users_work(root: Path) -> dict[str, Any]:
         path = root / name
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
-                found[str(file.relative_to(root))] = (
-                    _digest(file),
-                    file.stat().st_mtime_ns,
-                    file.stat().st_mode,
-                )
+                found[str(file.relative_to(root))] = (_digest(file), file.stat().st_mtime_ns, file.stat().st_mode)
     return found
 
 

@@ -120,9 +120,7 @@ def fuzz(inputs: int, seed: int, jobs: int, only: str | None = None, out: Path |
     say = sys.stdout.write
     for name, (count, seconds, bad, size) in sorted(totals.items()):
         rate = count / max(seconds, 1e-9)
-        say(
-            f"{name:9} {count:>10.0f} inputs {rate:>9.0f}/s of processor time, corpus {size:.0f}, {bad:.0f} failures\n"
-        )
+        say(f"{name:9} {count:>10.0f} inputs {rate:>9.0f}/s of processor time, corpus {size:.0f}, {bad:.0f} failures\n")
     inputs = int(sum(row[0] for row in totals.values()))
     cpu, wall = sum(row[1] for row in totals.values()), time.monotonic() - begin
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

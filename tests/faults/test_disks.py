@@ -50,10 +50,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A small disk of our own."""
     where = tmp_path_factory.mktemp("disk")
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(where)],
-        capture_output=True,
-        text=True,
-        check=False,
+        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(where)], capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         pytest.skip(f"NO DISK CAN BE MOUNTED: full and read-only disks untested ({done.stderr.strip()})")

@@ -96,11 +96,7 @@ def a_stash(root: Path) -> None:
 
 
 def commits_are_signed(root: Path) -> None:
-    for key, value in (
-        ("commit.gpgSign", "true"),
-        ("gpg.program", "/nonexistent/gpg"),
-        ("tag.gpgSign", "true"),
-    ):
+    for key, value in (("commit.gpgSign", "true"), ("gpg.program", "/nonexistent/gpg"), ("tag.gpgSign", "true")):
         git(root, "config", key, value)
 
 
@@ -134,13 +130,7 @@ def a_worktree_of_the_users_is_away(root: Path) -> None:
 
 
 def odd_file_names(root: Path) -> None:
-    for name in (
-        "src/two words.py",
-        "src/naïve 名.py",
-        "src/line\nbreak.py",
-        'src/"quoted".py',
-        "src/-dash.py",
-    ):
+    for name in ("src/two words.py", "src/naïve 名.py", "src/line\nbreak.py", 'src/"quoted".py', "src/-dash.py"):
         (root / name).write_text("X = 1\n")
     git(root, "add", "-A", "src")
 

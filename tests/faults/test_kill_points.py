@@ -113,9 +113,7 @@ def weighted(acts: dict[str, int], rng: random.Random) -> Step:
 
 def report(what: str, seed: int, done: Counter[str], failures: list[str]) -> None:
     shares = ", ".join(f"{name} {count}" for name, count in sorted(done.items()))
-    sys.stdout.write(
-        f"\n{what}: {sum(done.values())} points, seed {seed} ({shares}); {len(failures)} failures\n"
-    )
+    sys.stdout.write(f"\n{what}: {sum(done.values())} points, seed {seed} ({shares}); {len(failures)} failures\n")
     assert not failures, "\n".join(failures[:20])
 
 
@@ -183,9 +181,7 @@ def _is_engine(pid: int) -> bool:
         line = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
-    return any(
-        word in line for word in (b"autoresearch.engines.supervisor", b"autoresearch.trial", b"/run.sh")
-    )
+    return any(word in line for word in (b"autoresearch.engines.supervisor", b"autoresearch.trial", b"/run.sh"))
 
 
 def _kill(pid: int) -> None:

@@ -55,9 +55,7 @@ def test_the_power_fails(place: Place, acts: dict[str, int]) -> None:
         number = rng.randint(1, acts[step.name])
         done = place.run(*step.args, prepare=tape.record, fault=fault, at=number)
         place.settle()
-        ledger = (
-            want[step.name]["ledger"] if done.code in step.codes and not done.data.get("running") else None
-        )
+        ledger = want[step.name]["ledger"] if done.code in step.codes and not done.data.get("running") else None
         changed = cut(place.root, place.base / "saved" / step.name, tape, rng)
         seen[step.name] += 1
         label = f"{step.name}, {'after' if after else f'at act {number} ({done.at})'}: {changed}"
@@ -68,9 +66,7 @@ def test_the_power_fails(place: Place, acts: dict[str, int]) -> None:
             last, _ = resume(place, step, ask=rng.random() < 0.5)
             place.settle()
             found = differences(want[step.name], describe(place))
-            failures += [
-                f"{label}: {line}" for line in [*found, f"the last answer was {last}"[:800]] if found
-            ]
+            failures += [f"{label}: {line}" for line in [*found, f"the last answer was {last}"[:800]] if found]
         except AssertionError as exc:
             failures.append(f"{label}: {str(exc)[-800:]}")
     sys.stdout.write(f"\npower cuts: {sum(seen.values())}, seed {SEED}; {len(failures)} failures\n")

@@ -71,8 +71,7 @@ def test_torn_and_interleaved_lines_cost_only_themselves(tmp_path: Path) -> None
     whole = [json.dumps({"type": "note", "n": n, "pad": "y" * rng.randint(0, 50)}) for n in range(200)]
     torn = set(rng.sample(range(200), 40))
     text = "".join(
-        line[: rng.randint(1, len(line) - 1)] + "\n" if n in torn else line + "\n"
-        for n, line in enumerate(whole)
+        line[: rng.randint(1, len(line) - 1)] + "\n" if n in torn else line + "\n" for n, line in enumerate(whole)
     )
     ledger.write_text(text)
     found = [record["n"] for record in store.records(ledger)]

@@ -61,9 +61,7 @@ class Lab:
     def cut_ssh(self) -> int:
         """End every connection to the login node, as a network does; returns how many there were."""
         login = (self.directory / "run" / "sshd.pid").read_text().strip()
-        pids = [
-            pid for task in Path(f"/proc/{login}/task").glob("*/children") for pid in task.read_text().split()
-        ]
+        pids = [pid for task in Path(f"/proc/{login}/task").glob("*/children") for pid in task.read_text().split()]
         if pids:
             self.run("kill", "-9", *pids, root=True)
         return len(pids)

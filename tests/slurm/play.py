@@ -109,9 +109,7 @@ class Play:
         assert 0 < len(done.stdout) < 2048, self.said[-1]
         return done.returncode, json.loads(done.stdout)
 
-    def until_done(
-        self, *words: str, limit: float = 1800, meanwhile: Callable[[], None] = lambda: None
-    ) -> Answer:
+    def until_done(self, *words: str, limit: float = 1800, meanwhile: Callable[[], None] = lambda: None) -> Answer:
         deadline = time.monotonic() + limit
         while True:
             code, data = self(*words, "--timeout", "5")
@@ -151,10 +149,7 @@ class Play:
             file = self.root / ".autoresearch" / "worktrees" / name / path
             file.write_text(file.read_text().replace(old, new))
             os.utime(file, (STAMP, STAMP))
-        sizes = {
-            (self.root / f".autoresearch/worktrees/{t}/src/third.py").stat().st_size
-            for t in ("twin7", "twin8")
-        }
+        sizes = {(self.root / f".autoresearch/worktrees/{t}/src/third.py").stat().st_size for t in ("twin7", "twin8")}
         assert len(sizes) == 1
 
     def screen(self, meanwhile: Callable[[], None] = lambda: None) -> None:

@@ -16,9 +16,7 @@ from slurm.lab import Lab
 from trial_helpers import eventually, make_tree
 
 if "SLURM_LAB" not in os.environ:
-    pytest.skip(
-        "SLURM_LAB is not set: no real cluster tested (setup.sh --test slurm)", allow_module_level=True
-    )
+    pytest.skip("SLURM_LAB is not set: no real cluster tested (setup.sh --test slurm)", allow_module_level=True)
 
 pytestmark = pytest.mark.timeout(900)
 STAMP = 1_700_000_000
@@ -46,14 +44,7 @@ def test_queued_jobs_of_equal_size_and_time_measure_their_own_code(lab: Lab, tmp
 
     dry = ("launch", "-y", "--dryrun", "-c", "dry", "--infra", lab.infra)
     lab.sky(*dry, *words(first))
-    sides = (
-        "--env",
-        "EXP_ID=ab",
-        "--env",
-        f"BASE_SHA256={'0' * 64}",
-        "--env",
-        f"CANDIDATE_SHA256={'1' * 64}",
-    )
+    sides = ("--env", "EXP_ID=ab", "--env", f"BASE_SHA256={'0' * 64}", "--env", f"CANDIDATE_SHA256={'1' * 64}")
     lab.sky(*dry, str(shipped("templates/ab.yaml")), *sides)
     lab.sky("launch", "-y", "-d", "-c", "hand", "--infra", lab.infra, *words(first), timeout=600)
     for value in others:  # the first may still run: they queue up behind it

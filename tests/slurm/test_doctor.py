@@ -12,18 +12,14 @@ from slurm.lab import Lab
 from slurm.play import Play
 
 if "SLURM_LAB" not in os.environ:
-    pytest.skip(
-        "SLURM_LAB is not set: no real cluster tested (setup.sh --test slurm)", allow_module_level=True
-    )
+    pytest.skip("SLURM_LAB is not set: no real cluster tested (setup.sh --test slurm)", allow_module_level=True)
 
 pytestmark = pytest.mark.timeout(600)
 
 
 def test_doctor_says_what_can_be_used(lab: Lab, tmp_path: Path) -> None:
     sky = os.environ.get("AUTORESEARCH_SKY_PYTHON", sys.executable)
-    play = Play(
-        tmp_path, f"engine: skypilot\ninfra: {lab.infra}", {**lab.env, "AUTORESEARCH_SKY_PYTHON": sky}
-    )
+    play = Play(tmp_path, f"engine: skypilot\ninfra: {lab.infra}", {**lab.env, "AUTORESEARCH_SKY_PYTHON": sky})
 
     def engine() -> tuple[str, str, str]:
         data = play("doctor", "--no-run", "--timeout", "300")[1]

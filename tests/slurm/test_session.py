@@ -20,9 +20,7 @@ from slurm.play import EXPERIMENTS, PASSING, Play
 from trial_helpers import alive, eventually, processes_with
 
 if "SLURM_LAB" not in os.environ:
-    pytest.skip(
-        "SLURM_LAB is not set: no real cluster tested (setup.sh --test slurm)", allow_module_level=True
-    )
+    pytest.skip("SLURM_LAB is not set: no real cluster tested (setup.sh --test slurm)", allow_module_level=True)
 
 pytestmark = pytest.mark.timeout(3000)
 
@@ -110,10 +108,7 @@ def played(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playe
     with ThreadPoolExecutor(1) as pool:
         beside: Future[tuple[Play, dict[str, Any]]] = pool.submit(play_locally, root / "local")
         engine = f"engine: skypilot\ninfra: {lab.infra}\nvms: {{count: 2, idle_minutes: 20}}"
-        sky = {
-            **lab.env,
-            "AUTORESEARCH_SKY_PYTHON": os.environ.get("AUTORESEARCH_SKY_PYTHON", sys.executable),
-        }
+        sky = {**lab.env, "AUTORESEARCH_SKY_PYTHON": os.environ.get("AUTORESEARCH_SKY_PYTHON", sys.executable)}
         cluster = Play(root / "cluster", engine, sky)
         saboteur = Saboteur(lab, cluster)
         try:
@@ -210,9 +205,7 @@ def test_teardown_is_verified_though_the_server_was_killed(lab: Lab, played: Pla
 def test_a_used_up_budget_refuses_to_submit(lab: Lab, played: Played) -> None:
     play = played.cluster
     settings = play.root / "autoresearch.yaml"
-    settings.write_text(
-        settings.read_text().replace("price_per_hour: 0.2", "price_per_hour: 0.2, dollars: 0.001")
-    )
+    settings.write_text(settings.read_text().replace("price_per_hour: 0.2", "price_per_hour: 0.2, dollars: 0.001"))
     assert play("new", "more", "--hypothesis", "one more")[0] in (0, 4)
     code, data = play("run", "more")
     assert (code, "dollars" in json.dumps(data)) == (4, True), data

@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from autoresearch.budget.spend import (
-    Forecast,
-    PerExperiment,
-    Spend,
-    add_up,
-    beyond,
-    forecast,
-    per_experiment,
-    used_up,
-)
+from autoresearch.budget.spend import Forecast, PerExperiment, Spend, add_up, beyond, forecast, per_experiment, used_up
 from autoresearch.engines.choose import engine_of
 from autoresearch.errors import AUDIT_RUNS, BadInput, Stopped
 from autoresearch.ledger.history import Session

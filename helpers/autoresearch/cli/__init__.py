@@ -75,9 +75,7 @@ class LazyGroup(click.Group):
     "4 budget or stop rule, 5 integrity.  Example: autoresearch status --json",
 )
 @click.version_option(__version__, prog_name="autoresearch")
-@click.option(
-    "-C", "--directory", metavar="DIR", default=None, help="Work as if started in DIR (like git -C)."
-)
+@click.option("-C", "--directory", metavar="DIR", default=None, help="Work as if started in DIR (like git -C).")
 def group(directory: str | None) -> None:
     """Let a coding agent optimise code, and keep only what is really better."""
     if directory is not None:

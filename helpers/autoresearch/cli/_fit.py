@@ -23,8 +23,6 @@ def fit(data: Mapping[str, Any], *keys: str, limit: int = LIMIT) -> dict[str, An
             break
         longest = max(filled, key=lambda key: len(to_json({"": kept[key]})))
         entries = kept[longest]
-        kept[longest] = (
-            dict(list(entries.items())[:-1]) if isinstance(entries, Mapping) else list(entries)[:-1]
-        )
+        kept[longest] = dict(list(entries.items())[:-1]) if isinstance(entries, Mapping) else list(entries)[:-1]
         left_off += 1
     return {**kept, "left_off": left_off} if left_off else kept

@@ -181,9 +181,7 @@ class Loop:
 IDLE_BLOCKS = 2
 
 
-def send_back(
-    loop: Loop, agent: str, runs: int, ledger: int, *, again: bool, limit: int
-) -> tuple[bool, Loop]:
+def send_back(loop: Loop, agent: str, runs: int, ledger: int, *, again: bool, limit: int) -> tuple[bool, Loop]:
     """Whether an agent that stops is sent back to work, and the counts after it.
 
     At most `limit` times without a new decision, so that the stop rules or this end every loop; and at most

@@ -58,9 +58,7 @@ def wizard(
 def _wishes(given: dict[str, Any]) -> Wishes:
     from autoresearch.prepare.planning import Wishes
 
-    said: dict[str, Any] = {
-        key: given[key] or "" for key in ("metric", "unit", "direction", "benchmark", "checks")
-    }
+    said: dict[str, Any] = {key: given[key] or "" for key in ("metric", "unit", "direction", "benchmark", "checks")}
     said |= {key: tuple(given[key]) for key in ("scope", "off_limits", "evaluator")}
     return Wishes(**said, build=given["build"])
 
@@ -95,9 +93,7 @@ def _data(made: Proposal, written: list[str], follow: str) -> dict[str, Any]:
     option, noise = plan.option, done.noise
     tried: dict[str, Any] = {"state": done.state}
     if done.said:
-        tried |= {"stage": done.stage, "said": one_line(done.said, 240)} | (
-            {"fix": done.fix} if done.fix else {}
-        )
+        tried |= {"stage": done.stage, "said": one_line(done.said, 240)} | ({"fix": done.fix} if done.fix else {})
     if done.values:
         tried |= {
             "runs": len(done.values), "value": _median(done.values), "seconds_a_run": round(done.seconds, 3),
@@ -146,12 +142,8 @@ def _short(value: float | None) -> float | None:
 def _human(made: Proposal) -> str:
     found, plan, done = made.found, made.plan, made.tried
     option = plan.option
-    languages = (
-        ", ".join(f"{name} ({count})" for name, count in list(found.languages.items())[:4]) or "no code"
-    )
-    lines = [
-        f"found: {languages}; {', '.join(found.builds) or 'no build file'}; {len(found.test_files)} test files"
-    ]
+    languages = ", ".join(f"{name} ({count})" for name, count in list(found.languages.items())[:4]) or "no code"
+    lines = [f"found: {languages}; {', '.join(found.builds) or 'no build file'}; {len(found.test_files)} test files"]
     lines += [f"plan: {option.metric}, {option.direction} is better, from  {one_line(option.command, 120)}"]
     lines += [f"      {one_line(reason, 160)}" for reason in plan.reasons]
     lines += [f"      scope {' '.join(plan.scope)}"]

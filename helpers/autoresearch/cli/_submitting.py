@@ -57,12 +57,7 @@ def say_refused(refused: dict[str, AutoresearchError]) -> list[dict[str, Any]]:
     for name, exc in refused.items():
         say(f"autoresearch: {name}: {one_line(exc.sentence(), 500)}")
     return [
-        {
-            "experiment": name,
-            "error": one_line(exc.message, 200),
-            "fix": one_line(exc.fix, 160),
-            "exit": int(exc.code),
-        }
+        {"experiment": name, "error": one_line(exc.message, 200), "fix": one_line(exc.fix, 160), "exit": int(exc.code)}
         for name, exc in refused.items()
     ][:5]
 

@@ -58,9 +58,5 @@ def wait_for(
                 click.echo("\r\x1b[K", nl=False, err=True)
             return by_name
         if live:
-            click.echo(
-                "\r\x1b[K" + f"waiting: {', '.join(map(' '.join, left_over.items()))}"[:100],
-                nl=False,
-                err=True,
-            )
+            click.echo("\r\x1b[K" + f"waiting: {', '.join(map(' '.join, left_over.items()))}"[:100], nl=False, err=True)
         sleep(0.25 if left is None else max(0.01, min(0.25, left)))

@@ -21,30 +21,22 @@ from autoresearch.safetext import one_line
 )
 @click.argument("experiments", metavar="[EXP]...", nargs=-1)
 @click.option(
-    "--timeout",
-    type=click.FloatRange(min=0),
-    help="With EXP: return after this many seconds; repeat to go on.",
+    "--timeout", type=click.FloatRange(min=0), help="With EXP: return after this many seconds; repeat to go on."
 )
 @click.option("--a", "cmd_a", metavar="CMD", help="Base command.")
 @click.option("--b", "cmd_b", metavar="CMD", help="Candidate command.")
 @click.option("--build-a", metavar="CMD", help="Build before each run of --a: a fresh layout per run.")
 @click.option("--build-b", metavar="CMD", help="Build before each run of --b.")
-@click.option(
-    "--samples", "samples_file", type=click.Path(path_type=Path), help="Judge recorded samples (JSON)."
-)
+@click.option("--samples", "samples_file", type=click.Path(path_type=Path), help="Judge recorded samples (JSON).")
 @click.option(
     "--metric",
     help="With --a/--b: the METRIC that decides. Default: time_s, else the only one that A prints; without any, "
     "the whole commands are timed (wall_s).",
 )
 @click.option("--direction", type=click.Choice(["lower", "higher"]), default="lower", show_default=True)
+@click.option("--preset", type=click.Choice(["lean", "default", "thorough"]), default="default", show_default=True)
 @click.option(
-    "--preset", type=click.Choice(["lean", "default", "thorough"]), default="default", show_default=True
-)
-@click.option(
-    "--alpha",
-    type=click.FloatRange(0, 0.5, min_open=True),
-    help="Chance of a false keep. Default: the preset's.",
+    "--alpha", type=click.FloatRange(0, 0.5, min_open=True), help="Chance of a false keep. Default: the preset's."
 )
 @click.option("--max-runs", type=click.IntRange(8, 2000), help="Runs at most. Default: the preset's.")
 @click.option(
@@ -175,8 +167,7 @@ def _experiments(experiments: tuple[str, ...], timeout: float | None, as_json: b
         data = {**next(iter(short.values())), **data, "experiment": experiments[0]}
     else:
         data["verdicts"] = {
-            name: {k: v.get(k) for k in ("verdict", "effect_pct", "runs_used", "reason")}
-            for name, v in short.items()
+            name: {k: v.get(k) for k in ("verdict", "effect_pct", "runs_used", "reason")} for name, v in short.items()
         }
     tell(fit(data, "verdicts", "running", "refused", "modes"), lines, as_json=as_json)
     if refused:

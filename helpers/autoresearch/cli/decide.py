@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     "5 the evaluator or files outside scope were touched."
 )
 @click.argument("experiment", metavar="EXP")
-@click.option(
-    "--description", "-m", default="", help="What was changed, in one line. Default: the hypothesis."
-)
+@click.option("--description", "-m", default="", help="What was changed, in one line. Default: the hypothesis.")
 @click.option("--source", default="", help="Literature source, such as arxiv:2101.00001.")
 @click.option("--what", default="", help="Review: what was changed. Default: the description.")
 @click.option("--why", default="", help="Review: why that makes it better. Default: the hypothesis.")

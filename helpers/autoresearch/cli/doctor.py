@@ -18,14 +18,10 @@ _MARK = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 _COLOUR = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
-@click.command(
-    epilog="Exit codes: 0 ready (perhaps with warnings), 2 wrong use, 3 something is missing or broken."
-)
+@click.command(epilog="Exit codes: 0 ready (perhaps with warnings), 2 wrong use, 3 something is missing or broken.")
 @click.option("--no-run", is_flag=True, help="Do not build, check and run the benchmark twice.")
 @timeout_option("Seconds for all of it.")
-@click.option(
-    "--repair", is_flag=True, help="Mend what crashes have left, and say what was done; nothing else."
-)
+@click.option("--repair", is_flag=True, help="Mend what crashes have left, and say what was done; nothing else.")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, no_run: bool, timeout: float | None, repair: bool, as_json: bool) -> None:
@@ -58,9 +54,7 @@ def command(ctx: click.Context, no_run: bool, timeout: float | None, repair: boo
         if show:
             say(f"… {step}")
 
-    findings = list(
-        examine(project, config, dry_run=not no_run, seconds=allowed(timeout, as_json), progress=progress)
-    )
+    findings = list(examine(project, config, dry_run=not no_run, seconds=allowed(timeout, as_json), progress=progress))
     failed = [f for f in findings if f.level == "fail"]
     follow = "autoresearch doctor" if failed else following(project, findings)
     lines = []
@@ -95,9 +89,7 @@ def _repair(project: Project, as_json: bool) -> int:
         lines.append("nothing to mend")
     data = {
         "repaired": [{"what": t.what, "found": one_line(t.found, 160)} for t in done],
-        "left": [
-            {"what": t.what, "found": one_line(t.found, 160), "fix": one_line(t.hint, 160)} for t in left
-        ],
+        "left": [{"what": t.what, "found": one_line(t.found, 160), "fix": one_line(t.hint, 160)} for t in left],
         "next": "autoresearch status",
     }
     tell(fit(data, "left", "repaired"), lines, as_json=as_json)

@@ -26,11 +26,7 @@ MOST = 5  # keeps listed in an answer; the ledger has all
 @click.option("--drop", metavar="EXP", help="Take a kept change back: a revert commit on the session branch.")
 @click.option("--reason", default="", help="With --drop: why, in one line. Default: what the audit found.")
 @click.option(
-    "--runs",
-    type=click.IntRange(12, 400),
-    default=AUDIT_RUNS,
-    show_default=True,
-    help="Runs, a multiple of four.",
+    "--runs", type=click.IntRange(12, 400), default=AUDIT_RUNS, show_default=True, help="Runs, a multiple of four."
 )
 @click.option(
     "--ablate", type=click.IntRange(0, 50), default=AUDIT_ABLATE, show_default=True,
@@ -82,9 +78,7 @@ def _drop(name: str, reason: str, as_json: bool) -> None:
         }
     if note:
         data["note"] = note
-    line = (
-        f"dropped {name} by revert commit {data['commit']}: {record['reason']}; {data['keeps']} keeps remain"
-    )
+    line = f"dropped {name} by revert commit {data['commit']}: {record['reason']}; {data['keeps']} keeps remain"
     tell(data, [line, note], as_json=as_json)
 
 

@@ -46,17 +46,13 @@ def command() -> None:
 @click.option(
     "--gain", type=click.FloatRange(-1000, 1_000_000), callback=_finite, help="Expected improvement in percent.",
 )  # fmt: skip
-@click.option(
-    "--confidence", type=click.FloatRange(0, 1), callback=_finite, help="How likely it works, 0 to 1."
-)
+@click.option("--confidence", type=click.FloatRange(0, 1), callback=_finite, help="How likely it works, 0 to 1.")
 @click.option(
     "--cost", type=click.FloatRange(0, 1000, min_open=True), callback=_finite, default=1.0,
     help="Relative effort; default 1.",
 )  # fmt: skip
 @click.option("--source", default="", help="Where it is from: arxiv:2101.00001, fork:URL, profile, own.")
-@click.option(
-    "--class", "kind", type=click.Choice(CLASSES), default="other", show_default=True, help="What it spares."
-)
+@click.option("--class", "kind", type=click.Choice(CLASSES), default="other", show_default=True, help="What it spares.")
 @click.option("--force", is_flag=True, help="Add it although one like it is there.")
 @json_option
 def add(
@@ -84,9 +80,7 @@ def add(
             "next": "autoresearch ideas next",
         }  # fmt: skip
         why = "differs only in numbers from" if added.numbers_only else "is like"
-        human = (
-            f"not added: it {why} {twin.id} ({twin.status}): {one_line(twin.text)}\nto add it anyway: --force"
-        )
+        human = f"not added: it {why} {twin.id} ({twin.status}): {one_line(twin.text)}\nto add it anyway: --force"
         emit(data, human, as_json=as_json)
         raise click.exceptions.Exit(1)
     emit({"added": True, **_brief(added), "next": "autoresearch ideas next"}, _line(added), as_json=as_json)
@@ -109,11 +103,7 @@ def rank_(plain: bool, as_json: bool) -> None:
     from autoresearch.search.ideas.idea import rank
 
     ranked = rank(file.load(_file()), history=not plain)
-    data = {
-        "open": len(ranked),
-        "ideas": [_ranked(item) for item in ranked],
-        "next": "autoresearch ideas next",
-    }
+    data = {"open": len(ranked), "ideas": [_ranked(item) for item in ranked], "next": "autoresearch ideas next"}
     emit(fit(data, "ideas"), _ranking(ranked) or "no open idea", as_json=as_json)
     if not ranked:
         raise click.exceptions.Exit(1)
@@ -164,8 +154,7 @@ def next_(count: int, claim: str | None, minutes: float, plain: bool, as_json: b
         starts = [f"autoresearch new --idea {item.idea.id} --as {who}" for item in best]
     rows = [{**_ranked(item), "start": start} for item, start in zip(best, starts, strict=True)]
     human = "\n".join(
-        f"{_line(item.idea)}\n  {'; '.join(item.reasons)}\n  {start}"
-        for item, start in zip(best, starts, strict=True)
+        f"{_line(item.idea)}\n  {'; '.join(item.reasons)}\n  {start}" for item, start in zip(best, starts, strict=True)
     )
     emit(fit({"ideas": rows, "claimed_for": claim, "next": starts[0]}, "ideas"), human, as_json=as_json)
 
@@ -176,9 +165,7 @@ def next_(count: int, claim: str | None, minutes: float, plain: bool, as_json: b
     "--measured", type=click.FloatRange(-1_000_000, 1_000_000), callback=_finite,
     help="Measured improvement in percent.",
 )  # fmt: skip
-@click.option(
-    "--verdict", type=click.Choice(VERDICTS), help="What decide said; default: done, without a verdict."
-)
+@click.option("--verdict", type=click.Choice(VERDICTS), help="What decide said; default: done, without a verdict.")
 @click.option("--note", default="", help="What was learned.")
 @json_option
 def done(idea: str, measured: float | None, verdict: str | None, note: str, as_json: bool) -> None:
@@ -261,9 +248,7 @@ def list_(status: str | None, as_json: bool) -> None:
         "calibration": worth, "ideas": [_brief(idea) for idea in shown],
         "next": "autoresearch ideas next" if counts[OPEN] else 'autoresearch ideas add "TEXT"',
     }  # fmt: skip
-    rows = [
-        (i.id, _number(i.gain_pct), _number(i.confidence), _number(i.cost), _status(i), i.text) for i in shown
-    ]
+    rows = [(i.id, _number(i.gain_pct), _number(i.confidence), _number(i.cost), _status(i), i.text) for i in shown]
     human = table(rows, ("id", "gain %", "conf", "cost", "status", "idea")) if rows else "no ideas"
     if worth["judged"]:
         human += (
@@ -307,9 +292,7 @@ def _brief(idea: Idea) -> dict[str, Any]:
 
 
 def _ranked(item: Ranked) -> dict[str, Any]:
-    brief = {
-        name: value for name, value in _brief(item.idea).items() if name in ("id", "text", "status", "source")
-    }
+    brief = {name: value for name, value in _brief(item.idea).items() if name in ("id", "text", "status", "source")}
     return {**brief, "score": round(item.score, 4), "reasons": list(item.reasons)}
 
 

@@ -33,23 +33,17 @@ if TYPE_CHECKING:
     "--continue", "continued", is_flag=True,
     help="Go on from a session that pi-autoresearch or another loop began here; options win over what it says.",
 )  # fmt: skip
-@click.option(
-    "--after", metavar="NAME", help="Follow the finished session NAME: a new branch from its last commit."
-)
+@click.option("--after", metavar="NAME", help="Follow the finished session NAME: a new branch from its last commit.")
 @click.option(
     "--template", "kind", metavar="KIND", help="Begin from a ready benchmark and checks; KIND list shows them.",
 )  # fmt: skip
-@click.option(
-    "--plan", is_flag=True, help="Look at the project, propose and try a benchmark, write after a go."
-)
+@click.option("--plan", is_flag=True, help="Look at the project, propose and try a benchmark, write after a go.")
 @click.option("--yes", is_flag=True, help="With --plan: the go is given; write what was tried and works.")
 @click.option("--pick", metavar="ID", help="With --plan: take this one of the proposed metrics.")
 @click.option("--benchmark", metavar="COMMAND", help="With --plan: measure this command.")
 @click.option("--checks", metavar="COMMAND", help="With --plan: this command says whether the code is right.")
 @click.option("--no-run", is_flag=True, help="With --plan: try nothing.")
-@click.option(
-    "--timeout", type=click.FloatRange(min=1), help="With --plan: seconds for trying it all. Default: 25."
-)
+@click.option("--timeout", type=click.FloatRange(min=1), help="With --plan: seconds for trying it all. Default: 25.")
 @click.option("--force", is_flag=True, help="Replace autoresearch.yaml; the old one is kept as a backup.")
 @json_option
 def command(
@@ -89,9 +83,7 @@ def command(
 
         wizard(root, name, max_iterations, given, force=force, as_json=as_json)
         return
-    stray = next(
-        (key for key in ("yes", "pick", "benchmark", "checks", "no_run", "timeout") if given[key]), ""
-    )
+    stray = next((key for key in ("yes", "pick", "benchmark", "checks", "no_run", "timeout") if given[key]), "")
     if stray:
         raise click.UsageError(f"--{stray.replace('_', '-')} goes with --plan.")
     begun = _begun(root) if continued else None
@@ -106,9 +98,7 @@ def command(
     most = max_iterations or (begun.max_experiments if begun else None)
     scripts = dict(begun.scripts) if begun else {} if template is None else template.files
     settings = {} if template is None else template.settings
-    written, left = write_session(
-        root, values, scripts, settings=settings, most=most, force=force, continued=continued
-    )
+    written, left = write_session(root, values, scripts, settings=settings, most=most, force=force, continued=continued)
     history = _take_history(begun) if begun else {}
     written += render_document(Project(root))
     lines = [f"wrote {', '.join(written) or 'nothing: all is here'}"]
@@ -124,14 +114,7 @@ def command(
         lines += [f"  {name}" for name, text in template.files.items() if "ADAPT" in text and name in written]
     lines.append(f"next: {first}autoresearch doctor")
     told = {} if template is None else {"playbook": template.playbook}
-    data = {
-        "written": written,
-        "left": left,
-        "root": str(root),
-        **told,
-        **history,
-        "next": "autoresearch doctor",
-    }
+    data = {"written": written, "left": left, "root": str(root), **told, **history, "next": "autoresearch doctor"}
     emit(data, "\n".join(lines), as_json=as_json)
 
 
@@ -208,8 +191,6 @@ def _take_history(begun: ForeignSession) -> dict[str, Any]:
     from autoresearch.peers.adopt import take_history
 
     copied = take_history(begun)
-    told = f"{begun.runs} runs of {begun.kind}" + (
-        f", copied from {begun.log.name}" if copied and begun.log else ""
-    )
+    told = f"{begun.runs} runs of {begun.kind}" + (f", copied from {begun.log.name}" if copied and begun.log else "")
     warning = {} if begun.direction else {"note": "its log does not say which way is better: check direction"}
     return {"history": told, **warning}

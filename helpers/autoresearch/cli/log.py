@@ -27,9 +27,7 @@ JSON_LIMIT = 1990
 @click.option("--export", "form", type=click.Choice(["tsv", "jsonl"]), help="Write it in a peer's form.")
 @click.option("--output", metavar="FILE", help="Where --export writes; stdout without it.")
 @click.option("--force", is_flag=True, help="Let --output replace a file.")
-@click.option(
-    "--direction", type=click.Choice(["lower", "higher"]), help="Which way is better, if the log says none."
-)
+@click.option("--direction", type=click.Choice(["lower", "higher"]), help="Which way is better, if the log says none.")
 @json_option
 @click.pass_context
 def command(
@@ -85,10 +83,7 @@ def _data(summary: Summary, skipped: int, width: int) -> dict[str, Any]:
         if run is None:
             return None
         name = one_line(run["run"], width) if isinstance(run["run"], str) else run["run"]
-        short = {
-            "commit": one_line(run["commit"], min(width, 40)),
-            "description": one_line(run["description"], width),
-        }
+        short = {"commit": one_line(run["commit"], min(width, 40)), "description": one_line(run["description"], width)}
         return {"run": name, "metric": run["metric"], **short}
 
     return {
@@ -119,10 +114,7 @@ def _readable(summary: Summary) -> str:
     )
     rows: list[Sequence[object]] = [
         ("file", summary.path),
-        (
-            "lines",
-            f"{summary.lines} ({summary.runs} runs, {summary.configs} headers, {summary.others} other records)",
-        ),
+        ("lines", f"{summary.lines} ({summary.runs} runs, {summary.configs} headers, {summary.others} other records)"),
         ("segments", summary.segments),
         ("statuses", statuses or "none"),
         ("metric", summary.metric_name or "unnamed"),
@@ -159,10 +151,7 @@ def _runs(path: Path, summary: Summary, direction: str | None, limit: int | None
     if not rows:
         return "no runs yet"
     better = f"{summary.direction} is better"
-    head = (
-        f"{summary.runs} runs, {summary.metric_name or 'metric'} {summary.metric_unit}".rstrip()
-        + f", {better}"
-    )
+    head = f"{summary.runs} runs, {summary.metric_name or 'metric'} {summary.metric_unit}".rstrip() + f", {better}"
     best = None if summary.best is None else summary.best["run"]
     cells = [
         (
@@ -171,10 +160,7 @@ def _runs(path: Path, summary: Summary, direction: str | None, limit: int | None
         )
         for run in rows
     ]  # fmt: skip
-    lines = [
-        one_line(head, 120),
-        table(cells, ("run", "commit", "metric", "change", "status", "description")),
-    ]
+    lines = [one_line(head, 120), table(cells, ("run", "commit", "metric", "change", "status", "description"))]
     hidden = summary.runs - len(rows)
     if hidden > 0:
         lines.append(f"{hidden} earlier runs: autoresearch log --all")
@@ -232,9 +218,7 @@ def _export(
             raise
         raise EnvironmentMissing(f"cannot write {target or 'the export'}: {exc.strerror or exc}") from None
     left_out = summary.runs - written
-    note = (
-        f"; {left_out} runs of earlier segments left out, since this form has no segments" if left_out else ""
-    )
+    note = f"; {left_out} runs of earlier segments left out, since this form has no segments" if left_out else ""
     if target:
         data = {"written": str(target), "runs": written, "left_out": left_out}
         emit(data, f"{written} runs to {target}{note}", as_json=as_json)

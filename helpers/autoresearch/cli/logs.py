@@ -11,9 +11,7 @@ from autoresearch.safetext import one_line, tail
 
 @click.command(epilog="Exit codes: 0 shown, 2 no such experiment or no job yet.")
 @click.argument("experiment", metavar="EXP")
-@click.option(
-    "--lines", default=40, show_default=True, type=click.IntRange(1, 1000), help="Last lines to show."
-)
+@click.option("--lines", default=40, show_default=True, type=click.IntRange(1, 1000), help="Last lines to show.")
 @json_option
 def command(experiment: str, lines: int, as_json: bool) -> None:
     """Show why an experiment's newest job failed, or what it did.

@@ -16,9 +16,7 @@ from autoresearch.errors import BadInput
 @click.option("--idea", help="Id of the idea it tries (autoresearch ideas next).")
 @click.option("--hypothesis", default="", help="Why it should be better, in one sentence. Default: the idea.")
 @click.option("--predict", type=float, help="Predicted gain in percent. Default: the idea's.")
-@click.option(
-    "--source", default="", help="Where it comes from, such as arxiv:2101.00001. Default: the idea's."
-)
+@click.option("--source", default="", help="Where it comes from, such as arxiv:2101.00001. Default: the idea's.")
 @click.option("--parent", help="Commit or experiment to start from. Default: the best commit.")
 @who_option("whoever claimed the idea (ideas next --claim WHO).")
 @json_option

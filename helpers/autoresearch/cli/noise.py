@@ -45,21 +45,13 @@ class Source:
 @click.argument("file", metavar="[FILE]", required=False)
 @click.option("--samples", metavar="1,2,3", help="The values themselves.")
 @click.option("--ledger", metavar="PATH", help="An experiment log, or the directory that holds one.")
-@click.option(
-    "--run", "shell_line", metavar="CMD", help=f"Run CMD on this machine. Default: {DEFAULT_COMMAND}."
-)
+@click.option("--run", "shell_line", metavar="CMD", help=f"Run CMD on this machine. Default: {DEFAULT_COMMAND}.")
 @click.option("--runs", type=click.IntRange(4, 1000), default=20, show_default=True, help="With --run.")
 @click.option("--metric", metavar="NAME", help="Which METRIC, when there are several.")
-@click.option(
-    "--run-timeout", type=click.FloatRange(min=0.01), default=300.0, show_default=True, help="Seconds a run."
-)
-@click.option(
-    "--budget", type=click.FloatRange(min=0.01), default=900.0, show_default=True, help="Seconds in all."
-)
+@click.option("--run-timeout", type=click.FloatRange(min=0.01), default=300.0, show_default=True, help="Seconds a run.")
+@click.option("--budget", type=click.FloatRange(min=0.01), default=900.0, show_default=True, help="Seconds in all.")
 @click.option("--direction", type=click.Choice(["lower", "higher"]), help="Which way is better.")
-@click.option(
-    "--min-effect", type=click.FloatRange(0, 99), help="Smallest gain worth keeping, percent. Default: 1."
-)
+@click.option("--min-effect", type=click.FloatRange(0, 99), help="Smallest gain worth keeping, percent. Default: 1.")
 @click.option("--max-runs", type=click.IntRange(4, 2000), help="Runs that a test may take. Default: 72.")
 @json_option
 @click.pass_context
@@ -177,9 +169,7 @@ def from_ledger(path: str, direction: str | None) -> Source:
     runs = [run for run in runs if run.segment == runs[-1].segment] if runs else []
     for run in runs:
         samples = run.raw.get("samples")
-        pairs = (
-            [s for s in samples if isinstance(s, list) and len(s) == 2] if isinstance(samples, list) else []
-        )
+        pairs = [s for s in samples if isinstance(s, list) and len(s) == 2] if isinstance(samples, list) else []
         base = [number(value) for side, value in pairs if side == "A"]
         values = [value for value in base if value is not None]
         if len(values) >= 4 and (run.raw.get("kind") == "baseline" or run is runs[-1]):
@@ -256,11 +246,7 @@ def run_repeatedly(
 
 
 def _human(report: NoiseReport) -> str:
-    rows: list[Sequence[object]] = [
-        ("runs", report.n),
-        ("median", f"{report.median:.6g}"),
-        ("class", report.grade),
-    ]
+    rows: list[Sequence[object]] = [("runs", report.n), ("median", f"{report.median:.6g}"), ("class", report.grade)]
     for label, value, unit in (
         ("spread (cv)", report.cv_pct, " %"),
         ("short-term noise", report.sigma_short_pct, " %"),

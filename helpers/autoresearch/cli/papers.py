@@ -42,9 +42,7 @@ def command() -> None:
 
 @command.command()
 @click.argument("query")
-@click.option(
-    "--max", "limit", type=click.IntRange(1, 50), default=10, show_default=True, help="How many papers."
-)
+@click.option("--max", "limit", type=click.IntRange(1, 50), default=10, show_default=True, help="How many papers.")
 @click.option("--refresh", is_flag=True, help="Ask arXiv again, whatever the cache holds.")
 @_TIMEOUT
 @json_option
@@ -80,9 +78,7 @@ def search(query: str, limit: int, refresh: bool, timeout: float | None, as_json
 @click.option("--refresh", is_flag=True, help="Ask arXiv again and fetch the PDF again; the note stays.")
 @_TIMEOUT
 @json_option
-def get(
-    paper: str, idea: str | None, no_pdf: bool, refresh: bool, timeout: float | None, as_json: bool
-) -> None:
+def get(paper: str, idea: str | None, no_pdf: bool, refresh: bool, timeout: float | None, as_json: bool) -> None:
     """Fetch a paper: its PDF and a note with the abstract, under papers/.
 
     A note that is there is never written over.

@@ -31,9 +31,7 @@ def command(show_all: bool, as_json: bool) -> None:
     ]
     follow = _next([job.experiment for job in jobs if not job.final])
     data = {
-        "jobs": [
-            dict(zip(("experiment", "job", "state", "detail", "seconds"), row, strict=True)) for row in rows
-        ],
+        "jobs": [dict(zip(("experiment", "job", "state", "detail", "seconds"), row, strict=True)) for row in rows],
         "count": len(rows),
         "next": follow,
     }

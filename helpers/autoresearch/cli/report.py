@@ -17,9 +17,7 @@ ROWS = 20
 
 
 @click.command(epilog="Exit codes: 0 written, 2 wrong use, 3 matplotlib is missing or the disk refuses.")
-@click.option(
-    "--chart/--no-chart", default=None, help="Demand the chart, or leave it out. Default: if possible."
-)
+@click.option("--chart/--no-chart", default=None, help="Demand the chart, or leave it out. Default: if possible.")
 @click.option("--png", is_flag=True, help="Also write autoresearch.png (1200 x 600).")
 @click.option(
     "--ledger",
@@ -87,10 +85,7 @@ def _human(done: Rendered) -> str:
     shown = segment.experiments[-ROWS:]
     lines = []
     if shown:
-        rows = [
-            (e.id[:24], e.status, e.effect_text(), e.runs, _what(e.description or e.hypothesis))
-            for e in shown
-        ]
+        rows = [(e.id[:24], e.status, e.effect_text(), e.runs, _what(e.description or e.hypothesis)) for e in shown]
         lines += [table(rows, ("experiment", "status", "effect", "runs", "what")), ""]
     earlier = done.view.experiments - len(shown)
     if earlier:

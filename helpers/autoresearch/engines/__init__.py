@@ -127,9 +127,7 @@ class Engine(Protocol):
         """Whether machines should be qualified by the noise trial `key` (a name of base and evaluator)."""
         return False
 
-    def set_yardstick(
-        self, key: str, task: Task, *, workdir: Path, envs: Mapping[str, str], timeout: float
-    ) -> None:
+    def set_yardstick(self, key: str, task: Task, *, workdir: Path, envs: Mapping[str, str], timeout: float) -> None:
         """Take a noise trial of the unchanged base, which every new machine runs before it measures anything else."""
         return
 

@@ -37,9 +37,7 @@ def find_box(project: Project, config: Config) -> Box:
 
     asked = config.contain
     with scratch(project.state, "box-") as where, required():
-        return Box(
-            Settings(asked.mode, tuple(asked.network), tuple(asked.show)), TrialStage(str(where)), os.environ
-        )
+        return Box(Settings(asked.mode, tuple(asked.network), tuple(asked.show)), TrialStage(str(where)), os.environ)
 
 
 def describe(box: Box) -> tuple[bool, str]:

@@ -23,9 +23,7 @@ def job_directory(jobs: Path, job: str) -> Path:
     """The directory of an existing job; `BadInput` when there is none of that name."""
     path = jobs / job
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", job) or not (path / "job.json").exists():
-        raise BadInput(
-            f"no job {one_line(job, 80)}", fix="autoresearch queue lists them", next="autoresearch queue"
-        )
+        raise BadInput(f"no job {one_line(job, 80)}", fix="autoresearch queue lists them", next="autoresearch queue")
     return path
 
 
@@ -38,9 +36,7 @@ def all_jobs(jobs: Path) -> list[str]:
 def new_directory(jobs: Path, experiment: str, mode: str) -> Path:
     """Make the directory of a new job: `<experiment>-<mode>-<number>`."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", experiment):
-        raise BadInput(
-            f"{one_line(experiment, 60)!r} is no experiment id", fix="Use letters, digits, dot, - and _"
-        )
+        raise BadInput(f"{one_line(experiment, 60)!r} is no experiment id", fix="Use letters, digits, dot, - and _")
     jobs.mkdir(parents=True, exist_ok=True)
     number = 1
     while True:

@@ -73,9 +73,7 @@ class LocalEngine(Engine):
         """Start a job. Its environment is an allow-list, as on a fresh VM."""
         problems = task.local_problems()
         if problems:
-            raise BadInput(
-                f"{task.where}: {'; '.join(problems)}", fix="Choose the skypilot engine for this task"
-            )
+            raise BadInput(f"{task.where}: {'; '.join(problems)}", fix="Choose the skypilot engine for this task")
         if shutil.which("bash") is None:
             raise EnvironmentMissing("bash is not installed", fix="Install bash; tasks are written for it")
         values = task.resolve(envs)

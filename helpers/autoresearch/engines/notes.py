@@ -20,14 +20,7 @@ def append_note(state: Path, kind: str, vm: str, reason: str, data: Mapping[str,
     path = state / NOTES
     last = read_notes(path)[-1:]
     stamp = max(int(time.time() * 1000), int(last[0]["timestamp"]) + 1 if last else 0)
-    record = {
-        "type": "vm",
-        "kind": kind,
-        "vm": vm,
-        "reason": one_line(reason, 400),
-        **data,
-        "timestamp": stamp,
-    }
+    record = {"type": "vm", "kind": kind, "vm": vm, "reason": one_line(reason, 400), **data, "timestamp": stamp}
     end_torn_line(path)  # a killed writer's must not swallow ours
     with path.open("ab") as file:
         file.write(json.dumps(record).encode() + b"\n")

@@ -62,9 +62,7 @@ def hold(limit: Limit, blocks: Sequence[Block]) -> LimitResult:
     return LimitResult(limit.metric, status, gain, text, None if log_e is None else stats.e_value(log_e))
 
 
-def _judge(
-    limit: Limit, blocks: Sequence[Block], gain: float | None
-) -> tuple[LimitStatus, str, float | None]:
+def _judge(limit: Limit, blocks: Sequence[Block], gain: float | None) -> tuple[LimitStatus, str, float | None]:
     """The status, its words, and ln E where evidence decided."""
     base, candidate = (stats.median(_side(blocks, side)) for side in "AB")
     if limit.most is not None and candidate > limit.most:
@@ -76,8 +74,7 @@ def _judge(
     if limit.pct is None:
         return "met", f"{limit.metric} is within its bounds ({candidate:.6g})", None
     within, beyond = (
-        f"{limit.metric} is {_worse(gain)}, {word} its limit of {limit.pct:g} % worse"
-        for word in ("within", "beyond")
+        f"{limit.metric} is {_worse(gain)}, {word} its limit of {limit.pct:g} % worse" for word in ("within", "beyond")
     )
     if repeats(blocks):
         worse = candidate - base if limit.direction == "lower" else base - candidate
@@ -90,9 +87,7 @@ def _judge(
         return "unclear", text, None
     step = 100.0 * stats.resolution(flat) / stats.median(flat)
     if step > limit.pct > 0.0:
-        text = (
-            f"{allowed}: its readings come in steps of {step:.2g} %. Print more digits, or set a wider limit"
-        )
+        text = f"{allowed}: its readings come in steps of {step:.2g} %. Print more digits, or set a wider limit"
         return "unclear", text, None
     passes, fails = evidence(limit, blocks)
     needed = math.log(1.0 / ALPHA)

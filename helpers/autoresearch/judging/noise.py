@@ -86,9 +86,7 @@ def assess(
     warnings: list[str] = []
     warmup = warmup_runs(values, direction) if warm_up else 0
     if warmup:
-        warnings.append(
-            f"the first {'run is' if warmup == 1 else f'{warmup} runs are'} slow: warm up before counting"
-        )
+        warnings.append(f"the first {'run is' if warmup == 1 else f'{warmup} runs are'} slow: warm up before counting")
     kept = values[warmup:]
     size = stats.median([abs(v) for v in kept])
     if min(kept) > 0.0:
@@ -125,13 +123,9 @@ def assess(
             f"weather is {ratio:.1f} times the short-term noise: drift or neighbours, harmless if interleaved"
         )
     if trend is not None and trend < TREND_P:
-        warnings.append(
-            f"neighbouring runs are alike (p={trend:.1g}): never compare with a stored baseline here"
-        )
+        warnings.append(f"neighbouring runs are alike (p={trend:.1g}): never compare with a stored baseline here")
     if hidden and step > max(1e-4, weather):
-        warnings.append(
-            f"readings come in steps of {100 * step:.2g} %: a finer timer or a longer run sees more"
-        )
+        warnings.append(f"readings come in steps of {100 * step:.2g} %: a finer timer or a longer run sees more")
     return NoiseReport(
         cv_pct=cv, sigma_short_pct=100.0 * sigma, weather_ratio=ratio, mde_pct=mde,
         grade="quiet" if cv < QUIET_PCT else "noisy" if cv > NOISY_PCT else "fair",
@@ -162,9 +156,7 @@ def _advice(sigma: float, mde: float, least: float, max_runs: int) -> str:
     if sigma == 0.0:
         return "no noise at all: one comparison decides"
     if mde <= least:
-        return (
-            f"good enough: {max_runs} runs can show {mde:.2g} %, and {least:g} % is the least worth keeping"
-        )
+        return f"good enough: {max_runs} runs can show {mde:.2g} %, and {least:g} % is the least worth keeping"
     needed = stats.runs_for(least, sigma)
     first = f"{max_runs} runs show only gains of {mde:.2g} % and more, not {least:g} %"
     if needed is not None and needed <= 4 * max_runs:

@@ -77,9 +77,7 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
     end = next((r for r in reversed(lines) if r.get("type") == "end"), None)
     if end is None:
         return Outcome("crash", error="the trial ended without a result")
-    samples, checks, builds = (
-        [r for r in lines if r.get("type") == k] for k in ("sample", "checks", "build")
-    )
+    samples, checks, builds = ([r for r in lines if r.get("type") == k] for k in ("sample", "checks", "build"))
     counted = [r for r in samples if not r.get("warmup")]
     decision = next((r for r in lines if r.get("type") == "decision"), {})
     invalid = problem_of(lines)
@@ -101,9 +99,7 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
         base_metric=median(base) if base else None,
         metrics=_secondary(counted, "B") or _secondary(counted, "A"),
         samples=tuple(
-            (str(r["side"]), float(r["value"]) if _told(r) else None)
-            for r in counted
-            if _told(r) or _timed_out(r)
+            (str(r["side"]), float(r["value"]) if _told(r) else None) for r in counted if _told(r) or _timed_out(r)
         ),
         warmups=tuple((str(r["side"]), float(r["value"])) for r in samples if r.get("warmup") and _told(r)),
         layout=str(decision.get("layout") or "fixed"),
@@ -186,9 +182,7 @@ def _blocks(counted: Sequence[Record]) -> list[tuple[str, list[Record]]]:
 
 
 def _values_of(blocks: Sequence[tuple[str, Sequence[Record]]]) -> list[Block]:
-    return [
-        (order, [TIMED_OUT if _timed_out(r) else float(r["value"]) for r in rows]) for order, rows in blocks
-    ]
+    return [(order, [TIMED_OUT if _timed_out(r) else float(r["value"]) for r in rows]) for order, rows in blocks]
 
 
 def _timed_out(record: Record) -> bool:
@@ -211,11 +205,7 @@ def _judge(rule: Rule, blocks: Sequence[Block]) -> Verdict:
     if first.verdict == "keep" and whole.reason in ("below_min", "identical"):
         return whole
     return replace(
-        whole,
-        verdict=first.verdict,
-        reason=first.reason,
-        reason_text=first.reason_text,
-        e_value=first.e_value,
+        whole, verdict=first.verdict, reason=first.reason, reason_text=first.reason_text, e_value=first.e_value
     )
 
 

@@ -48,9 +48,7 @@ def signed_rank(differences: Sequence[float], level: float = 0.95) -> Shift:
     total = n * (n + 1) / 2.0
     spread = math.sqrt(n * (n + 1) * (2 * n + 1) / 24.0)
     poly = _product(list(range(1, n + 1))) if n <= EXACT else None
-    return Shift(
-        p, stats.median(walsh), *_ends(walsh, poly, total / 2.0, spread, level, len(differences) / n)
-    )
+    return Shift(p, stats.median(walsh), *_ends(walsh, poly, total / 2.0, spread, level, len(differences) / n))
 
 
 def rank_sum(base: Sequence[float], candidate: Sequence[float], level: float = 0.95) -> Shift:

@@ -42,9 +42,7 @@ def judge_samples(data: Mapping[str, Any]) -> Verdict:
     samples = read_samples(data)
     notes = list(samples.notes)
     if samples.missing:
-        text = (
-            f"{samples.missing} of the runs gave no number, so nothing can be said: mend that, measure again"
-        )
+        text = f"{samples.missing} of the runs gave no number, so nothing can be said: mend that, measure again"
         return _nothing(samples, text, notes)
     if samples.runs:
         blocks = arrange(samples.runs, paired=bool(samples.pairs))
@@ -109,14 +107,10 @@ def _by_blocks(samples: Samples, blocks: list[Block], notes: list[str]) -> Verdi
     runs = sum(len(values) for _, values in blocks)
     rule = replace(samples.rule, max_runs=max(4, runs))
     if len(blocks) > 3 and len({order for order, _ in blocks}) == 1:
-        notes.append(
-            f"every block ran in the order {blocks[0][0]}, so nothing was drawn: more evidence is asked for"
-        )
+        notes.append(f"every block ran in the order {blocks[0][0]}, so nothing was drawn: more evidence is asked for")
         rule = replace(rule, alpha=rule.alpha / STRICT)
     if runs < len(samples.runs):
-        notes.append(
-            f"{len(samples.runs) - runs} of {len(samples.runs)} runs fit no balanced block and are left out"
-        )
+        notes.append(f"{len(samples.runs) - runs} of {len(samples.runs)} runs fit no balanced block and are left out")
     test, stop, used, refuted = SequentialTest(rule), 0, 0, False
     for order, values in blocks:
         refuted = test.step(order, values) == "below_min" or refuted
@@ -152,9 +146,7 @@ def _in_batches(found: Verdict) -> Verdict:
     """No keep when all of A ran before all of B (or nearly): 14 to 27 % false keeps under drift at any alpha."""
     if found.verdict != "keep" or found.reason == "deterministic":
         return found
-    text = (
-        "A and B ran in separate batches, so a change of the machine looks like a gain: measure interleaved"
-    )
+    text = "A and B ran in separate batches, so a change of the machine looks like a gain: measure interleaved"
     return replace(found, verdict="discard", reason="hopeless", reason_text=text)
 
 
@@ -179,9 +171,7 @@ def _by_lists(samples: Samples) -> Verdict:
     return found
 
 
-def _from_ranks(
-    samples: Samples, test: str, shift: ranktests.Shift, sigma: float, alpha: float, runs: int
-) -> Verdict:
+def _from_ranks(samples: Samples, test: str, shift: ranktests.Shift, sigma: float, alpha: float, runs: int) -> Verdict:
     """A rank test's result in the words and units of a verdict."""
     rule, margin = samples.rule, _scale(samples)[1]
     base, candidate = stats.median(samples.baseline), stats.median(samples.candidate)
@@ -197,9 +187,7 @@ def _from_ranks(
     effect, high = percent(shift.estimate), percent(shift.high)
     noise = 100.0 * sigma if log else (100.0 * sigma / abs(base) if base else None)
     keep = shift.p_value <= alpha and shift.estimate > 0.0
-    reason: Reason = (
-        "proven" if keep else "below_min" if high is not None and high < rule.least_pct else "budget"
-    )
+    reason: Reason = "proven" if keep else "below_min" if high is not None and high < rule.least_pct else "budget"
     found = Verdict(
         "keep" if keep else "discard", reason, "", effect_pct=effect, ci_low_pct=percent(shift.low),
         ci_high_pct=high, e_needed=1.0 / rule.alpha, runs_used=runs, sigma_short_pct=noise,
@@ -208,9 +196,7 @@ def _from_ranks(
         effect_units=None if log else (base - candidate) * (1.0 if rule.direction == "lower" else -1.0),
     )  # fmt: skip
     text = explain(found, rule, 1.0 / max(shift.p_value, 1e-300))
-    return replace(
-        found, reason_text=text + (", if all runs were independent" if keep and test == "rank_sum" else "")
-    )
+    return replace(found, reason_text=text + (", if all runs were independent" if keep and test == "rank_sum" else ""))
 
 
 def _positive(samples: Samples) -> bool:

@@ -60,9 +60,7 @@ def weigh(config: Config, outcome: Outcome, rule: Rule, lines: int) -> Outcome:
     missing = next((name for name in second_metrics(config) if outcome.series(name) is None), None)
     if missing is not None:
         text = f"a run printed no METRIC {missing}, which autoresearch.yaml names as a constraint or rescue metric"
-        return replace(
-            outcome, verdict=replace(verdict, verdict="discard", reason="invalid", reason_text=text)
-        )
+        return replace(outcome, verdict=replace(verdict, verdict="discard", reason="invalid", reason_text=text))
     if not outcome.blocks:
         return outcome
     findings = judge_limits(config, outcome)
@@ -96,12 +94,7 @@ def judge_limits(config: Config, outcome: Outcome) -> list[LimitResult]:
 def told(findings: Iterable[LimitResult]) -> list[dict[str, Any]]:
     """Findings as they stand in the ledger."""
     return [
-        {
-            "metric": f.metric,
-            "status": f.status,
-            "gain_pct": rounded(f.gain_pct),
-            "e_value": rounded(f.e_value),
-        }
+        {"metric": f.metric, "status": f.status, "gain_pct": rounded(f.gain_pct), "e_value": rounded(f.e_value)}
         for f in findings
     ]
 
@@ -132,9 +125,7 @@ def _neutral(config: Config, outcome: Outcome) -> LimitResult:
     return hold(limit, outcome.series(objective.metric) or [])
 
 
-def _rescue(
-    config: Config, outcome: Outcome, verdict: Verdict, rule: Rule
-) -> tuple[Verdict, float | None, float]:
+def _rescue(config: Config, outcome: Outcome, verdict: Verdict, rule: Rule) -> tuple[Verdict, float | None, float]:
     """The verdict, and the effect and least effect that its size is paid by."""
     least = config.objective.min_effect_pct
     better = _first_better(config, outcome, rule)

@@ -159,9 +159,7 @@ class History:
         if isinstance(read, Header):
             if self.segments and not self.segments[-1].runs:
                 self.segments.pop()
-            self.segments.append(
-                Segment(read, line if isinstance(line, HeaderLine) else read_as(HeaderLine, record))
-            )
+            self.segments.append(Segment(read, line if isinstance(line, HeaderLine) else read_as(HeaderLine, record)))
             return
         if not self.segments:
             self.segments.append(Segment())
@@ -307,9 +305,7 @@ class Session(History):
     def started(self) -> HeaderLine:
         """The header; `BadInput` when there is no baseline yet."""
         if self.header is None or self.baseline is None:
-            raise BadInput(
-                "the session has no baseline", fix="Measure it first", next="autoresearch baseline"
-            )
+            raise BadInput("the session has no baseline", fix="Measure it first", next="autoresearch baseline")
         return self.header
 
     def turn_page(self) -> None:

@@ -66,8 +66,7 @@ _STAMPS = ("timestamp", "ts", "time", "date", "datetime", "created_at", "created
 _LOWER = frozenset(("lower", "lower_is_better", "min", "minimize", "minimise", "down"))
 _HIGHER = frozenset(("higher", "higher_is_better", "max", "maximize", "maximise", "up"))
 _ISO = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?)?",
-    re.ASCII,
+    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?)?", re.ASCII
 )
 
 
@@ -190,9 +189,7 @@ def _candidates(place: Mapping[str, Any]) -> list[str]:
     return [
         key
         for key, value in place.items()
-        if len(key) <= 64
-        and number(value) is not None
-        and not (NOT_METRIC.fullmatch(key) or COST.fullmatch(key))
+        if len(key) <= 64 and number(value) is not None and not (NOT_METRIC.fullmatch(key) or COST.fullmatch(key))
     ]
 
 
@@ -226,11 +223,7 @@ class Reader:
         if _first(record, ("type", "kind", "event")) == "init":
             inner = _first(record, ("config", "state"))
             return self._config(inner if isinstance(inner, Mapping) else record, record)
-        if (
-            kind is None
-            and ("metricName" in record or "bestDirection" in record)
-            and not self._verdict(record)
-        ):
+        if kind is None and ("metricName" in record or "bestDirection" in record) and not self._verdict(record):
             return self._config(record)
         return self._run(record) if self._is_loose_run(record, kind) else None
 
@@ -254,12 +247,7 @@ class Reader:
         self.metric_unit = _text(data, ("metricUnit", "metric_unit", "unit"))
         self.direction = self._forced or direction
         return Header(
-            self.name,
-            self.metric_name,
-            self.metric_unit,
-            self.direction,
-            self.segment,
-            data if raw is None else raw,
+            self.name, self.metric_name, self.metric_unit, self.direction, self.segment, data if raw is None else raw
         )
 
     @staticmethod
@@ -319,8 +307,7 @@ class Reader:
     def _run(self, record: Mapping[str, Any]) -> Run:
         self.runs += 1
         said = next(
-            (value for value in (record.get("primary"), record.get("metric")) if isinstance(value, Mapping)),
-            {},
+            (value for value in (record.get("primary"), record.get("metric")) if isinstance(value, Mapping)), {}
         )
         if self.direction is None:
             self.direction = direction_word(_first(record, _DIRECTIONS) or said.get("direction"))

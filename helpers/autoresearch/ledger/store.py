@@ -97,11 +97,7 @@ def encode(record: Mapping[str, Any]) -> bytes:
     """The line of a record, final newline included; BadInput names what cannot be written."""
     if not isinstance(record, Mapping) or not record:
         raise BadInput("a ledger record must be a JSON object with at least one field")
-    if (
-        number(record.get("run")) is not None
-        and record.get("type") is None
-        and record.get("status") not in STATUSES
-    ):
+    if number(record.get("run")) is not None and record.get("type") is None and record.get("status") not in STATUSES:
         raise BadInput(
             f"a run's status must be one of {', '.join(STATUSES)}, not {str(record.get('status'))[:40]!r}",
             fix="Put anything richer into another field",
@@ -150,9 +146,7 @@ def read_odd(line_number: int, line: bytes) -> Iterator[ReadLine]:
         try:
             value, end = _DECODER.raw_decode(text, position)
         except (ValueError, RecursionError):
-            yield ReadLine(
-                line_number, None, "not JSON" if position == 0 else "not JSON after the first object"
-            )
+            yield ReadLine(line_number, None, "not JSON" if position == 0 else "not JSON after the first object")
             salvaged = _salvage(text, position + 1)
             if salvaged is not None:
                 yield ReadLine(line_number, salvaged)

@@ -63,11 +63,7 @@ class ForeignSession:
 
     def line(self) -> str:
         """What it is, for people."""
-        log = (
-            ""
-            if self.log is None
-            else f" ({self.log.relative_to(self.root)}: {self.runs} runs, {self.kept} kept)"
-        )
+        log = "" if self.log is None else f" ({self.log.relative_to(self.root)}: {self.runs} runs, {self.kept} kept)"
         return f"a session of {self.kind} is here{log}"
 
 
@@ -107,9 +103,7 @@ def take_history(begun: ForeignSession) -> int:
     ledger = Project(begun.root).ledger
     if begun.log is None or begun.log == ledger or ledger.exists():
         return 0
-    records = list(
-        peer_records(entries(begun.log, begun.direction), begun.metric or "metric", begun.direction)
-    )
+    records = list(peer_records(entries(begun.log, begun.direction), begun.metric or "metric", begun.direction))
     origin = {"type": "import", "from": str(begun.log.relative_to(begun.root)), "of": begun.kind}
     write_atomic(ledger, b"".join(encode(record) for record in [*records, origin]))
     return sum("run" in record for record in records)
@@ -179,9 +173,7 @@ def _mentioned(root: Path, scripts: list[str]) -> Iterator[str]:
 
 
 def _section(document: str, heading: str) -> str:
-    found = re.search(
-        rf"^#+\s*{heading}\b[^\n]*\n(.*?)(?=^#|\Z)", document, re.MULTILINE | re.DOTALL | re.IGNORECASE
-    )
+    found = re.search(rf"^#+\s*{heading}\b[^\n]*\n(.*?)(?=^#|\Z)", document, re.MULTILINE | re.DOTALL | re.IGNORECASE)
     return found[1] if found else ""
 
 

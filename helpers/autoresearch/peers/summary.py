@@ -170,16 +170,10 @@ class _Tally:
         unusual = [
             index
             for index, head in enumerate(heads)
-            if head.run is None
-            or head.metric is None
-            or head.status not in plain
-            or head.type
-            or head.direction
+            if head.run is None or head.metric is None or head.status not in plain or head.type or head.direction
         ]
         lines = block.split(b"\n", count) if unusual else []
-        if len(heads) != count or not all(
-            line[:1] == b"{" and line.rstrip()[-1:] == b"}" for line in lines[:count]
-        ):
+        if len(heads) != count or not all(line[:1] == b"{" and line.rstrip()[-1:] == b"}" for line in lines[:count]):
             return False
         before, looked_at = 0, _LOOKED_AT
         for index in unusual:
@@ -203,9 +197,7 @@ class _Tally:
             if status not in failed:
                 if summary.baseline is None:
                     summary.baseline = _entry(head)
-                if status == "keep" and (
-                    self.best is None or is_better(head.metric, self.best, self.reader.direction)
-                ):
+                if status == "keep" and (self.best is None or is_better(head.metric, self.best, self.reader.direction)):
                     self.best = head.metric
                     summary.best = _entry(head)
 
@@ -271,9 +263,7 @@ class _Trend:
         if self.last is not None:
             self.rises += (value > self.last) - (value < self.last)
         self.last = value
-        if run.status == "keep" and (
-            self.highest is None or is_better(value, self.highest.metric or 0.0, "higher")
-        ):
+        if run.status == "keep" and (self.highest is None or is_better(value, self.highest.metric or 0.0, "higher")):
             self.highest = run
 
 

@@ -59,9 +59,7 @@ _BOOLEANS = {
     **dict.fromkeys(("false", "no", "\u274c", "\u2717", "\u2718"), "discard"),
 }
 # Words of a loop and of hardly anything else: what tells a row of one where no header does.
-_SURE = frozenset(
-    ("keep", "kept", "discard", "discarded", "crash", "crashed", "revert", "reverted", "baseline")
-)
+_SURE = frozenset(("keep", "kept", "discard", "discarded", "crash", "crashed", "revert", "reverted", "baseline"))
 _LEADING = re.compile(r"(\w+)\s*(?:[\u2013\u2014:]|-\s)")
 _NUMBER = re.compile(
     r"(?:\S{1,32}\s*(?:\u2192|->)\s*)?"  # "22 -> 27": what it was before
@@ -171,9 +169,7 @@ class Table:
         if self.kind == "markdown":
             line = line.strip()
             parts = re.split(r"(?<!\\)\|", line.removeprefix("|").removesuffix("|"))
-            return (
-                [cell.replace("**", "").strip("*`_ \t") for cell in parts] if line.startswith("|") else None
-            )
+            return [cell.replace("**", "").strip("*`_ \t") for cell in parts] if line.startswith("|") else None
         if not line.strip() or (line.startswith("#") and "\t" not in line):
             return None
         if self.kind == "csv":

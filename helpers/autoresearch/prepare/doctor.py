@@ -133,9 +133,7 @@ def _scope(project: Project, config: Config) -> Iterator[Diagnosis]:
     scope, off = GitIgnoreSpec.from_lines(config.scope), GitIgnoreSpec.from_lines(config.off_limits)
     inside = [p for p in tracked if p and scope.match_file(p) and not off.match_file(p)]
     if not inside:
-        yield Diagnosis(
-            "fail", "scope", f"{config.scope} matches no tracked file", "Mend scope in autoresearch.yaml"
-        )
+        yield Diagnosis("fail", "scope", f"{config.scope} matches no tracked file", "Mend scope in autoresearch.yaml")
     else:
         yield Diagnosis("ok", "scope", f"{len(inside)} files may change")
 
@@ -212,11 +210,7 @@ def _lint(project: Project, config: Config, frozen: list[str]) -> Iterator[Diagn
         if name not in kinds and Path(name).name not in named:
             continue  # a test among many, say
         for found in lint(
-            text,
-            kinds.get(name, "driver"),
-            metric=config.objective.metric,
-            scripts=scripts,
-            root=str(project.root),
+            text, kinds.get(name, "driver"), metric=config.objective.metric, scripts=scripts, root=str(project.root)
         ):
             where = f"{name}:{found.line}" if found.line else name
             yield Diagnosis("warn", where, found.found, found.fix)
@@ -259,6 +253,4 @@ def _left(project: Project, config: Config) -> Iterator[Diagnosis]:
 def _scripts(project: Project, config: Config) -> Iterator[Diagnosis]:
     for path in switched_off(project):
         name = path.relative_to(project.root).as_posix()
-        yield Diagnosis(
-            "warn", "hooks", f"{name} is not executable, so it is switched off", f"chmod +x {name}"
-        )
+        yield Diagnosis("warn", "hooks", f"{name} is not executable, so it is switched off", f"chmod +x {name}")

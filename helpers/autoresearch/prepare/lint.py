@@ -71,8 +71,7 @@ def lint(
         found += _left_running(lines)
     meant = _meant(text)
     return sorted(
-        (m for m in _once(found) if (m.rule, m.line) not in meant and (m.rule, 0) not in meant),
-        key=lambda m: m.line,
+        (m for m in _once(found) if (m.rule, m.line) not in meant and (m.rule, 0) not in meant), key=lambda m: m.line
     )
 
 
@@ -139,9 +138,7 @@ def _expanded(lines: list[str], scripts: Mapping[str, str]) -> Iterator[str]:
 
 
 def _strict(whole: str) -> Iterator[Mistake]:
-    errexit = re.search(
-        r"^\s*set\s+-[a-z]*e|^\s*set\s+.*-o\s+errexit|^#!.*\b(?:ba)?sh\s+-[a-z]*e", whole, re.MULTILINE
-    )
+    errexit = re.search(r"^\s*set\s+-[a-z]*e|^\s*set\s+.*-o\s+errexit|^#!.*\b(?:ba)?sh\s+-[a-z]*e", whole, re.MULTILINE)
     if not errexit or "pipefail" not in whole:
         yield Mistake("strict", 0, "no 'set -euo pipefail': a failing step may go unseen", "Put it on line 2")
 
@@ -207,9 +204,7 @@ def _left_running(lines: list[str]) -> Iterator[Mistake]:
     if re.search(r"\bkill\b|\bwait\b|\btrap\b|\.terminate\(|\.kill\(", whole):
         return
     for number, line in enumerate(lines, 1):
-        if re.search(r"\bnohup\b|\bsetsid\b|\bdisown\b|[^&|>]&\s*$", line) and not re.search(
-            r"&&\s*$|>&\s*$", line
-        ):
+        if re.search(r"\bnohup\b|\bsetsid\b|\bdisown\b|[^&|>]&\s*$", line) and not re.search(r"&&\s*$|>&\s*$", line):
             yield Mistake(
                 "left-running", number, "a process goes on after the run, into the next measurement",
                 "trap 'kill $pid' EXIT",

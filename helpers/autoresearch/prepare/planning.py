@@ -79,9 +79,7 @@ def options(found: Survey, wishes: Wishes) -> list[Option]:
     given = wishes.scripts.get("autoresearch.sh")
     if given is not None:
         metric = wishes.metric or _printed(given) or "time_s"
-        return [
-            _as_is("yours", metric, wishes, "bash autoresearch.sh", "autoresearch.sh is here already", given)
-        ]
+        return [_as_is("yours", metric, wishes, "bash autoresearch.sh", "autoresearch.sh is here already", given)]
     printed = wishes.metric or (_printed(wishes.drivers) if wishes.benchmark else "")
     if wishes.benchmark and printed:
         return [_printing("given", printed, wishes, wishes.benchmark, "the command that you gave")]
@@ -120,13 +118,9 @@ def _fallbacks(found: Survey) -> list[Option]:
     """What every project of its kind has: honest numbers, though seldom the one that matters most."""
     made = []
     if found.tests:
-        made.append(
-            _timed("tests", "tests_s", found.tests, "no benchmark is needed: the time of the test suite")
-        )
+        made.append(_timed("tests", "tests_s", found.tests, "no benchmark is needed: the time of the test suite"))
     for package in found.packages[:1]:
-        made.append(
-            _timed("import", "import_s", f"python3 -c 'import {package}'", f"the time to import {package}")
-        )
+        made.append(_timed("import", "import_s", f"python3 -c 'import {package}'", f"the time to import {package}"))
     entry = found.bundle[0] if found.bundle and found.bundle[0].endswith((".js", ".mjs", ".cjs")) else ""
     if entry and not found.build:
         load = f"import({json.dumps('./' + entry)})"
@@ -135,24 +129,18 @@ def _fallbacks(found: Survey) -> list[Option]:
         made.append(_size(found.bundle[0]))
     if found.build and not found.build.startswith(("npm", "python3")):
         made.append(
-            _timed(
-                "build", "build_s", found.build, "the time of a clean build (a run per copy)", repeats=False
-            )
+            _timed("build", "build_s", found.build, "the time of a clean build (a run per copy)", repeats=False)
         )
     return made
 
 
 def _timed(name: str, metric: str, command: str, why: str, *, repeats: bool = True) -> Option:
-    return Option(
-        name, metric, "s", "lower", command, why, lambda rounds: _clock(metric, command, rounds), repeats
-    )
+    return Option(name, metric, "s", "lower", command, why, lambda rounds: _clock(metric, command, rounds), repeats)
 
 
 def _size(target: str) -> Option:
     why = f"the size of {target} as users load it, gzipped"
-    return Option(
-        "size", "bundle_bytes", "bytes", "lower", f"gzip {target}", why, lambda _: _gzipped(target), False
-    )
+    return Option("size", "bundle_bytes", "bytes", "lower", f"gzip {target}", why, lambda _: _gzipped(target), False)
 
 
 def _printing(name: str, metric: str, wishes: Wishes, command: str, why: str) -> Option:
@@ -161,12 +149,8 @@ def _printing(name: str, metric: str, wishes: Wishes, command: str, why: str) ->
 
 def _as_is(name: str, metric: str, wishes: Wishes, command: str, why: str, text: str) -> Option:
     ending = metric.rpartition("_")[2]
-    unit = wishes.unit or (
-        ending if seconds_in(metric) is not None and seconds_in(ending) is not None else ""
-    )
-    return Option(
-        name, metric, unit, wishes.direction or "lower", command, why, lambda _: text, repeats=False
-    )
+    unit = wishes.unit or (ending if seconds_in(metric) is not None and seconds_in(ending) is not None else "")
+    return Option(name, metric, unit, wishes.direction or "lower", command, why, lambda _: text, repeats=False)
 
 
 def _printed(script: str) -> str:
@@ -258,9 +242,7 @@ def draft(found: Survey, option: Option, wishes: Wishes, rounds: int = 1) -> Pla
         f"checks: {tests}" if tests else "checks: NO TESTS FOUND, only a smoke test: write better ones first",
         f"build: {build or 'nothing to build'}"
         + (f" ({found.builds[0]})" if build and found.builds and wishes.build is None else ""),
-        "scope: as you gave it"
-        if wishes.scope
-        else f"scope: where the {found.language or 'source'} files are",
+        "scope: as you gave it" if wishes.scope else f"scope: where the {found.language or 'source'} files are",
     ]
     if found.setup and not wishes.setup:
         reasons.append(f"setup: left out, as it fails here and nothing needs it: {found.setup}")
@@ -270,9 +252,7 @@ def draft(found: Survey, option: Option, wishes: Wishes, rounds: int = 1) -> Pla
     )  # fmt: skip
 
 
-_CHECKS_NOTE = (
-    "The project's tests. Add comparisons with good outputs: what is not checked will be optimised away."
-)
+_CHECKS_NOTE = "The project's tests. Add comparisons with good outputs: what is not checked will be optimised away."
 _SMOKE_NOTE = "ONLY A SMOKE TEST, as no tests were found. Write real checks before the baseline."
 
 
@@ -294,9 +274,7 @@ def _smoke(found: Survey) -> str:
     if found.packages:
         return f"python3 -c {shlex.quote('import ' + ', '.join(found.packages[:3]))}"
     if found.language == "JavaScript":
-        files = [
-            place for place in found.scope if place.endswith((".js", ".mjs", ".cjs")) and "*" not in place
-        ]
+        files = [place for place in found.scope if place.endswith((".js", ".mjs", ".cjs")) and "*" not in place]
         return "\n".join(f"node --check {shlex.quote(name)}" for name in files)
     return ""
 

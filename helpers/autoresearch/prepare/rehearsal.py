@@ -181,21 +181,15 @@ def _inputs(trial: Trial, timed: TimedExecution, asked: Mapping[str, Any]) -> Di
     for seed in (1, 1, 2):
         done = timed.run("checks", f"{command} {seed}", asked["timeout"])
         if timed.late:
-            return Diagnosis(
-                "warn", "inputs", "not tried to their end, as --timeout was over", "Give doctor more time"
-            )
+            return Diagnosis("warn", "inputs", "not tried to their end, as --timeout was over", "Give doctor more time")
         answers.append((done.failure(), done.output))
     first, again, other = answers
     if first[0]:
         return Diagnosis("fail", "inputs", f"{command} 1: {first[0]}", f"Run it by hand: {command} 1")
     if first != again:
-        return Diagnosis(
-            "fail", "inputs", "one seed twice gives two outputs", "Print no times, paths or addresses"
-        )
+        return Diagnosis("fail", "inputs", "one seed twice gives two outputs", "Print no times, paths or addresses")
     if first == other:
-        return Diagnosis(
-            "warn", "inputs", "seeds 1 and 2 give the same output", "Use the seed, and print the result"
-        )
+        return Diagnosis("warn", "inputs", "seeds 1 and 2 give the same output", "Use the seed, and print the result")
     return Diagnosis("ok", "inputs", f"{command} answers seeds alike each time")
 
 
@@ -221,9 +215,7 @@ def _cross_check(config: Config, values: list[float], seconds: float) -> Iterato
     if mistake is not None:
         yield Diagnosis("warn", mistake.rule, mistake.found, mistake.fix)
     if first == second and seconds_in(name, unit) is not None:
-        yield Diagnosis(
-            "warn", "timer", "two timings are identical to the last digit", "Is the result cached?"
-        )
+        yield Diagnosis("warn", "timer", "two timings are identical to the last digit", "Is the result cached?")
     if seconds < 0.05:
         yield Diagnosis(
             "warn", "length", f"a run takes {1000 * seconds:.0f} ms", "Repeat the work inside: aim at 0.2-5 s"

@@ -85,9 +85,7 @@ def _render_config(**values: object) -> str:
     """Fill the template's @PLACEHOLDERS@ with JSON values: JSON is YAML, so any text is quoted rightly."""
     text = shipped("templates/autoresearch.yaml").read_text(encoding="utf-8")
     # One pass, so that a value which looks like a placeholder stays a value.
-    return re.sub(
-        r"@([A-Z_]+)@", lambda found: json.dumps(values[found[1].lower()], ensure_ascii=False), text
-    )
+    return re.sub(r"@([A-Z_]+)@", lambda found: json.dumps(values[found[1].lower()], ensure_ascii=False), text)
 
 
 def make_way(root: Path, text: str, *, force: bool, continued: bool) -> None:

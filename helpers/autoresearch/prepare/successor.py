@@ -16,9 +16,7 @@ from autoresearch.workspace.git import resolve
 
 def next_name(session: Session) -> str:
     """The predecessor's name with the next number whose branch is free: parser, parser-2, parser-3."""
-    name = re.sub(r"-\d{1,3}$", "", (session.header.name if session.header else "") or session.config.name)[
-        :60
-    ]
+    name = re.sub(r"-\d{1,3}$", "", (session.header.name if session.header else "") or session.config.name)[:60]
     names = (f"{name}-{number}" for number in range(2, 1000))
     return next(n for n in names if resolve(session.project.root, f"refs/heads/autoresearch/{n}") is None)
 

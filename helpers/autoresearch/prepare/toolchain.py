@@ -129,10 +129,7 @@ def tests(
     target = _make_target(have, read, ("check", "test", "tests"))
     if target:
         return f"make {target}"
-    for build, command in (
-        ("pom.xml", "mvn -q -o test"),
-        ("gradlew", "./gradlew --offline --rerun-tasks test"),
-    ):
+    for build, command in (("pom.xml", "mvn -q -o test"), ("gradlew", "./gradlew --offline --rerun-tasks test")):
         if build in have:
             return command
     if "Rakefile" in have:
@@ -144,9 +141,7 @@ def _python_tests(have: set[str], tests: list[str], read: Callable[[str], str]) 
     tops = list(dict.fromkeys("." if "/" not in f else PurePosixPath(f).parts[0] for f in tests))
     folder = str(PurePosixPath(tests[0]).parent) if tops[0] == "src" else tops[0]
     said = read("pyproject.toml") + read("setup.cfg") + read("tox.ini")
-    fixtures = (
-        "conftest.py" in {PurePosixPath(f).name for f in have} or "pytest.ini" in have or "pytest" in said
-    )
+    fixtures = "conftest.py" in {PurePosixPath(f).name for f in have} or "pytest.ini" in have or "pytest" in said
     if fixtures or any("import pytest" in read(f) for f in tests[:10]):
         return f"python3 -m pytest -q -x -p no:cacheprovider {shlex.quote(folder)}"
     top = " -t ." if f"{folder}/__init__.py" in have else ""

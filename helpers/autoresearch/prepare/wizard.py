@@ -149,9 +149,7 @@ def _remedy(done: DryRun, missing: list[str]) -> str:
     """What a failure of the usual kinds needs, for who does not know that a copy of the last commit was tried."""
     if missing:
         return f"Commit {one_line(', '.join(missing[:3]), 100)} first: the last commit is what is tried"
-    if re.search(
-        r"resolve host|name resolution|[Nn]etwork is unreachable|ENOTFOUND|EAI_AGAIN|getaddrinfo", done.said
-    ):
+    if re.search(r"resolve host|name resolution|[Nn]etwork is unreachable|ENOTFOUND|EAI_AGAIN|getaddrinfo", done.said):
         return "As in a trial it ran without network: commit what it needs, or fetch it in setup_deps.sh"
     found = re.search(r"No module named '?([\w.]+)", done.said)
     if found:
@@ -194,10 +192,7 @@ def _first_that_runs(
 def _mistakes(made: Proposal, root: Path) -> list[Mistake]:
     """What the scripts, written or drafted, do that the lint knows."""
     texts = {**made.wishes.scripts, **made.plan.files}
-    kinds: tuple[tuple[str, ScriptKind], ...] = (
-        ("autoresearch.sh", "benchmark"),
-        ("autoresearch.checks.sh", "checks"),
-    )
+    kinds: tuple[tuple[str, ScriptKind], ...] = (("autoresearch.sh", "benchmark"), ("autoresearch.checks.sh", "checks"))
     return [
         mistake for name, kind in kinds if name in texts
         for mistake in lint(

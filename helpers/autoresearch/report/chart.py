@@ -104,9 +104,7 @@ def limits(segment: SegmentView) -> tuple[float, float]:
     # An interval or a discard may take as much room again as the steps themselves, but not more.
     room = max(core, 2.0) if segment.verified or not core else core
     for e, _ in keeps:
-        values += [
-            max(min(v, max(values) + room), min(values) - room) for v in (e.low, e.high) if v is not None
-        ]
+        values += [max(min(v, max(values) + room), min(values) - room) for v in (e.low, e.high) if v is not None]
     top, bottom = max(values), min(values)
     others = sorted(at for e, at in _placed(segment.experiments) if e.status != "keep")
     if others:
@@ -147,9 +145,7 @@ def _frame(figure: Figure, axes: Axes, view: View) -> None:
         fontsize=10,
     )
     axes.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True))
-    axes.yaxis.set_major_formatter(
-        FuncFormatter(lambda v, _: f"{v:+.5g}".replace("-", "−") if abs(v) > 1e-12 else "0")
-    )
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:+.5g}".replace("-", "−") if abs(v) > 1e-12 else "0"))
     axes.tick_params(colors=GREY, labelsize=9, length=0)
     axes.grid(axis="y", color="#eaeef2", linewidth=0.8)
     axes.set_axisbelow(True)
@@ -183,9 +179,7 @@ def _discards(axes: Axes, discards: Sequence[ExperimentView]) -> None:
     for e, at in inside:
         if not (e.low is None and e.high is None):
             axes.vlines(e.number, *_ends(e, at, low, high), color=FAINT, alpha=0.35, linewidth=1.0, zorder=2)
-    axes.scatter(
-        [e.number for e, _ in inside], [at for _, at in inside], zorder=3, label="discarded", **style
-    )
+    axes.scatter([e.number for e, _ in inside], [at for _, at in inside], zorder=3, label="discarded", **style)
     # What lies outside the picture is shown at its edge, so that no experiment disappears.
     step = 0.015 * (high - low)
     for marker, edge, beyond in (
@@ -238,9 +232,7 @@ def _best(axes: Axes, segment: SegmentView) -> None:
     ys = [0.0, *(e.best for e in segment.experiments)]
     axes.step(xs, ys, where="post", color=GREEN, linewidth=2.0, zorder=5, solid_joinstyle="round")
     right = axes.get_xlim()[1]
-    axes.fill_between(
-        [*xs, right], [*ys, ys[-1]], step="post", color=GREEN, alpha=0.06, linewidth=0, zorder=1
-    )
+    axes.fill_between([*xs, right], [*ys, ys[-1]], step="post", color=GREEN, alpha=0.06, linewidth=0, zorder=1)
     axes.plot([xs[-1], right], [ys[-1], ys[-1]], color=GREEN, linewidth=2.0, zorder=5)
     captions: tuple[tuple[str, int, dict[str, Any]], ...] = (
         (percent(ys[-1]).replace("-", "−"), 0, {"color": GREEN, "fontsize": 13, "fontweight": "bold"}),
@@ -342,9 +334,7 @@ def _label_keeps(figure: Figure, axes: Axes, segment: SegmentView) -> None:
         if e.status == "keep" and e.best > best:
             gains[e.number] = e.best - best
         best = e.best
-    named = sorted(
-        (kept for kept in keeps if kept[0].number in gains), key=lambda kept: -gains[kept[0].number]
-    )
+    named = sorted((kept for kept in keeps if kept[0].number in gains), key=lambda kept: -gains[kept[0].number])
     for e, at in named[:LABELS]:
         words = plain(e.description or e.hypothesis or e.id, 34)
         for dx, dy, side in _PLACES if words else ():
@@ -367,12 +357,7 @@ def _label_keeps(figure: Figure, axes: Axes, segment: SegmentView) -> None:
             label.update_positions(renderer)
             # The text alone: the leader line may cross what it likes.
             box = Text.get_window_extent(label, renderer).padded(1.5)
-            inside = (
-                frame.x0 <= box.x0
-                and box.x1 <= frame.x1
-                and frame.y0 + 18 <= box.y0
-                and box.y1 <= frame.y1 + 4
-            )
+            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 + 18 <= box.y0 and box.y1 <= frame.y1 + 4
             if inside and not line.intersects_bbox(box, filled=False) and box.count_overlaps(taken) == 0:
                 taken.append(box)
                 break

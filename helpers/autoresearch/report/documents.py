@@ -75,9 +75,7 @@ def _baseline(segment: SegmentView) -> str:
         names = [markdown(name, 80) for name in segment.folded.line.evaluator]
         lines.append(f"- Evaluator, frozen: {_cut(names, FILES)}")
     if segment.verified:
-        lines.append(
-            "- Compare nothing with this number: an effect is measured side by side with its own base."
-        )
+        lines.append("- Compare nothing with this number: an effect is measured side by side with its own base.")
     else:
         lines.append("- Read from another tool's log: single readings, compared as that log compares them.")
     return "\n".join(lines)
@@ -205,11 +203,7 @@ def _audited(segment: SegmentView, audit: AuditLine, spent: str) -> str:
     if audit.effect_pct is None:
         text = f"Not verified: the best commit did not run in its audit (sum of claims {claimed}; {spent})."
     else:
-        less = (
-            ""
-            if audit.shrunken_pct is None
-            else f", {percent(audit.shrunken_pct)} expected without their luck"
-        )
+        less = "" if audit.shrunken_pct is None else f", {percent(audit.shrunken_pct)} expected without their luck"
         text = (
             f"Verified {audited(audit)} (sum of claims {claimed}{less}; {spent}): a fresh comparison of the best "
             f"commit with {_original(segment)}, {plural(audit.runs_used, 'run')} of fixed number."

@@ -65,11 +65,7 @@ def overview(session: Session, who: str = "") -> Overview:
         "undecided": {name: one_line(f"{s.name}: {s.detail}", 70) for name, s in list(stages.items())[:MOST]},
         "undecided_more": max(0, len(stages) - MOST),
         "recent": [_short(line, gone) for line in recent],
-        "noise": {
-            "class": noise.grade,
-            "sigma_short_pct": noise.sigma_short_pct,
-            "mde_pct": noise.mde_pct,
-        },
+        "noise": {"class": noise.grade, "sigma_short_pct": noise.sigma_short_pct, "mde_pct": noise.mde_pct},
         "error_budget": error_budget(session),
         "cost": {"runs": session.runs_used, "seconds": round(session.seconds), **cost_json(spend)},
         "stop": {"now": stop.stop, "reason": one_line(stop.reason, 160), "near": stop.rules},

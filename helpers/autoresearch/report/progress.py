@@ -33,10 +33,7 @@ def _line(start: int, ten: Sequence[RunLine]) -> str:
     gain = 100 * (1 - math.prod(1 - gain / 100 for gain in known))
     runs = sum(run.cost_runs for run in ten)
     seconds = math.fsum(run.seconds for run in ten)
-    parts = [
-        f"{tally(counts)}; {percent(gain)} claimed; {plural(runs, 'run')}, {duration(seconds)}",
-        _sources(ten),
-    ]
+    parts = [f"{tally(counts)}; {percent(gain)} claimed; {plural(runs, 'run')}, {duration(seconds)}", _sources(ten)]
     return f"experiments {start + 1} to {start + len(ten)}: " + "; ".join(filter(None, parts))
 
 

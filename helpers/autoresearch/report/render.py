@@ -97,9 +97,7 @@ def _documents(done: Rendered, project: Project) -> None:
 
     wins = _read(project.improvements)
     if wins is not None and documents.RENDERED.encode() not in wins:
-        done.warnings.append(
-            f"{project.improvements.name} is not ours and was left as it is; rename it, then repeat"
-        )
+        done.warnings.append(f"{project.improvements.name} is not ours and was left as it is; rename it, then repeat")
         return
     chart = project.chart.name if project.chart.is_file() else None
     done.put(project.improvements, documents.improvements(done.view, chart).encode("utf-8", "replace"))

@@ -76,10 +76,7 @@ class ExperimentView:
         """Why it ended as it did, in words: the error, the failed check, or the verdict's sentence."""
         checks = self.line.checks if self.status == "checks_failed" else ""
         return (
-            self.reverted
-            or self.line.error
-            or (f"checks {checks}" if checks else "")
-            or self.line.judged.reason_text
+            self.reverted or self.line.error or (f"checks {checks}" if checks else "") or self.line.judged.reason_text
         )
 
     @property

@@ -48,9 +48,7 @@ def plural(count: int, word: str) -> str:
 def tally(counts: Mapping[str, int]) -> str:
     """Such as `3 kept, 8 discarded, 1 crashed`; what did not occur is left out, but kept is always said."""
     said = [
-        f"{count} {_STATUS_WORDS.get(status, status)}"
-        for status, count in counts.items()
-        if count or status == "keep"
+        f"{count} {_STATUS_WORDS.get(status, status)}" for status, count in counts.items() if count or status == "keep"
     ]
     return ", ".join(said)
 

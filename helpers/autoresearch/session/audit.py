@@ -80,9 +80,7 @@ class Reading:
     @property
     def nothing(self) -> bool:
         """It cannot be better by the smallest gain worth keeping (chance of a wrong word: the rule's beta)."""
-        return (
-            self.verdict is not None and not self.proven and self.verdict.reason in ("below_min", "identical")
-        )
+        return self.verdict is not None and not self.proven and self.verdict.reason in ("below_min", "identical")
 
     def fields(self) -> Record:
         """The figures of a ledger line."""
@@ -165,9 +163,7 @@ def _is_lost(session: Session, state: JobState) -> bool:
     return state.state in ("lost", "cancelled")
 
 
-def _submit(
-    session: Session, frozen: evaluator.Manifest, part: Measurement, runs: int, *, heldout: bool
-) -> str:
+def _submit(session: Session, frozen: evaluator.Manifest, part: Measurement, runs: int, *, heldout: bool) -> str:
     """Both trees fresh from git with the pinned evaluator over them, as for any A/B, but of fixed length."""
     refuse_if_used_up(session)
     project, test = session.project, session.config.test
@@ -202,11 +198,7 @@ def _read(session: Session, part: Measurement, runs: int) -> Reading:
     found = estimate(rule, outcome.samples)
     # Many keeps together may gain more than one is believed to: the ceiling of unsigned times is for one.
     trusted = replace(outcome, signed=True)
-    doubted = (
-        doubt(session.config.objective, trusted, found.effect_pct)
-        if (found.effect_pct or 0.0) > 0.0
-        else None
-    )
+    doubted = doubt(session.config.objective, trusted, found.effect_pct) if (found.effect_pct or 0.0) > 0.0 else None
     return Reading(outcome, found, rule, f"{doubted.word}: {doubted.text}" if doubted else "")
 
 

@@ -64,9 +64,7 @@ def decide(
         facts["review"] = said
     if broken:
         refused = one_line(f"refused: {first_three(broken)}", 400)
-        return _finish(
-            session, candidate, facts | {"error": refused, "violations": len(broken)}, Exit.INTEGRITY
-        )
+        return _finish(session, candidate, facts | {"error": refused, "violations": len(broken)}, Exit.INTEGRITY)
     if abandon:
         return _finish(session, candidate, facts | {"error": "given up before a verdict"})
     if not candidate.changes:
@@ -159,9 +157,7 @@ def _facts(
     }
 
 
-def _outcome(
-    session: Session, experiment: Experiment, stage: Stage, candidate: Candidate, tip: str
-) -> Outcome:
+def _outcome(session: Session, experiment: Experiment, stage: Stage, candidate: Candidate, tip: str) -> Outcome:
     """The outcome of the newest job, if it measured what is to be decided; otherwise `NotYet`."""
     name = experiment.id
     if stage.name == "running":
@@ -187,14 +183,10 @@ def _outcome(
     if stage.name == "poor":
         return replace(outcome, verdict=screen(session, stage.records))
     if not is_ab and not outcome.invalid:
-        raise NotYet(
-            f"{name} has no A/B yet; a screening run never decides a keep", next=f"autoresearch ab {name}"
-        )
+        raise NotYet(f"{name} has no A/B yet; a screening run never decides a keep", next=f"autoresearch ab {name}")
     if is_ab and stage.record.base != tip:
         raise NotYet(
-            f"the best commit moved since the A/B of {name}",
-            fix="Measure it again",
-            next=f"autoresearch ab {name}",
+            f"the best commit moved since the A/B of {name}", fix="Measure it again", next=f"autoresearch ab {name}"
         )
     if rule is None:
         return outcome
@@ -307,6 +299,6 @@ def _reasons(line: RunLine) -> list[str]:
     """The review, or without one the hypothesis."""
     said = line.review or {"why": line.hypothesis}
     labels = {"what": "What", "why": "Why", "risk": "Could break", "checked": "Checked"}
-    return [
-        f"{label}: {one_line(str(said[name]), 400)}" for name, label in labels.items() if said.get(name)
-    ] or ["Why:"]
+    return [f"{label}: {one_line(str(said[name]), 400)}" for name, label in labels.items() if said.get(name)] or [
+        "Why:"
+    ]

@@ -32,9 +32,7 @@ from autoresearch.workspace.candidate import Candidate, Conflict, export, onto
 Allow = Callable[[str], None]
 
 
-def submit(
-    session: Session, experiment: Experiment, frozen: evaluator.Manifest, kind: str, allow: Allow
-) -> str:
+def submit(session: Session, experiment: Experiment, frozen: evaluator.Manifest, kind: str, allow: Allow) -> str:
     """Submit the candidate; returns the job's id. A job of the same files that runs is not repeated, nor a done A/B.
 
     A "job" is a screening: build, one benchmark run and the checks. A "test" is the clean A/B against the best commit;
@@ -97,9 +95,7 @@ def submit_noise(session: Session, frozen: evaluator.Manifest, commit: str) -> s
     return _submit(session, spec, {"a": commit}, frozen)
 
 
-def _submit(
-    session: Session, spec: dict[str, Any], trees: Mapping[str, str], frozen: evaluator.Manifest
-) -> str:
+def _submit(session: Session, spec: dict[str, Any], trees: Mapping[str, str], frozen: evaluator.Manifest) -> str:
     """Export the trees, lay the pinned evaluator over them, and hand the bundle to the engine."""
     containment.demand(session.project, session.config)
     if spec["mode"] != "noise":
@@ -109,9 +105,7 @@ def _submit(
 
 
 @contextlib.contextmanager
-def placed(
-    project: Project, trees: Mapping[str, str], frozen: evaluator.Manifest
-) -> Iterator[dict[str, Path]]:
+def placed(project: Project, trees: Mapping[str, str], frozen: evaluator.Manifest) -> Iterator[dict[str, Path]]:
     """The trees as directories with the pinned evaluator over them, gone afterwards."""
     evaluator.check_pin(project, frozen)
     with scratch(project.state, "bundle-") as where:
@@ -154,9 +148,7 @@ def hand_over(session: Session, spec: dict[str, Any], places: Mapping[str, Path]
         # Only our own task measures two trees side by side; the user's setup is kept.
         task = _trial_task(task)
         where, envs = _packed(session, task, spec, places)
-    return engine_of(session).submit(
-        task, experiment=name, mode=mode, workdir=where, envs=envs, timeout=limit(spec)
-    )
+    return engine_of(session).submit(task, experiment=name, mode=mode, workdir=where, envs=envs, timeout=limit(spec))
 
 
 def _packed(

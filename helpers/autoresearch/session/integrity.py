@@ -26,9 +26,7 @@ def tip_of(session: Session) -> str:
     """The current best commit: the session branch's tip, as it was when the command began or left it."""
     tip = session.tip or look(session)
     if tip is None:
-        raise IntegrityFault(
-            f"branch {session.branch} is missing", fix="Run autoresearch status to restore it"
-        )
+        raise IntegrityFault(f"branch {session.branch} is missing", fix="Run autoresearch status to restore it")
     return tip
 
 

@@ -74,9 +74,7 @@ def _parent_commit(session: Session, parent: str | None) -> str:
         parent = f"{EXPERIMENT_REFS}/{parent}"
     commit = resolve(session.project.root, parent)
     if commit is None:
-        raise BadInput(
-            f"no commit or measured experiment {parent!r}", fix="Leave --parent out for the best commit"
-        )
+        raise BadInput(f"no commit or measured experiment {parent!r}", fix="Leave --parent out for the best commit")
     return commit
 
 

@@ -112,9 +112,7 @@ def _branch(session: Session) -> Iterator[Trouble]:
         if tip is None or in_flight.pending(session) is not None:
             return
         found = f"{branch} has no ledger: a baseline was killed, or the ledger was deleted"
-        if resolve(root, "HEAD") and not git(
-            root, "rev-list", "-n1", tip, "--not", "--exclude", branch, "--branches"
-        ):
+        if resolve(root, "HEAD") and not git(root, "rev-list", "-n1", tip, "--not", "--exclude", branch, "--branches"):
             yield Trouble("branch", found, lambda: git(root, "update-ref", "-d", f"refs/heads/{branch}", tip))
         else:
             yield Trouble(
@@ -242,10 +240,7 @@ def _locks(session: Session) -> Iterator[Trouble]:
     root = session.project.root
     common = Path(git(root, "rev-parse", "--path-format=absolute", "--git-common-dir"))
     own = Path(git(root, "rev-parse", "--absolute-git-dir"))
-    ours = [
-        common / "refs" / "heads" / f"{session.branch}.lock",
-        *(common / "refs" / "autoresearch").rglob("*.lock"),
-    ]
+    ours = [common / "refs" / "heads" / f"{session.branch}.lock", *(common / "refs" / "autoresearch").rglob("*.lock")]
     for admin in copies.admin_directories(session.project, session.project.worktrees):
         ours += sorted(admin.glob("*.lock"))
     for path in ours:
@@ -278,13 +273,7 @@ def _unfinished(session: Session) -> Iterator[Trouble]:
         yield Trouble("disk", f"{len(left)} unfinished files of killed commands", lambda: sweep(state))
     # Of versions that wrote them elsewhere, and of a freeze or a submission that was killed.
     old = [*state.glob("bundle-*"), *session.project.pin.glob("*.*"), *state.glob("**/*.part")]
-    for name in (
-        "autoresearch.md",
-        "IMPROVEMENTS.md",
-        "autoresearch.ideas.md",
-        "autoresearch.svg",
-        "autoresearch.png",
-    ):
+    for name in ("autoresearch.md", "IMPROVEMENTS.md", "autoresearch.ideas.md", "autoresearch.svg", "autoresearch.png"):
         old += session.project.root.glob(f".{name}.????????.tmp")
     old = [path for path in old if _is_old(path)]
     if old:

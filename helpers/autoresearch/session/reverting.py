@@ -71,9 +71,7 @@ def _kept(session: Session, name: str) -> RunLine:
         raise BadInput(f"{name} was dropped already", next=poll_audit())
     session.experiment(name)
     raise BadInput(
-        f"{name} is not a keep of this segment",
-        fix="Only kept changes can be dropped",
-        next="autoresearch status",
+        f"{name} is not a keep of this segment", fix="Only kept changes can be dropped", next="autoresearch status"
     )
 
 

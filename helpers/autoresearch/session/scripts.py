@@ -82,14 +82,7 @@ def run_script(project: Project, event: Record, patience: float = PATIENCE) -> s
     try:
         ensure_directory(_place(project))
         (_place(project) / f"{name}.call").write_text(json.dumps(event), encoding="utf-8")
-        command = [
-            sys.executable,
-            "-m",
-            "autoresearch.session.scripts",
-            str(project.root),
-            str(script),
-            name,
-        ]
+        command = [sys.executable, "-m", "autoresearch.session.scripts", str(project.root), str(script), name]
         runner = subprocess.Popen(
             command, cwd=project.root, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, start_new_session=True,
@@ -139,9 +132,7 @@ def message(stage: str, code: int | None, stdout: str, stderr: str, *, timed_out
     return stdout.strip()
 
 
-def to_its_end(
-    root: Path, script: Path, event: bytes, limit: float = LIMIT
-) -> tuple[int | None, str, str, bool]:
+def to_its_end(root: Path, script: Path, event: bytes, limit: float = LIMIT) -> tuple[int | None, str, str, bool]:
     """Run a script: exit code (None when killed), first 8 KB of stdout, stderr, whether it overran."""
     done = subprocess.Popen(
         ["bash", str(script)], cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

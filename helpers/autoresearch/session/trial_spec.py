@@ -32,12 +32,7 @@ def rule_for(config: Config, preset: str, alpha: float, max_runs: int | None, la
 
 
 def trial_spec(
-    session: Session,
-    frozen: evaluator.Manifest,
-    experiment: str,
-    mode: str,
-    *,
-    values_per_run: int | None = 1,
+    session: Session, frozen: evaluator.Manifest, experiment: str, mode: str, *, values_per_run: int | None = 1
 ) -> dict[str, Any]:
     """A trial of this session; once there is a baseline, it knows how many values a run prints."""
     if session.baseline is not None:

@@ -21,9 +21,7 @@ Run = Callable[[str, str, float], Finished]
 class Checks:
     """Runs them on copies of the built `trees`. `status` is the last word on them; a failure is raised as `Failed`."""
 
-    def __init__(
-        self, spec: Spec, stage: TrialStage, trees: Mapping[str, str], run: Run, out: Recorder
-    ) -> None:
+    def __init__(self, spec: Spec, stage: TrialStage, trees: Mapping[str, str], run: Run, out: Recorder) -> None:
         self.spec = spec
         self.stage = stage
         self.trees = trees

@@ -17,9 +17,7 @@ class ClockJumped(OSError):
 class Watch:
     """Two clocks, started together."""
 
-    def __init__(
-        self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
         self._wall, self._steady = wall, steady
         self._begun = wall(), steady()
 
@@ -28,6 +26,5 @@ class Watch:
         wall, steady = self._wall() - self._begun[0], self._steady() - self._begun[1]
         if abs(wall - steady) > _SECONDS + _SHARE * steady:
             raise ClockJumped(
-                "clock_jump: the clock was set by %+.1f s during a run, or the machine slept"
-                % (wall - steady)
+                "clock_jump: the clock was set by %+.1f s during a run, or the machine slept" % (wall - steady)
             )

@@ -99,9 +99,7 @@ def compare_commands(
         timed = metric is None and chosen == reading.WALL
         got = reading.wall(done) if timed else reading.read(done, chosen, values_per_run)
         if got.value is None:
-            raise CommandFailed(
-                side, "run", got.problem or "no value", safetext.tail(done.output), got.conflict
-            )
+            raise CommandFailed(side, "run", got.problem or "no value", safetext.tail(done.output), got.conflict)
         return got.value
 
     test = SequentialTest(rule)
@@ -143,8 +141,4 @@ def _chosen(warm_up: procs.Finished) -> str:
 
 def _without_layout(env: Mapping[str, str]) -> dict[str, str]:
     # A hash seed that the caller has set is the caller's choice; our own variables are always fresh.
-    return {
-        key: value
-        for key, value in env.items()
-        if not key.startswith(("AUTORESEARCH_LAYOUT", "AUTORESEARCH_PAD"))
-    }
+    return {key: value for key, value in env.items() if not key.startswith(("AUTORESEARCH_LAYOUT", "AUTORESEARCH_PAD"))}

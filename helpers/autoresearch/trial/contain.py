@@ -113,11 +113,7 @@ class Box:
         read, write = os.pipe()
         try:
             os.set_blocking(read, False)
-            yield procs.BoxEntry(
-                [],
-                lambda pin: namespaces.enter(view, network, cwd, write, pin),
-                lambda: _drain(read),
-            )
+            yield procs.BoxEntry([], lambda pin: namespaces.enter(view, network, cwd, write, pin), lambda: _drain(read))
         finally:
             os.close(read)
             os.close(write)
@@ -198,12 +194,7 @@ def make_view(stage: TrialStage, env: Mapping[str, str], settings: Settings) -> 
     asked = tuple(os.path.realpath(_expand(path, home)) for path in settings.show)
     secrets = tuple(path for path in secrets if not _inside(path, asked))
     hidden = _outermost(
-        [
-            *session_places(stage.root, home),
-            stage.root,
-            *(p for p in secrets if os.path.isdir(p)),
-            *_run_places(),
-        ]
+        [*session_places(stage.root, home), stage.root, *(p for p in secrets if os.path.isdir(p)), *_run_places()]
     )
     private = tuple(sorted({os.path.realpath(p) for p in ("/tmp", "/var/tmp") if os.path.isdir(p)}))
     first: List[Bind] = [(stage.slash_tmp, path, True) for path in private]

@@ -28,9 +28,7 @@ class Recorder:
             with open(self._samples, "a", encoding="ascii") as file:
                 file.write(line + "\n")
 
-    def result(
-        self, status: str, error: str | None, checks: str, metrics: Mapping[str, float] | None = None
-    ) -> None:
+    def result(self, status: str, error: str | None, checks: str, metrics: Mapping[str, float] | None = None) -> None:
         """Print METRIC lines and the block that ends every experiment, in the template's words."""
         for name, value in (metrics or {}).items():
             self._print("METRIC %s=%r" % (name, float(value)))

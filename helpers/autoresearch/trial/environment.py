@@ -22,9 +22,7 @@ _PAD_LIMIT = 4096
 _USER = re.compile(r"://[^/@\s]{1,500}@")
 
 
-def allowed(
-    source: Mapping[str, str], extra: Iterable[str] = (), *, credentials: bool = False
-) -> dict[str, str]:
+def allowed(source: Mapping[str, str], extra: Iterable[str] = (), *, credentials: bool = False) -> dict[str, str]:
     """The part of `source` that may be passed on: fixed names, LC_*, and the names in `extra`.
 
     A user and password in a proxy's or an index's address stay out without `credentials`: they are for the set-up,

@@ -8,9 +8,7 @@ from autoresearch.verdict import TrialStatus
 class Failed(Exception):
     """A step that ends the trial. `side` is "A" (base) or "B" (candidate)."""
 
-    def __init__(
-        self, side: str, error: str, *, status: TrialStatus = "crash", conflict: bool = False
-    ) -> None:
+    def __init__(self, side: str, error: str, *, status: TrialStatus = "crash", conflict: bool = False) -> None:
         super().__init__(error)
         self.side = side
         self.error = error

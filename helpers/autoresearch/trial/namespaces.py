@@ -54,9 +54,7 @@ class MachineView(NamedTuple):
     proc: bool = True  # a /proc of its own; False: the machine's, where containers allow no other
 
 
-def enter(
-    view: MachineView, network: bool, cwd: str, report: int, pin: Optional[Callable[[], None]] = None
-) -> None:
+def enter(view: MachineView, network: bool, cwd: str, report: int, pin: Optional[Callable[[], None]] = None) -> None:
     """Return only in the process that is to become the command. What fails is written to fd `report`, and raised."""
     step = "namespaces"
     try:
@@ -355,9 +353,7 @@ def _call(name: str, *args: int) -> None:
 
 
 def _mount(source: str, target: str, kind: Optional[str], flags: int, options: Optional[str] = None) -> None:
-    encoded = [
-        None if t is None else t.encode("utf-8", "surrogateescape") for t in (source, target, kind, options)
-    ]
+    encoded = [None if t is None else t.encode("utf-8", "surrogateescape") for t in (source, target, kind, options)]
     result = _libc().mount(encoded[0], encoded[1], encoded[2], ctypes.c_ulong(flags), encoded[3])
     _check(result, "mount %s" % target)
 

@@ -65,10 +65,7 @@ class Pristine:
         """Nothing that a build did may change what measures it; `Failed` otherwise."""
         found = self.since(tree, before)
         if found.changed:
-            problem = "tampered: the %s changed %s, which belongs to the evaluator" % (
-                stage,
-                found.changed[0],
-            )
+            problem = "tampered: the %s changed %s, which belongs to the evaluator" % (stage, found.changed[0])
             raise Failed(side, problem, conflict=True)
         self.added.setdefault(side, set()).update(found.added)
 

@@ -138,10 +138,7 @@ def environments(name: str) -> Iterator[Tuple[int, Dict[str, str]]]:
             pairs = (entry.partition(b"=") for entry in content.split(b"\0") if entry)
             yield (
                 pid,
-                {
-                    key.decode("utf-8", "replace"): value.decode("utf-8", "surrogateescape")
-                    for key, _, value in pairs
-                },
+                {key.decode("utf-8", "replace"): value.decode("utf-8", "surrogateescape") for key, _, value in pairs},
             )
 
 

@@ -145,13 +145,7 @@ def run(
             cpu += _end(child.pid, watch, marker, before)
         said = output.text(output_limit) if log is None else ""
     return Finished(
-        watch.exit_code,
-        watch.timed_out,
-        watch.flooded,
-        seconds,
-        watch.cpu_seconds + cpu,
-        said,
-        watch.exceeded,
+        watch.exit_code, watch.timed_out, watch.flooded, seconds, watch.cpu_seconds + cpu, said, watch.exceeded
     )
 
 

@@ -45,9 +45,7 @@ class Trial:
         self.token: str | None = None  # of the last benchmark run
         self.expected: reading.Expected | None = None  # what the evaluator signs, seen at the base
         self.trees: dict[str, str] = {}  # side -> built tree
-        self.spares: dict[
-            str, str
-        ] = {}  # side -> a copy of its large tree, unchanged by the run that used it
+        self.spares: dict[str, str] = {}  # side -> a copy of its large tree, unchanged by the run that used it
         self.prepared: dict[str, str] = {}  # side -> tree with its dependencies, not built
         self.build_seconds: dict[str, float] = {}
         self.pristine = Pristine(spec.evaluator)
@@ -235,13 +233,7 @@ class Trial:
     def _build_record(self, side: str, done: Finished, stage: str) -> None:
         tail = "" if done.ok and side in self.build_seconds else safetext.tail(done.output, limit=1000)
         self.out.record(
-            "build",
-            side=side,
-            stage=stage,
-            ok=done.ok,
-            seconds=round(done.seconds, 3),
-            exit=done.exit_code,
-            tail=tail,
+            "build", side=side, stage=stage, ok=done.ok, seconds=round(done.seconds, 3), exit=done.exit_code, tail=tail
         )
 
     def build_first(self, side: str) -> None:
@@ -260,9 +252,7 @@ class Trial:
         done = self._benchmark(side, warmup=slot is None)
         # Whether this evaluator signs is seen at the base; until then a candidate's signature counts for nothing.
         token = self.token if side == "A" or self.expected is not None else None
-        got = reading.read(
-            done, self.spec.metric, self.values_per_run, self.spec.guarded, token, self.expected
-        )
+        got = reading.read(done, self.spec.metric, self.values_per_run, self.spec.guarded, token, self.expected)
         held = self.execution.slot if hasattr(os, "sched_setaffinity") else None
         got = reading.within_slot(got, done, len(held.cpus) if held is not None else 0)
         censored = done.timed_out and slot is not None and self.spec.mode == "ab"
@@ -330,9 +320,7 @@ class Trial:
             self.fresh = self.spec.layout == "fresh" and (self.spec.runs > 1 or self.spec.mode == "ab")
         if self.fresh and not self._shakes():
             self.fresh = False
-            self.out.record(
-                "layout", layout="fixed", reason="a rebuild with another seed gives the same native code"
-            )
+            self.out.record("layout", layout="fixed", reason="a rebuild with another seed gives the same native code")
         return "fresh" if self.fresh else "fixed"
 
     def _shakes(self) -> bool:
@@ -361,9 +349,7 @@ class Trial:
         """A metric that contradicts itself: measured, decided, and never kept."""
         used = len(self.samples)
         self._decision(
-            Verdict(
-                "discard", "invalid", failure.error, runs_used=used, blocks=used // 4, alpha=self.rule.alpha
-            )
+            Verdict("discard", "invalid", failure.error, runs_used=used, blocks=used // 4, alpha=self.rule.alpha)
         )
         self._end("done", None, failure.error)
         return 0
@@ -380,9 +366,7 @@ class Trial:
         self._end(failure.status, error, failure.error, base_failed=base)
         return 0 if failure.status == "checks_failed" else 1
 
-    def _end(
-        self, status: TrialStatus, error: str | None, reason: str | None, base_failed: bool = False
-    ) -> None:
+    def _end(self, status: TrialStatus, error: str | None, reason: str | None, base_failed: bool = False) -> None:
         self.out.record("end", status=status, error=error, reason=reason, base_failed=base_failed)
         self.out.result(status, error, self.checks.status, self._medians() if status == "done" else {})
 

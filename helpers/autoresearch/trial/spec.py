@@ -102,9 +102,7 @@ def parse_spec(text: str) -> Spec:
         subdir=subdir,
         env={str(k): str(v) for k, v in _mapping(data, "env").items()},
         env_pass=tuple(str(name) for name in data.get("env_pass") or ()),
-        fixed_blocks=None
-        if test.get("fixed_blocks") is None
-        else _positive(test["fixed_blocks"], "test.fixed_blocks"),
+        fixed_blocks=None if test.get("fixed_blocks") is None else _positive(test["fixed_blocks"], "test.fixed_blocks"),
         guarded=tuple(str(name) for name in metric.get("guarded") or ()),
         layout_margin_pct=float(metric.get("layout_margin_pct", FIXED_LAYOUT_MARGIN_PCT)),
         counted=bool(metric.get("counted")),

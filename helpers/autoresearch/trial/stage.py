@@ -61,10 +61,7 @@ class TrialStage:
         self.clear()
         os.mkdir(self.work)
         subprocess.run(
-            ["tar", "-xmf", tar, "-C", self.work],
-            check=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            ["tar", "-xmf", tar, "-C", self.work], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
 
     def put_away(self) -> str:

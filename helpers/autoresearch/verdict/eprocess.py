@@ -81,9 +81,7 @@ class EProcess:
         unit = m / 4.0 / scale
         for i, theta in enumerate(THETAS):
             k = theta * unit
-            log_mean = math.log(
-                sum([math.cosh(max(-300.0, min(300.0, k * x))) for x in contrasts]) / len(contrasts)
-            )
+            log_mean = math.log(sum([math.cosh(max(-300.0, min(300.0, k * x))) for x in contrasts]) / len(contrasts))
             step = max(-300.0, min(300.0, k * t))
             self._up[i] += step - log_mean
             self._down[i] += -step - log_mean

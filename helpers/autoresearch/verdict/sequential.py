@@ -232,11 +232,7 @@ class SequentialTest:
 
     def repeats(self) -> bool:
         """Every re-reading of a side equals its first one."""
-        return (
-            all(len(set(self.side(side))) == 1 for side in "AB")
-            and len(self._flat()) > 3
-            and not self._censored()
-        )
+        return all(len(set(self.side(side))) == 1 for side in "AB") and len(self._flat()) > 3 and not self._censored()
 
     def exact(self) -> bool:
         """`repeats`, but not by luck: in steps too fine for that, or n times a side for a count.

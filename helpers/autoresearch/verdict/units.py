@@ -20,9 +20,7 @@ SECONDS: Dict[str, float] = {word: scale for scale, words in _TIMES.items() for 
 # As the last word of a name these mean something else: time_min is the least time.
 _NO_NAMES = ("min", "h")
 # Rates that name no time.
-_RATES = frozenset(
-    ["fps", "qps", "rps", "tps", "iops", "bps", "kbps", "mbps", "gbps", "hz", "khz", "mhz", "ghz"]
-)
+_RATES = frozenset(["fps", "qps", "rps", "tps", "iops", "bps", "kbps", "mbps", "gbps", "hz", "khz", "mhz", "ghz"])
 
 # Units of sizes and counts, and the ends of their names. Where the linker put the code moves none of these, and their
 # readings depend on no clock; an unknown unit may be a time.

@@ -73,11 +73,7 @@ def interval_text(low: Optional[float], high: Optional[float], unknown: str = ""
 
 def explain(found: Verdict, rule: Rule, peak: float) -> str:
     """The reason in words; a discard says what would settle it. `peak` is the largest E of the test."""
-    least, sigma, effect = (
-        max(rule.min_effect_pct, 2.0 * rule.margin_pct),
-        found.sigma_short_pct,
-        found.effect_pct,
-    )
+    least, sigma, effect = (max(rule.min_effect_pct, 2.0 * rule.margin_pct), found.sigma_short_pct, found.effect_pct)
     shown = "no percentage" if effect is None else f"{effect:+.2g} %"
     if found.reason == "proven":
         beyond = f" by more than {rule.margin_pct:g} %" if rule.margin_pct else ""
@@ -98,9 +94,7 @@ def explain(found: Verdict, rule: Rule, peak: float) -> str:
     more = None if total is None else max(4, total - found.runs_used)
     settle = "no affordable number of runs would settle it"
     if more is not None and found.reason == "hopeless" and more <= rule.max_runs - found.runs_used:
-        settle = (
-            "preset thorough goes on longer" if rule.patience < 3 else "a quieter machine would settle it"
-        )
+        settle = "preset thorough goes on longer" if rule.patience < 3 else "a quieter machine would settle it"
     elif more is not None:
         settle = f"{goal:.2g} % needs about {more} more runs at this noise"
     if found.reason == "budget":

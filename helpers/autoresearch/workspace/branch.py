@@ -45,9 +45,7 @@ def check_branch(project: Project, branch: str) -> None:
     try:
         git(project.root, "check-ref-format", f"refs/heads/{branch}")
     except GitError:
-        raise BadInput(
-            f"git allows no branch {branch}", fix="Choose another name in autoresearch.yaml"
-        ) from None
+        raise BadInput(f"git allows no branch {branch}", fix="Choose another name in autoresearch.yaml") from None
     taken = git(project.root, "for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads").split("\n")
     for other in taken:
         if other != branch and (f"{branch}/".startswith(f"{other}/") or f"{other}/".startswith(f"{branch}/")):
@@ -65,7 +63,5 @@ def check_branch(project: Project, branch: str) -> None:
 def create_branch(project: Project, branch: str, commit: str) -> None:
     """Create the session branch; an existing one is refused."""
     if resolve(project.root, f"refs/heads/{branch}") is not None:
-        raise BadInput(
-            f"branch {branch} already exists", fix="Choose another name in autoresearch.yaml, or delete it"
-        )
+        raise BadInput(f"branch {branch} already exists", fix="Choose another name in autoresearch.yaml, or delete it")
     move_ref(project, f"refs/heads/{branch}", commit, "")

@@ -56,9 +56,7 @@ class Conflict(Exception):
     """The candidate does not apply to the current best commit."""
 
 
-def snapshot(
-    project: Project, experiment: str, parent: str, overlaid: dict[str, str], tip: str = ""
-) -> Candidate:
+def snapshot(project: Project, experiment: str, parent: str, overlaid: dict[str, str], tip: str = "") -> Candidate:
     """Read a candidate from its worktree as git objects.
 
     `overlaid` maps files that we put into the worktree (path from the repository's top) to their sha256: left as

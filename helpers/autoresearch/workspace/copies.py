@@ -53,9 +53,7 @@ def open_worktree(project: Project, experiment: str, commit: str) -> Path:
     """Create the isolated copy of an experiment at `commit`; its project directory is returned."""
     where = project.worktree(experiment)
     if os.path.lexists(where):
-        raise BadInput(
-            f"{experiment} already has a worktree", fix="Choose another id", next="autoresearch status"
-        )
+        raise BadInput(f"{experiment} already has a worktree", fix="Choose another id", next="autoresearch status")
     where.parent.mkdir(parents=True, exist_ok=True)
     forget_worktree(project, experiment)
     try:

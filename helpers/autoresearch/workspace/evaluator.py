@@ -49,9 +49,7 @@ def frozen_settings(config: Config) -> dict[str, Any]:
     frozen["objective"] = {key: value for key, value in frozen["objective"].items() if value is not None}
     default = msgspec.to_builtins(Config(config.name, config.objective))
     used = [
-        key
-        for key in ("constraints", "rescue", "complexity", "differential", "contain")
-        if data[key] != default[key]
+        key for key in ("constraints", "rescue", "complexity", "differential", "contain") if data[key] != default[key]
     ]
     if data["test"]["fdr"] != default["test"]["fdr"]:
         # The share of false keeps is promised for the session as a whole.
@@ -63,9 +61,7 @@ def survey(project: Project, config: Config) -> Manifest:
     """Hash the evaluator as it stands in the project. `BadInput` when the benchmark is missing."""
     files = {name: _digest(path) for name in EVALUATOR_FILES if (path := project.root / name).is_file()}
     if BENCHMARK not in files:
-        raise BadInput(
-            f"no {BENCHMARK} in {project.root}", fix="Write it (templates/autoresearch.sh) or run init"
-        )
+        raise BadInput(f"no {BENCHMARK} in {project.root}", fix="Write it (templates/autoresearch.sh) or run init")
     for pattern in config.evaluator:
         found = _matching(project.root, pattern)
         if not found:
@@ -196,9 +192,7 @@ def overlay(source: Path, manifest: Manifest, tree: Path, prefix: str) -> None:
     for name, digest in manifest.files.items():
         to = tree / prefix / name
         if to.is_symlink() or to.is_dir():
-            raise IntegrityFault(
-                f"{prefix}{name} is a link or a directory where the evaluator's file belongs"
-            )
+            raise IntegrityFault(f"{prefix}{name} is a link or a directory where the evaluator's file belongs")
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source / name, to)
         if sha256_of(to) != digest:

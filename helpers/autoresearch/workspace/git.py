@@ -135,9 +135,7 @@ def resolve(where: Path, rev: str) -> str | None:
     try:
         return git(where, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")
     except GitError as exc:
-        if (
-            "config" in exc.said
-        ):  # --quiet says nothing of a missing commit: this is a file that git cannot read
+        if "config" in exc.said:  # --quiet says nothing of a missing commit: this is a file that git cannot read
             raise
         return None
 

@@ -9,13 +9,7 @@ from pathlib import Path
 from autoresearch.files import ensure_directory, remove, write_atomic
 from autoresearch.project import Project
 from autoresearch.workspace.candidate import EXPERIMENT_REFS, check_out
-from autoresearch.workspace.copies import (
-    admin_directories,
-    close_worktree,
-    forget_worktree,
-    open_worktree,
-    place_of,
-)
+from autoresearch.workspace.copies import admin_directories, close_worktree, forget_worktree, open_worktree, place_of
 from autoresearch.workspace.git import EXACT, git, resolve
 from autoresearch.workspace.objects import changes_between, diff, places_of, private_index
 
@@ -38,9 +32,7 @@ def let_go(project: Project, experiment: str) -> None:
     patch = project.patches / f"{experiment}.patch"
     if not patch.exists():
         ensure_directory(patch.parent)
-        before = resolve(project.root, f"{ref}^") or git(
-            project.root, "hash-object", "-t", "tree", "/dev/null"
-        )
+        before = resolve(project.root, f"{ref}^") or git(project.root, "hash-object", "-t", "tree", "/dev/null")
         write_atomic(patch, diff(project.root, before, ref))
     git(project.root, "update-ref", "-d", ref)
 
@@ -75,9 +67,7 @@ def _has_edits(project: Project, where: Path, known: list[str], ours: set[str]) 
     if where.is_symlink() or not where.is_dir():
         return True  # nothing that we have made
     if not known:
-        return any(
-            p.is_file() for p in where.rglob("*") if p.relative_to(where).as_posix() not in {".git", *ours}
-        )
+        return any(p.is_file() for p in where.rglob("*") if p.relative_to(where).as_posix() not in {".git", *ours})
     place = (f"--git-dir={places_of(project)[1]}", f"--work-tree={where}", "-c", "core.bare=false")
     with private_index(project) as env:
         git(project.root, *EXACT, "read-tree", known[0], env=env)

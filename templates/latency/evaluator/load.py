@@ -23,9 +23,7 @@ def client(port, count, counted):
 
 
 def load(port, count, counted):
-    threads = [
-        threading.Thread(target=client, args=(port, count // CLIENTS, counted)) for _ in range(CLIENTS)
-    ]
+    threads = [threading.Thread(target=client, args=(port, count // CLIENTS, counted)) for _ in range(CLIENTS)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -28,9 +28,7 @@ for number, case in enumerate(cases):
     for sample in range(SAMPLES):
         env = {**os.environ, "SEED": f"{seed}-{number}-{sample}"}
         text = template.replace("{question}", "Question: " + case["question"])
-        done = subprocess.run(
-            MODEL, input=text.encode(), stdout=subprocess.PIPE, env=env, check=True, timeout=120
-        )
+        done = subprocess.run(MODEL, input=text.encode(), stdout=subprocess.PIPE, env=env, check=True, timeout=120)
         score += right(done.stdout.decode("utf-8", "replace"), case)
 metric("accuracy_pct", round(100 * score / (len(cases) * SAMPLES), 4))
 metric("prompt_chars", len(template))

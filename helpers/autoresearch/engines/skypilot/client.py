@@ -119,9 +119,7 @@ def check_version(python: str) -> str:
     number = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
     if not bridge_module.OLDEST <= number < bridge_module.TOO_NEW:
         age = "old" if number < bridge_module.OLDEST else "new"
-        raise EnvironmentMissing(
-            f"SkyPilot {one_line(version, 40)} is too {age}: {RANGE} is needed", fix=INSTALL
-        )
+        raise EnvironmentMissing(f"SkyPilot {one_line(version, 40)} is too {age}: {RANGE} is needed", fix=INSTALL)
     return version
 
 

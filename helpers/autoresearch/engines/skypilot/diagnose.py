@@ -7,14 +7,7 @@ import time
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from autoresearch.engines.skypilot.client import (
-    FIXES,
-    Bridge,
-    BridgeError,
-    Unanswered,
-    check_version,
-    find_interpreter,
-)
+from autoresearch.engines.skypilot.client import FIXES, Bridge, BridgeError, Unanswered, check_version, find_interpreter
 from autoresearch.errors import EnvironmentMissing
 
 

@@ -139,9 +139,7 @@ class SkyPilotEngine(Engine):
         known = read_json(self.store.yardstick / "job.json") or {}
         return self.policy.qualify and known.get("key") != key
 
-    def set_yardstick(
-        self, key: str, task: Task, *, workdir: Path, envs: Mapping[str, str], timeout: float
-    ) -> None:
+    def set_yardstick(self, key: str, task: Task, *, workdir: Path, envs: Mapping[str, str], timeout: float) -> None:
         if not is_ours(task):
             return  # a plain task says nothing of noise
         part = self.store.sky / f"yardstick.{os.getpid()}"
@@ -167,8 +165,7 @@ class SkyPilotEngine(Engine):
     def machines(self, jobs: Collection[str]) -> list[Machine]:
         """The VMs that this project has launched, whatever ran on them."""
         return [
-            Machine(vm["vm"], vm["state"] not in m.OVER, vm["hours"], vm["price"], vm["dollars"])
-            for vm in self.vms()
+            Machine(vm["vm"], vm["state"] not in m.OVER, vm["hours"], vm["price"], vm["dollars"]) for vm in self.vms()
         ]
 
     @property
@@ -209,9 +206,7 @@ class SkyPilotEngine(Engine):
                     with self._bridge(begun + seconds, again) as bridge:
                         left, late = give_back(self.store, bridge)
                     if late and not math.isinf(seconds):
-                        raise NotYet(
-                            f"not verified yet to be gone: {', '.join([*left, *late][:5])}", next=again
-                        )
+                        raise NotYet(f"not verified yet to be gone: {', '.join([*left, *late][:5])}", next=again)
                     return sorted(left + late)
             if time.monotonic() > begun + min(seconds, BUSY):
                 raise NotYet("a dispatcher is still busy with the VMs", next=again)

@@ -352,9 +352,7 @@ class Fleet(FleetVms):
     def _despair(self) -> None:
         """No VM is left and none can be had: say so, instead of waiting for ever."""
         if self.queue and not self.alive() and self.setbacks >= self.policy.launches:
-            why = next(
-                (vm.reason for vm in reversed(list(self.vms.values())) if vm.reason), "no reason given"
-            )
+            why = next((vm.reason for vm in reversed(list(self.vms.values())) if vm.reason), "no reason given")
             for name in list(self.queue):
                 self._finish(self.jobs[name], "failed", f"no VM could be had: {why}")
             self.setbacks = 0

@@ -35,9 +35,7 @@ def judge(records: Iterable[Mapping[str, Any]], need: Yardstick) -> Noise | None
     values = _values(lines, "A")
     if end.get("status") != "done" or len(values) < 4:
         return None
-    report = assess(
-        values, direction=need.direction, min_effect_pct=need.min_effect_pct, max_runs=need.max_runs
-    )
+    report = assess(values, direction=need.direction, min_effect_pct=need.min_effect_pct, max_runs=need.max_runs)
     # Equal readings are no VM's fault, however coarse: a count has no noise, and another VM no finer one.
     fit = report.good_enough or len(set(values)) == 1
     return Noise(fit, report.sigma_short_pct, report.mde_pct, report.line())
@@ -62,8 +60,5 @@ def _values(records: Iterable[Mapping[str, Any]], side: str) -> list[float]:
     return [
         float(r["value"])
         for r in records
-        if r.get("type") == "sample"
-        and r.get("side") == side
-        and not r.get("warmup")
-        and r.get("value") is not None
+        if r.get("type") == "sample" and r.get("side") == side and not r.get("warmup") and r.get("value") is not None
     ]

@@ -23,9 +23,7 @@ def fault(text: str, experiment: str, sha256: str, *, ours: bool) -> str:
     said = _BUNDLE.search(text)
     if said is None:
         stale = "stale_source" in text
-        return (
-            "the VM did not have the bundle that was sent" if stale else "the output does not name its bundle"
-        )
+        return "the VM did not have the bundle that was sent" if stale else "the output does not name its bundle"
     if said.groups() != (experiment, sha256):
         return f"the output is of another bundle ({said.group(1)[:40]} {said.group(2)[:12]})"
     if not (_LAST if ours else _EXIT).search(text, said.end()):

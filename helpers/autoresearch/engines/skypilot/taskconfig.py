@@ -37,9 +37,7 @@ def launch_config(task: Task, infra: str | None, idle_minutes: int | None) -> di
     `idle_minutes` overrides what the task says; without either it is 30. The VM ends itself: it costs no more.
     """
     # SkyPilot's parser changes what it is given.
-    config: dict[str, Any] = copy.deepcopy(
-        {k: v for k, v in task.other.items() if k not in ("num_nodes", "inputs")}
-    )
+    config: dict[str, Any] = copy.deepcopy({k: v for k, v in task.other.items() if k not in ("num_nodes", "inputs")})
     config["name"] = "setup"
     resources: dict[str, Any] = dict(config.get("resources") or {})
     if infra:

@@ -165,9 +165,7 @@ class Trials:
         exit_code = receipt.exit_code(text, code)
         state: m.JobEnd = "done" if code == SUCCEEDED else "failed"
         detail = fault or ("" if state == "done" else f"exit {'?' if exit_code is None else exit_code}")
-        self._desk.store.set_flight(
-            attempt, stage=ENDED, code=code, exit=exit_code, ended=time.time(), fault=fault
-        )
+        self._desk.store.set_flight(attempt, stage=ENDED, code=code, exit=exit_code, ended=time.time(), fault=fault)
         noise, drifted = None, ""
         place = self._desk.fleet.vms[attempt.vm]
         if not fault:

@@ -49,14 +49,8 @@ class Vms:
     def launch(self, action: m.Launch) -> None:
         """Bring a VM up; the newest waiting job says as what."""
         name, fleet = action.vm, self._desk.fleet
-        spec = next(
-            (self._desk.store.spec(job) for job in reversed(fleet.queue)), {}
-        ) or self._desk.store.spec("")
-        facts = self._desk.facts[name] = {
-            "cluster": name,
-            "asked": time.time(),
-            "spec": spec.get("launch_hash"),
-        }
+        spec = next((self._desk.store.spec(job) for job in reversed(fleet.queue)), {}) or self._desk.store.spec("")
+        facts = self._desk.facts[name] = {"cluster": name, "asked": time.time(), "spec": spec.get("launch_hash")}
         self._desk.save()
         if not spec.get("launch"):
             self._desk.tell(m.LaunchRefused(name, "no job says what to launch"))
@@ -65,9 +59,7 @@ class Vms:
         self._ask_launch(name)
 
     def _ask_launch(self, name: str) -> None:
-        self._desk.ask(
-            lambda a: self._launched(name, a), "launch", cluster=name, task=self._desk.facts[name]["launch"]
-        )
+        self._desk.ask(lambda a: self._launched(name, a), "launch", cluster=name, task=self._desk.facts[name]["launch"])
         self._desk.save()
 
     def _attach(self, name: str) -> None:
@@ -119,17 +111,13 @@ class Vms:
             self._learn(name)
             return
         log = self._desk.store.sky / f"{name}.setup.log"
-        said = [
-            line for line in strip_prefixes(read_log(log, 20_000, from_end=True)).splitlines() if line.strip()
-        ]
+        said = [line for line in strip_prefixes(read_log(log, 20_000, from_end=True)).splitlines() if line.strip()]
         why = answer.get("error") or f"setup failed: {' / '.join(said[-4:])}"
         self._desk.tell(m.LaunchRefused(name, one_line(why, 300)))
 
     def _learn(self, name: str, doubt: str = "") -> None:
         """Price and identity of a VM; with a `doubt`, whether it is up at all."""
-        self._desk.ask(
-            lambda a: self._learned(name, a, doubt), "status", clusters=[name], refresh=bool(doubt)
-        )
+        self._desk.ask(lambda a: self._learned(name, a, doubt), "status", clusters=[name], refresh=bool(doubt))
 
     def _learned(self, name: str, answer: BridgeAnswer, doubt: str) -> None:
         if self._waits(name, answer, lambda: self._learn(name, doubt)):

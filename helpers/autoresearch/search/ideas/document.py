@@ -138,8 +138,7 @@ class Document:
         self._scan()
         if len(self.entries) != count + 1:
             raise BadInput(
-                "the ideas file ends inside a code block or a comment, where a row would not be seen",
-                fix="Close it",
+                "the ideas file ends inside a code block or a comment, where a row would not be seen", fix="Close it"
             )
 
     def _new_table(self, end: str) -> int:
@@ -242,9 +241,7 @@ class Document:
                 return None, base  # a detail of the item above, or code
             if self.section == "notes":
                 return None, indent
-            entry = Entry(
-                number, {"text": (found.end(), len(line.rstrip()))}, self.section == "done", found["box"]
-            )
+            entry = Entry(number, {"text": (found.end(), len(line.rstrip()))}, self.section == "done", found["box"])
             self._add(entry, line)
             return entry, indent
         if not line.strip():
@@ -325,9 +322,7 @@ def _shown(idea: Idea) -> dict[str, str]:
 def _is_rule(line: str) -> bool:
     """Whether this is the line of dashes below a table's head; `- |` begins a list item."""
     return (
-        "-" in line
-        and not _ITEM.match(line)
-        and all(_RULE.fullmatch(line, start, end) for start, end in cells(line))
+        "-" in line and not _ITEM.match(line) and all(_RULE.fullmatch(line, start, end) for start, end in cells(line))
     )
 
 

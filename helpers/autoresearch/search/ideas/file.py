@@ -39,17 +39,13 @@ def get(path: Path, name: str) -> Idea:
     return _find(load(path), name)
 
 
-def mark(
-    path: Path, name: str, status: str, measured_pct: float | None = None, note: str | None = None
-) -> Idea:
+def mark(path: Path, name: str, status: str, measured_pct: float | None = None, note: str | None = None) -> Idea:
     """Set an idea's status (one of `ideas.STATUSES`); the idea as it now is.
 
     A new status takes the note given (none: empty) and keeps a measured percentage unless one is given.
     """
     if status not in STATUSES:
-        raise BadInput(
-            f"{one_line(status)!r} is no status of an idea", fix=f"Use one of {' '.join(STATUSES)}"
-        )
+        raise BadInput(f"{one_line(status)!r} is no status of an idea", fix=f"Use one of {' '.join(STATUSES)}")
 
     def change(idea: Idea) -> Idea:
         measured = idea.measured_pct if measured_pct is None else measured_pct
@@ -71,18 +67,14 @@ def add(path: Path, idea: Idea, *, force: bool = False, empty: str = _EMPTY) -> 
     """
     text = clean(idea.text).strip()
     if not text:
-        raise BadInput(
-            "the idea has no text", fix='Say it in a sentence: autoresearch ideas add "Reuse the buffer"'
-        )
+        raise BadInput("the idea has no text", fix='Say it in a sentence: autoresearch ideas add "Reuse the buffer"')
     with _writing(path, empty) as (document, highest):
         document.number(highest())
         ideas = document.ideas(highest())
         twin = None if force else find_duplicate(text, ideas)
         if twin is not None:
             return twin
-        number = (
-            max([highest(), *(int(i.id[1:]) for i in ideas if i.id[:1] == "i" and i.id[1:].isdecimal())]) + 1
-        )
+        number = max([highest(), *(int(i.id[1:]) for i in ideas if i.id[:1] == "i" and i.id[1:].isdecimal())]) + 1
         new = replace(
             idea, id=f"i{number}", text=text, source=_flat(idea.source), kind=_flat(idea.kind), note=_flat(idea.note),
         )  # fmt: skip
@@ -90,9 +82,7 @@ def add(path: Path, idea: Idea, *, force: bool = False, empty: str = _EMPTY) -> 
         return _find(document.ideas(), new.id)
 
 
-def claim(
-    path: Path, count: int, who: str, *, minutes: float = MINUTES, history: bool = True
-) -> list[Ranked]:
+def claim(path: Path, count: int, who: str, *, minutes: float = MINUTES, history: bool = True) -> list[Ranked]:
     """Take the best `count` open ideas for `who`, in one step, so that no other agent gets them.
 
     The claim ends after `minutes`; ideas whose claim has ended are open again.

@@ -168,8 +168,7 @@ class Arxiv:
             raise self._late("arXiv's answer", "go on without the literature") from None
         except _NotAFeed as exc:
             raise EnvironmentMissing(
-                f"arXiv's answer is damaged: {exc}",
-                fix="Try again in a minute; behind a proxy, look at its answer",
+                f"arXiv's answer is damaged: {exc}", fix="Try again in a minute; behind a proxy, look at its answer"
             ) from None
         except arxiv.HTTPError as exc:
             if exc.status == 400:
@@ -280,6 +279,4 @@ def _paper(result: Any) -> Paper:
             summary=str(result.summary), category=str(result.primary_category),
         )  # fmt: skip
     except BadInput:
-        raise _NotAFeed(
-            f"it lists a paper under {one_line(identifier, 60)!r}, which is no identifier"
-        ) from None
+        raise _NotAFeed(f"it lists a paper under {one_line(identifier, 60)!r}, which is no identifier") from None

@@ -70,14 +70,7 @@ class Paper:
 
     @classmethod
     def of(
-        cls,
-        id: str,
-        title: str,
-        authors: Iterable[str],
-        published: str,
-        updated: str,
-        summary: str,
-        category: str,
+        cls, id: str, title: str, authors: Iterable[str], published: str, updated: str, summary: str, category: str
     ) -> Paper:
         """A paper from untrusted parts; `BadInput` when the identifier is none."""
         return cls(
