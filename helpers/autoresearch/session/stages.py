@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from autoresearch.engines import JobResult
 from autoresearch.engines.choose import engine_of
@@ -18,16 +18,16 @@ from autoresearch.session.integrity import tip_of
 TRIES = 3
 
 
+# Nothing ran; its job runs, was killed or cancelled; a run passed and an A/B is due, or it was far worse than the best
+# commit and none is; crash or checks_failed; the A/B is done; it is done, but the best commit moved since.
+StageName = Literal["open", "running", "lost", "screened", "poor", "failed", "measured", "stale"]
+
+
 @dataclass(frozen=True)
 class Stage:
-    """One of: open (nothing ran), running, lost (job killed or cancelled), screened (a run passed, no A/B yet), poor (a
-    run far worse than the best commit, which needs no A/B),
-    failed (crash or checks_failed), measured (A/B done), stale (A/B done, but the best commit moved since).
+    """Where an experiment stands: `record` is the ledger's line of the newest job, `records` what its trial printed."""
 
-    `record` is the ledger's line of the newest job, `records` what its trial printed.
-    """
-
-    name: str
+    name: StageName
     detail: str
     next: str
     record: JobLine | None = None
@@ -91,7 +91,7 @@ def _tries(experiment: Experiment, record: JobLine) -> int:
 
 
 # Which stage to serve first: what costs nothing and frees the queue, before what takes time.
-_ORDER = ("measured", "poor", "screened", "stale", "failed", "lost", "running", "open")
+_ORDER: tuple[StageName, ...] = ("measured", "poor", "screened", "stale", "failed", "lost", "running", "open")
 
 
 def next_step(stages: Mapping[str, Stage]) -> str | None:
