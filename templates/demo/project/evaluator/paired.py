@@ -34,6 +34,7 @@ import random
 import struct
 import sys
 from collections import namedtuple
+from contextlib import suppress
 from statistics import median
 from time import process_time
 
@@ -73,7 +74,8 @@ class Reference:
 
     def turn(self, number, write=os.write, read=os.read):
         """The Span of the reference on input `number`."""
-        write(self._ask, struct.pack("i", number))
+        with suppress(BrokenPipeError):  # it has ended: nothing is there to read either
+            write(self._ask, struct.pack("i", number))
         answer = read(self._hear, _ANSWER.size)
         if len(answer) < _ANSWER.size:
             raise SystemExit("paired: the reference ended before its time")
