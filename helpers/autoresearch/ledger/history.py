@@ -133,7 +133,8 @@ class History:
         self.last = line
         if line.job is not None:
             self.named_jobs.add(line.job)
-        self._place(record, line)
+        if self.header is None or not isinstance(line, ExperimentLine | JobLine):  # else it is neither header nor run
+            self._place(record, line)
         if isinstance(line, HeaderLine):
             self._open_segment(line)
         elif self.header is None or _is_foreign(line):

@@ -288,14 +288,16 @@ def line_of(record: Mapping[str, Any]) -> Line:
 def read_as(kind: type[L], record: Mapping[str, Any]) -> L:
     """A record as this kind of line, whatever stands in it."""
     line = _fields(kind, record)
-    line.raw = {key: value for key, value in record.items() if key not in BULKY}
+    line.raw = dict(record)
+    for name in BULKY:
+        line.raw.pop(name, None)
     return line
 
 
 def _fields(kind: type[F], record: Mapping[str, Any]) -> F:
     try:
         found = msgspec.convert(record, kind)
-        if all(map(_is_sound, msgspec.structs.astuple(found))):
+        if _is_sound(found):
             return found
     except msgspec.ValidationError:
         pass
@@ -304,9 +306,14 @@ def _fields(kind: type[F], record: Mapping[str, Any]) -> F:
 
 def _is_sound(value: object) -> bool:
     """Whether a value that has its type can be reckoned with: no NaN, and nothing of the kind in an object."""
+    if isinstance(value, float):
+        return math.isfinite(value)
     if isinstance(value, Fields):
-        return all(map(_is_sound, msgspec.structs.astuple(value)))
-    return not isinstance(value, float) or math.isfinite(value)
+        for name in _measures(type(value)):
+            inner = getattr(value, name)
+            if inner is not None and not _is_sound(inner):
+                return False
+    return True
 
 
 def _sound(kind: type[Fields], record: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -330,10 +337,20 @@ def _known(kind: type[Fields]) -> tuple[msgspec.structs.FieldInfo, ...]:
     return msgspec.structs.fields(kind)
 
 
+@cache
+def _measures(kind: type[Fields]) -> tuple[str, ...]:
+    """The fields that may hold a number with a fraction, or an object of such."""
+    return tuple(k.name for k in _known(kind) if float in _options(k.type) or _object_type(k.type) is not None)
+
+
+def _options(annotation: Any) -> tuple[Any, ...]:
+    """The types of `X` or `X | Y`."""
+    return getattr(annotation, "__args__", (annotation,))
+
+
 def _object_type(annotation: Any) -> type[Fields] | None:
     """The `Fields` of `X` or `X | None`."""
-    options = getattr(annotation, "__args__", (annotation,))
-    return next((o for o in options if isinstance(o, type) and issubclass(o, Fields)), None)
+    return next((o for o in _options(annotation) if isinstance(o, type) and issubclass(o, Fields)), None)
 
 
 def now_ms() -> int:
