@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from autoresearch.cli.finalize import human
 from autoresearch.judging import claims
 from autoresearch.judging.outcome import Outcome
 from autoresearch.ledger.history import fold
-from autoresearch.ledger.lines import Record, RunLine, read_as
+from autoresearch.ledger.lines import AuditLine, Record, RunLine, read_as
 from autoresearch.report import documents
 from autoresearch.report.chart import draw
 from autoresearch.report.view import build
@@ -192,3 +193,9 @@ def test_a_keep_without_a_percentage_is_no_claim_and_breaks_no_status() -> None:
         "recent": [], "next": "n", "error_budget": {"tests": 0, "fdr": 0.1, "spent": 0.0, "next_alpha": 0.001},
     }  # fmt: skip
     assert "best      b at t" in _text(session, shown, {}, Spend())
+
+
+def test_a_keep_that_was_measured_without_a_percentage_is_given_none() -> None:
+    found = {"experiment": "e1", "result": "unclear", "claimed_pct": 3.0, "effect_pct": None}
+    said = human(read_as(AuditLine, audit_line(ablation=[found])))
+    assert said[-1] == "  e1  unclear: brings no percentage (claimed +3.0 %)"

@@ -185,7 +185,9 @@ def human(audit: AuditLine) -> list[str]:
 
 
 def interval(figures: AuditLine | HeldoutFields | FindingFields) -> str:
-    """Such as `+4.9 % [+1.6, +8.3]`."""
+    """Such as `+4.9 % [+1.6, +8.3]`; of a base of 0 there is no percentage."""
     from autoresearch.verdict.verdict import effect_text
 
-    return effect_text(figures.effect_pct or 0.0, figures.ci_low_pct, figures.ci_high_pct)
+    if figures.effect_pct is None:
+        return "no percentage"
+    return effect_text(figures.effect_pct, figures.ci_low_pct, figures.ci_high_pct)
