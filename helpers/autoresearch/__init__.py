@@ -1,3 +1,3 @@
 """autoresearch: the agent proposes, the code decides."""
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
