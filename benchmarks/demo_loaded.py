@@ -4,100 +4,27 @@
 
 Conditions: quiet (nothing beside it), busy (one endless loop per core), bursts (on each core 5 to 200 ms of work at a
 duty of 20 %), two-speed (what a machine may do by itself, played: the program and its reference take 1.7 times as long
-in stretches of 0.03 to 2 s, see TWO_SPEED). The load is this script's own and ends with it. What else runs on the
+in stretches of 0.03 to 2 s, see loads.py). The load is this script's own and ends with it. What else runs on the
 machine is printed as its load average before each play. Exit 0: every play was right.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
-import multiprocessing
 import os
-import random
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+
+from loads import LOADS, TWO_SPEED, beside, cores
 
 DEMO = Path(__file__).resolve().parents[1] / "templates" / "demo"
 HELPERS = str(DEMO.parents[1] / "helpers")
 LIMIT = 1800  # seconds for one play
-
-# Put in front of the benchmark's work, in both processes: a stretch's speed depends on the clock alone, so that program
-# and reference meet the same one, and the lost time is processor time, as on a core with a busy twin.
-TWO_SPEED = """
-import random as _random
-from time import monotonic as _now, process_time as _used
-
-_rng, _stretches, _at = _random.Random(7), [], 0.0
-while _at < 60.0:
-    _length = 0.03 * (2.0 / 0.03) ** _rng.random()
-    _stretches.append((_at + _length, _rng.random() < 0.4))
-    _at += _length
-
-
-def two_speeds(work):
-    def slowed(given):
-        began = _used()
-        answer = work(given)
-        phase = _now() % 60.0
-        if next((slow for end, slow in _stretches if phase < end), False):
-            until = _used() + 0.7 * (_used() - began)
-            while _used() < until:
-                pass
-        return answer
-
-    return slowed
-"""
-
-
-def busy(core: int) -> None:
-    parent = pin(core)
-    while os.getppid() == parent:
-        pass
-
-
-def bursts(core: int) -> None:
-    parent = pin(core)
-    rng = random.Random(core)
-    while os.getppid() == parent:
-        length = math.exp(rng.uniform(math.log(0.005), math.log(0.2)))
-        end = time.process_time() + length
-        while time.process_time() < end:
-            pass
-        time.sleep(4 * length * rng.uniform(0.5, 1.5))
-
-
-def pin(core: int) -> int:
-    """A session of its own, as other people's programs have, on one core; returns whose end ends it, too."""
-    os.setsid()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {core})
-    return os.getppid()
-
-
-LOADS: dict[str, Callable[[int], None] | None] = {"quiet": None, "busy": busy, "bursts": bursts, "two-speed": None}
-
-
-@contextmanager
-def beside(load: Callable[[int], None] | None) -> Iterator[None]:
-    """One process of `load` on each core for as long as the block runs."""
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    workers = [multiprocessing.Process(target=load, args=(core,), daemon=True) for core in cores if load]
-    for worker in workers:
-        worker.start()
-    try:
-        yield
-    finally:
-        for worker in workers:
-            worker.kill()
-            worker.join()
 
 
 def prepare(where: Path, condition: str) -> Path:
@@ -119,7 +46,7 @@ def prepare(where: Path, condition: str) -> Path:
 
 def play(condition: str) -> tuple[bool, float, str]:
     """Whether a play was right, its seconds, and what it said of the machine or of what went wrong."""
-    with tempfile.TemporaryDirectory(prefix="demo-loaded-") as scratch, beside(LOADS[condition]):
+    with tempfile.TemporaryDirectory(prefix="demo-loaded-") as scratch, beside(LOADS[condition], cores()):
         script = prepare(Path(scratch), condition)
         began = time.monotonic()
         done = subprocess.run(
