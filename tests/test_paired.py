@@ -59,7 +59,7 @@ def test_own_time_leaves_out_the_turns_of_others_and_nothing_else(
         reads = iter([0.0, {delay}])
         watch._delay = lambda: next(reads)
         clock, used = iter([5.0, 5.0 + {wall}]), iter([2.0, 2.0 + {cpu}])
-        stopwatch.perf_counter, stopwatch._cpu = lambda: next(clock), lambda: next(used)
+        stopwatch.perf_counter, stopwatch.cpu_seconds = lambda: next(clock), lambda: next(used)
         watch.start()
         print(*watch.stop())
     """
@@ -174,6 +174,43 @@ def test_every_input_is_met_once_by_both_in_an_order_drawn_from_the_seed() -> No
     assert {pair[0] for pair in pairs} == {"P", "R"}
 
 
+def test_a_child_that_works_in_the_references_turns_is_seen_once_it_is_waited_for() -> None:
+    program = (
+        WORK
+        + """
+    import subprocess, threading
+    burn = [sys.executable, "-S", "-c", "for _ in range(10**6): pass"]
+    def hidden(turns):
+        threading.Thread(target=subprocess.run, args=(burn,), daemon=True).start()
+        return work(turns)
+    reference = paired.Reference(lambda: lambda turns: __import__("time").sleep(0.3), [2000] * 3)
+    print(paired.rounds(hidden, reference, seed=1).cpu_s)
+    """
+    )
+    assert float(output(program)[0]) > 0.03
+
+
+def test_a_reference_that_was_stopped_ends_the_benchmark() -> None:
+    program = (
+        WORK
+        + """
+    import os, signal, threading, time
+    def stop():
+        os.kill(reference._child, signal.SIGSTOP)
+        time.sleep(0.02)
+        os.kill(reference._child, signal.SIGCONT)
+    def cheat(turns):
+        threading.Thread(target=stop).start()
+        return work(turns // 2)
+    reference = paired.Reference(lambda: work, [200000] * 9)
+    print(paired.rounds(cheat, reference, seed=1))
+    """
+    )
+    done = run(program)
+    assert done.returncode == 1
+    assert "stopped the reference" in done.stderr
+
+
 @pytest.mark.parametrize("where", ["load", "work"])
 def test_a_reference_that_fails_ends_the_benchmark(where: str) -> None:
     load = "lambda: 1 / 0" if where == "load" else "lambda: lambda given: 1 / 0"
@@ -201,3 +238,91 @@ def test_the_reference_never_sees_what_the_program_imported(tmp_path: Path) -> N
     paired.rounds(work, reference, seed=1)
     """
     assert sorted(output(program)) == ["new", "new", "old", "old"]
+
+
+# --- programs that are a process a round
+
+PROGRAM = """
+import sys
+x = int(sys.stdin.read())
+for _ in range({turns}):
+    x = x * 1103515245 + 12345 & 0x7FFFFFFF
+{end}
+"""
+COUNTED = """
+    import sys
+    from signed_metric import metric
+    import paired
+    inputs = [b"%d" % n for n in range({pairs})]
+    result = paired.commands([sys.executable, "-S", "tool.py"], inputs, seed=1, reference="ref", same={same})
+    paired.tell(metric, result, 0.01)
+"""
+
+
+def commands(
+    root: Path, end: str = "print(len(str(x)) > 0)", turns: int = 60000, pairs: int = 9, *, same: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """A benchmark of a tool that does `turns` turns of work, with one of 60000 for reference, and ends with `end`."""
+    (root / "ref").mkdir()
+    (root / "ref" / "tool.py").write_text(PROGRAM.format(turns=60000, end="print(len(str(x)) > 0)"))
+    (root / "tool.py").write_text(PROGRAM.format(turns=turns, end=end))
+    for name in ("paired.py", "stopwatch.py", "signed_metric.py"):
+        (root / name).write_bytes((TEMPLATES / name).read_bytes())
+    return run(COUNTED.format(pairs=pairs, same=same), root)
+
+
+def values(done: subprocess.CompletedProcess[str]) -> dict[str, float]:
+    assert done.returncode == 0, done.stderr
+    pairs = (line.removeprefix("METRIC ").split("=") for line in done.stdout.splitlines())
+    return {name: float(value) for name, value in pairs}
+
+
+def test_a_commands_ratio_is_that_of_its_work_with_all_that_guards_it(tmp_path: Path) -> None:
+    got = values(commands(tmp_path, turns=30000, pairs=31))
+    assert 0.004 < got["time_s"] < 0.0085
+    assert 0.004 < got["time_mean_s"] < 0.0085
+    assert 0 < got["time_cpu_s"] < got["ref_cpu_s"]
+    assert got["time_wall_s"] > 0
+    assert 1e-3 < got["ref_s"] < 1.0
+    assert got["own_time"] in (0, 1)
+
+
+def test_a_sleep_is_the_commands_own_time(tmp_path: Path) -> None:
+    got = values(commands(tmp_path, "import time; time.sleep(0.1); print(True)", turns=1, pairs=5))
+    assert got["time_s"] > 2 * 0.01
+
+
+def test_what_a_command_leaves_behind_is_its_own(tmp_path: Path) -> None:
+    orphan = (
+        "import os\nif os.fork() == 0:\n    os.setsid()\n    os.close(1)\n    import time\n"
+        "    while time.process_time() < 0.2: pass\n    os._exit(0)\nprint(True)"
+    )
+    got = values(commands(tmp_path, orphan, turns=1, pairs=5))
+    assert got["time_cpu_s"] > 5 * 0.18
+    assert got["time_s"] > 5 * 0.01
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ("print(False)", "another answer than the reference's"),
+        ("sys.exit('broken')", "ended with exit 1"),
+        ("import os; os.kill(os.getpid(), 9)", "ended with signal 9"),
+        ("print(True); open('ref/tool.py', 'a').write('#')", "the program wrote to ref"),
+        ("print(True); open('ref/random.py', 'a')", "the program wrote to ref"),
+        ("print(True); import os; os.utime('ref/tool.py', (0, 0))", "the program wrote to ref"),
+        (
+            "print(True, flush=True)\nimport os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(30)",
+            "leaves a process behind",
+        ),
+    ],
+)
+def test_a_command_that_fails_or_meddles_ends_the_benchmark(tmp_path: Path, end: str, said: str) -> None:
+    done = commands(tmp_path, end, pairs=3)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "METRIC" not in done.stdout
+
+
+def test_answers_that_hold_times_are_not_compared_where_that_is_said(tmp_path: Path) -> None:
+    assert values(commands(tmp_path, "print(False)", pairs=3, same=False))["time_s"] > 0

@@ -36,9 +36,4 @@ reference = paired.Reference(load, logs)
 from logstat.report import analyse
 
 result = paired.rounds(analyse, reference, seed=1, check=check)
-metric("time_s", NOMINAL * result.ratio)
-metric("time_mean_s", NOMINAL * result.mean_ratio)
-# What the run met, for the record: it decides nothing.
-if result.waited is not None:
-    metric("waited_pct", 100 * result.waited)
-metric("speed_spread", result.spread)
+paired.tell(metric, result, NOMINAL)

@@ -19,9 +19,14 @@ from time import perf_counter, process_time
 Span = namedtuple("Span", "wall cpu own")
 
 
-def _cpu():
+def cpu_seconds():
+    """Processor time of this process so far: all threads, and children that were waited for."""
     children = getrusage(RUSAGE_CHILDREN)
     return process_time() + children.ru_utime + children.ru_stime
+
+
+def _span(wall, cpu, delay):
+    return Span(wall, cpu, wall - min(max(0.0, delay), max(0.0, wall - cpu)))
 
 
 class Stopwatch:
@@ -45,11 +50,27 @@ class Stopwatch:
     def start(self):
         self._delayed = self._delay()
         self._began = perf_counter()
-        self._used = _cpu()
+        self._used = cpu_seconds()
 
     def stop(self):
         """The Span since `start`."""
-        cpu = _cpu() - self._used
+        cpu = cpu_seconds() - self._used
         wall = perf_counter() - self._began
-        delay = self._delay() - self._delayed
-        return Span(wall, cpu, wall - min(max(0.0, delay), max(0.0, wall - cpu)))
+        return _span(wall, cpu, self._delay() - self._delayed)
+
+    def child(self, spawn):
+        """(Span, wait status, resource usage) of the process that `spawn` starts and whose id it returns.
+
+        This process takes part: it starts the other, and may wait for the core once that has ended. The other's delay
+        is read before it is waited for, when only its account is left."""
+        self.start()
+        process = spawn()
+        if not self.knows_delay:
+            _, status, usage = os.wait4(process, 0)
+            return self.stop(), status, usage
+        os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+        here = self.stop()
+        with open("/proc/%d/schedstat" % process) as account:
+            delay = int(account.read().split()[1]) * 1e-9 + self._delay() - self._delayed
+        _, status, usage = os.wait4(process, 0)
+        return _span(here.wall, here.cpu + usage.ru_utime + usage.ru_stime, delay), status, usage
