@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 from autoresearch.safetext import one_line
+from autoresearch.trial.conditions import own_seconds
 from autoresearch.verdict import TrialStatus
 from autoresearch.verdict.eprocess import Block
 from autoresearch.verdict.rule import Rule
@@ -15,16 +16,38 @@ from autoresearch.verdict.sequential import TIMED_OUT, SequentialTest
 from autoresearch.verdict.verdict import Verdict
 
 Record = Mapping[str, Any]
+# A run that waited for its core for more than this share of its time is called disturbed.
+DISTURBED_SHARE = 0.1
 _STATUSES: dict[str, TrialStatus] = {"done": "done", "checks_failed": "checks_failed"}
 
 
 @dataclass(frozen=True)
 class Timed:
-    """One counted run: the objective's value, and the seconds that the whole run took."""
+    """One counted run: the objective's value, the seconds that the whole run took, and what it met (None: not known).
+
+    `cpu` are processor seconds of its whole tree, `waited` seconds that its work waited for a core (exact), `foreign`
+    processor seconds that others had on its cores.
+    """
 
     side: str
     value: float
     wall: float
+    cpu: float | None = None
+    waited: float | None = None
+    foreign: float | None = None
+
+    @property
+    def own(self) -> float | None:
+        """The duration without the wait for a core; None where that is not known."""
+        if self.waited is None or self.cpu is None:
+            return None
+        return own_seconds(self.wall, self.cpu, self.waited)
+
+    @property
+    def waited_share(self) -> float | None:
+        """Share of the run in which others had its core, 0 to 1: its wait, or where that is not known, their time."""
+        lost = self.foreign if self.waited is None else self.waited
+        return None if lost is None or self.wall <= 0 else min(1.0, lost / self.wall)
 
 
 @dataclass(frozen=True)
@@ -36,6 +59,7 @@ class Outcome:
     `blocks` are an A/B's complete ones, (order, all metrics of each run in time order); `gains` and `findings` are
     what `weighing.weigh` adds about the metrics beside the objective. `timed` are the same runs with their durations;
     `instructions` of one run of each side ({"tool", "A", "B"}), where they were counted.
+    `met` says what the counted runs met on their machine, as it stands in the ledger (`ledger.lines.MetFields`).
     `signed` says that the evaluator signed the objective in every run, `unseen` that the hidden checks have passed.
     """
 
@@ -56,6 +80,7 @@ class Outcome:
     environment: dict[str, Any] = field(default_factory=dict)
     values_per_run: int = 1
     cores: float | None = None
+    met: dict[str, Any] = field(default_factory=dict)
     blocks: tuple[tuple[str, tuple[Mapping[str, float], ...]], ...] = ()
     gains: dict[str, float] = field(default_factory=dict)
     findings: tuple[dict[str, Any], ...] = ()
@@ -108,6 +133,7 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
         environment=dict(next((r for r in lines if r.get("type") == "environment"), {})),
         values_per_run=int(next((r.get("values") or 1 for r in counted), 1)),
         cores=_cores(counted),
+        met=_met([_timed(r) for r in counted if _told(r)]),
         blocks=tuple(
             (order, tuple({str(k): float(v) for k, v in (r.get("metrics") or {}).items()} for r in rows))
             for order, rows in blocks
@@ -128,7 +154,29 @@ def _instructions(lines: Sequence[Record]) -> dict[str, Any]:
 
 
 def _timed(record: Record) -> Timed:
-    return Timed(str(record["side"]), float(record["value"]), float(record.get("seconds") or 0))
+    known = {
+        name: float(record[name])
+        for name in ("cpu_seconds", "stall_seconds", "delay_seconds", "foreign_seconds")
+        if record.get(name) is not None
+    }
+    return Timed(
+        str(record["side"]), float(record["value"]), float(record.get("seconds") or 0), known.get("cpu_seconds"),
+        known.get("stall_seconds", known.get("delay_seconds")), known.get("foreign_seconds"),
+    )  # fmt: skip
+
+
+def _met(runs: Sequence[Timed]) -> dict[str, Any]:
+    """The share of their time in which the runs waited for a core; {} where no run knows it."""
+    shares = sorted(share for run in runs if (share := run.waited_share) is not None)
+    if not shares:
+        return {}
+    return {
+        "waited_pct": round(100.0 * median(shares), 1),
+        "worst_pct": round(100.0 * shares[min(len(shares) - 1, len(shares) * 9 // 10)], 1),
+        "runs": len(shares),
+        "disturbed": sum(share > DISTURBED_SHARE for share in shares),
+        "exact": all(run.waited is not None for run in runs),
+    }
 
 
 def _place_of(record: Record) -> tuple[object, ...] | None:

@@ -63,6 +63,20 @@ class NoiseFields(Fields):
     warnings: list[Any] = []
 
 
+class MetFields(Fields):
+    """`met` of a run line: what its counted runs met on their machine.
+
+    `waited_pct` is the median, `worst_pct` the 90th percentile of the share of a run in which it waited for its core;
+    of `runs` that know it, `disturbed` waited more than 10 %. Not `exact`: others' time on its cores, an upper bound.
+    """
+
+    waited_pct: float | None = None
+    worst_pct: float | None = None
+    runs: int = 0
+    disturbed: int = 0
+    exact: bool = True
+
+
 class SpentFields(Fields):
     """`spent`: all that the session had cost by then."""
 
@@ -212,6 +226,7 @@ class RunLine(Line):
     values_per_run: int | None = None
     noise: NoiseFields | None = None
     cores: float | None = None
+    met: MetFields | None = None
 
     @property
     def judged(self) -> VerdictFields:

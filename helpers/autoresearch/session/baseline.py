@@ -170,6 +170,7 @@ def _run_line(session: Session, now: Pending, outcome: Outcome, noise: Record) -
         "runs_used": len(outcome.samples),
         "checks": outcome.checks,
         "cores": outcome.cores,
+        **({"met": outcome.met} if outcome.met else {}),
         "job": now.job,
         "engine": session.config.engine,
         "machine": outcome.environment.get("machine"),

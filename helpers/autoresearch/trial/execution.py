@@ -7,6 +7,7 @@ import random
 from typing import List, Mapping, Optional
 
 from autoresearch.trial import environment, procs, signing, slots
+from autoresearch.trial.conditions import Meter
 from autoresearch.trial.contain import Box
 from autoresearch.trial.limits import Guard
 from autoresearch.trial.spec import Spec
@@ -42,6 +43,7 @@ class Execution:
                 timeout=self._spec.timeouts[stage] if timeout is None else timeout, entry=entry,
                 guard=Guard(self._limits, [*self._stage.parts, self._stage.tmp, self._stage.slash_tmp]),
                 output_limit=self._limits.output_mb * 2**20, streams=stage == "benchmark",
+                meter=Meter(self._cpus(stage)) if stage == "benchmark" else None,
             )  # fmt: skip
 
     def _environment(self, stage: str) -> Mapping[str, str]:

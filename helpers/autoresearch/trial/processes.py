@@ -14,6 +14,8 @@ import sys
 import time
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
+from autoresearch.trial.conditions import Used, used
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
@@ -153,30 +155,30 @@ def kill_group(group: int, signum: int = signal.SIGKILL) -> None:
         os.killpg(group, signum)
 
 
-def reap(pids: Set[int]) -> float:
-    """Collect those of our children that have ended; returns the CPU seconds that they used."""
-    used = 0.0
+def reap(pids: Set[int]) -> Used:
+    """Collect those of our children that have ended; returns what they used."""
+    found = Used()
     for pid in pids:
         try:
             done, _, usage = os.wait4(pid, os.WNOHANG)
         except ChildProcessError:
             continue
         if done:
-            used += usage.ru_utime + usage.ru_stime
-    return used
+            found = found.plus(used(usage))
+    return found
 
 
-def end_tree(group: int, marker: str, keep: Set[int], patience: float = 10.0) -> float:
-    """Kill all that a finished command has left behind; returns the CPU seconds of what was reaped.
+def end_tree(group: int, marker: str, keep: Set[int], patience: float = 10.0) -> Used:
+    """Kill all that a finished command has left behind; returns what those used that were reaped.
 
     `group` is the command's process group (0: it has none), `marker` is in the environment of everything it
     started, `keep` names our children from before the command. Loops until a look finds nothing, as they may fork.
     """
-    used = 0.0
+    found = Used()
     if group:  # 0 would be our own
         kill_group(group)
     if not LINUX:
-        return used
+        return found
     deadline = time.monotonic() + patience
     pause = 0.001
     while True:
@@ -185,13 +187,13 @@ def end_tree(group: int, marker: str, keep: Set[int], patience: float = 10.0) ->
         for child in ours:
             targets |= children_of(child)
         if not targets:
-            return used
+            return found
         for pid in targets:
             kill(pid)
-        used += reap(ours)
+        found = found.plus(reap(ours))
         if time.monotonic() > deadline:
             # Uninterruptible sleep, such as a dead network mount: nobody can end these.
-            return used
+            return found
         time.sleep(pause)
         pause = min(pause * 2, 0.05)
 

@@ -13,6 +13,7 @@ from typing import IO, Callable, Dict, Iterator, Mapping, NamedTuple, Optional, 
 
 from autoresearch.trial import processes
 from autoresearch.trial.capture import Capture, File, Streams
+from autoresearch.trial.conditions import Met, Meter, Used, used
 from autoresearch.trial.limits import Guard
 
 MARKER = "AUTORESEARCH_RUN"
@@ -47,6 +48,7 @@ class Finished(NamedTuple):
     cpu_seconds: float
     output: str
     exceeded: str = ""  # which limit it was ended for, such as "memory over 800 MB"
+    met: Met = Met()
 
     @property
     def ok(self) -> bool:
@@ -78,6 +80,7 @@ def run(
     extend: Optional[Callable[[], float]] = None,
     entry: BoxEntry = OUTSIDE,
     guard: Optional[Guard] = None,
+    meter: Optional[Meter] = None,
 ) -> Finished:
     """Run `command` (an argument list, or a line for `sh -c`) in its own session without stdin.
 
@@ -87,7 +90,7 @@ def run(
     at an exception (a signal handler's, Ctrl-C) and also after success, the whole process tree is killed;
     with `grace` its group gets SIGTERM and that many seconds first. `cpus` pins the command where possible.
     `extend` is asked at the deadline for more seconds; 0 means that the time is up.
-    `entry` puts it into a container, `guard` limits what it uses up.
+    `entry` puts it into a container, `guard` limits what it uses up, `meter` watches what it meets.
     Raises OSError when the command cannot be started at all.
     """
     argv = [*entry.prefix, *(["sh", "-c", command] if isinstance(command, str) else command)]
@@ -100,6 +103,8 @@ def run(
         processes.die_with_parent()
         if os.getppid() != parent:  # it died before the request above
             os._exit(125)
+        if meter is not None:
+            meter.in_child()
         if entry.enter is not None:
             entry.enter(pin)
         else:
@@ -116,6 +121,8 @@ def run(
         file = log if log is not None or streams else stack.enter_context(tempfile.TemporaryFile())
         output: Capture = Streams() if file is None else File(file)
         stack.callback(output.close)
+        if meter is not None:
+            stack.callback(meter.release)
         stack.enter_context(processes.subreaper())
         before = processes.direct_children()
         begun = time.monotonic()
@@ -129,9 +136,9 @@ def run(
             processes.end_tree(0, MARKER + "=" + marker, before)
             raise OSError("containment: %s" % (entry.report() if entry.report else exc)) from None
         output.started()
-        watch = _Watch(child, output, begun + timeout, output_limit, extend, guard)
+        watch = _Watch(child, output, begun + timeout, output_limit, extend, guard, meter)
         seconds = 0.0
-        cpu = 0.0
+        whole = Used()
         ended = False
         try:
             if on_start is not None:
@@ -142,14 +149,15 @@ def run(
             if not ended and grace > 0:
                 processes.kill_group(child.pid, signal.SIGTERM)
                 watch.wait_until(time.monotonic() + grace)
-            cpu += _end(child.pid, watch, marker, before)
+            whole = _end(child.pid, watch, marker, before).plus(watch.used)
+            met = meter.met(seconds, whole) if meter is not None else Met()
         said = output.text(output_limit) if log is None else ""
     return Finished(
-        watch.exit_code, watch.timed_out, watch.flooded, seconds, watch.cpu_seconds + cpu, said, watch.exceeded
+        watch.exit_code, watch.timed_out, watch.flooded, seconds, whole.cpu_seconds, said, watch.exceeded, met
     )
 
 
-def _end(group: int, watch: "_Watch", marker: str, before: Set[int]) -> float:
+def _end(group: int, watch: "_Watch", marker: str, before: Set[int]) -> Used:
     processes.kill_group(group)
     watch.wait_until(None)
     return processes.end_tree(group, MARKER + "=" + marker, before)
@@ -166,6 +174,7 @@ class _Watch:
         limit: int,
         extend: Optional[Callable[[], float]],
         guard: Optional[Guard],
+        meter: Optional[Meter],
     ) -> None:
         self.child = child
         self.output = output
@@ -173,9 +182,10 @@ class _Watch:
         self.limit = limit
         self.extend = extend
         self.guard = guard
+        self.meter = meter
         self.exceeded = ""
         self.exit_code = -1
-        self.cpu_seconds = 0.0
+        self.used = Used()
         self.timed_out = False
         self.flooded = False
         self._done = False
@@ -209,6 +219,10 @@ class _Watch:
         if self._done:
             return True
         try:
+            if self.meter is not None and hasattr(os, "waitid"):  # macOS has it from Python 3.13 on
+                if os.waitid(os.P_PID, self.child.pid, os.WEXITED | os.WNOWAIT | flags) is None:
+                    return False
+                self.meter.ended(self.child.pid)
             pid, status, usage = os.wait4(self.child.pid, flags)
         except ChildProcessError:
             # Somebody else in this process has reaped it: its exit code is lost, so it counts as a failure.
@@ -216,7 +230,7 @@ class _Watch:
         if not pid:
             return False
         self.exit_code = 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-        self.cpu_seconds = usage.ru_utime + usage.ru_stime if usage is not None else 0.0
+        self.used = used(usage) if usage is not None else Used()
         self.child.returncode = self.exit_code  # so that Popen does not wait for it again
         self._done = True
         return True

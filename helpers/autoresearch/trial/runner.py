@@ -263,7 +263,7 @@ class Trial:
             timed_out=done.timed_out,
             values=got.values, seconds=round(done.seconds, 4), cpu_seconds=round(done.cpu_seconds, 4),
             warmup=slot is None, problem=got.problem, signed=self.spec.metric in got.signed,
-            **({"tail": safetext.tail(done.output)} if got.problem else {}),
+            **done.met.known(), **({"tail": safetext.tail(done.output)} if got.problem else {}),
         )  # fmt: skip
         if censored:
             self.timed_out[side] += 1
