@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from autoresearch.verdict.eprocess import ORDERS, PAIRS, THETAS, EProcess, draw_order, evidence
 from autoresearch.verdict.rule import Rule
-from autoresearch.verdict.sequential import SequentialTest
+from autoresearch.verdict.sequential import TIMED_OUT, SequentialTest
 
 slots = st.lists(st.floats(-50.0, 50.0, allow_nan=False), min_size=4, max_size=4)
 # Multiples of 1/64 add without rounding, so a shift is taken back exactly.
@@ -91,27 +91,58 @@ def test_mean_stays_one_when_the_metric_crosses_zero(values: list[list[float]]) 
     assert math.fsum(found) / len(found) == pytest.approx(1.0, rel=1e-9)
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.lists(st.sampled_from([0.9, 1.0, 1.1, TIMED_OUT]), min_size=4, max_size=4), min_size=1, max_size=3))
+def test_mean_stays_one_with_time_outs_and_ties(values: list[list[float]]) -> None:
+    """A time-out's place and the ranks of equal readings see no label."""
+    found = []
+    for orders in itertools.product(ORDERS, repeat=len(values)):
+        test = SequentialTest(Rule())
+        for order, y in zip(orders, values, strict=True):
+            test.step(order, y)
+        found.append(math.exp(test._gain.log_up))
+    assert math.fsum(found) / len(found) == pytest.approx(1.0, rel=1e-9)
+
+
+@pytest.mark.parametrize("orders", [ORDERS, PAIRS])
+def test_a_held_up_run_weighs_no_more_than_the_last_place(orders: tuple[str, ...]) -> None:
+    """By ranks: however long one run was held up, the evidence before it is not wiped out."""
+    fair = [(orders[i % len(orders)], [0.0 if s == "A" else -0.05 for s in orders[i % len(orders)]]) for i in range(9)]
+    fair = [(o, [v + 0.001 * i * (-1) ** k for k, v in enumerate(y)]) for i, (o, y) in enumerate(fair)]
+    found = []
+    for late in (0.2, 5.0):
+        process = evidence(fair, 0.0)
+        before = process.log_up
+        order = orders[0]
+        process.add(
+            order, [late if i == order.rindex("B") else 0.0 if s == "A" else -0.05 for i, s in enumerate(order)]
+        )
+        found.append(before - process.log_up)
+    assert found[0] == pytest.approx(found[1], abs=0.05)
+
+
 def reference_log_e(blocks: Blocks, shift: float, sign: float) -> float:
-    """ln E written a second time, with numpy and all six orders, straight from the formula."""
+    """ln E written a second time, with numpy and all six orders, straight from the formulas of values and of ranks."""
     import numpy as np
 
     spreads: list[float] = []
-    totals = np.zeros(len(THETAS))
+    totals = np.zeros(2 * len(THETAS))
     for order, y in blocks:
         z = np.array(y) + shift * np.array([s == "B" for s in order])
         centred = z - np.median(z)
         spreads.append(1.2533 * 4 / 3 * float(np.mean(np.abs(centred))))
         s = float(np.median(spreads))
-        w = np.clip(centred, -3.5 * s, 3.5 * s)
+        ranks = np.argsort(np.argsort(z)) - 1.5  # no ties here
+        for bets, w in enumerate((np.clip(centred, -3.5 * s, 3.5 * s) / s, ranks)):
 
-        def contrast(o: str, w: np.ndarray = w) -> float:
-            a = np.array([c == "A" for c in o])
-            return float(w[a].mean() - w[~a].mean())
+            def contrast(o: str, w: np.ndarray = w) -> float:
+                a = np.array([c == "A" for c in o])
+                return float(w[a].mean() - w[~a].mean())
 
-        for i, theta in enumerate(THETAS):
-            x = sign * theta / s
-            denominator = np.mean([np.exp(x * contrast(o)) for o in ORDERS])
-            totals[i] += x * contrast(order) - np.log(denominator)
+            for i, theta in enumerate(THETAS):
+                x = sign * theta
+                denominator = np.mean([np.exp(x * contrast(o)) for o in ORDERS])
+                totals[bets * len(THETAS) + i] += x * contrast(order) - np.log(denominator)
     return float(np.log(np.mean(np.exp(totals))))
 
 

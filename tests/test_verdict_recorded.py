@@ -16,9 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch.errors import BadInput
+from autoresearch.judging.outcome import read_outcome
 from autoresearch.judging.recorded import arrange, judge_samples
 from autoresearch.judging.samplefile import read_samples
 from autoresearch.verdict.eprocess import draw_order
+from autoresearch.verdict.rule import Rule
 
 
 def recording(gain: float, cv: float = 0.02, blocks: int = 10, seed: int = 1, kind: str = "blocks") -> dict[str, Any]:
@@ -263,3 +265,18 @@ def test_needs_no_numpy() -> None:
     code += "print('numpy' in sys.modules, 'msgspec' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, helpers], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize("decided", [{"verdict": "discard", "reason": "hopeless", "reason_text": "worse"}, {}])
+def test_a_trial_that_an_older_rule_gave_up_is_no_longer_undecided(decided: dict[str, str]) -> None:
+    """Its worker has measured, an upgrade came, and nothing more will be measured."""
+    values = zip("ABBABAAB", [2.657, 2.411, 2.406, 2.630, 2.371, 2.595, 2.584, 4.091], strict=True)
+    records = [
+        {"type": "sample", "side": s, "slot": i, "block": i // 4, "value": v, "seconds": 1.0}
+        for i, (s, v) in enumerate(values)
+    ]
+    records += [{"type": "decision", "layout": "fresh", **decided}, {"type": "end", "status": "done"}]
+    found = read_outcome(records, Rule(alpha=0.002)).verdict
+    assert found is not None
+    assert (found.verdict, found.reason) == ("discard", decided.get("reason", "undecided"))
+    assert ("worse" in found.reason_text) == bool(decided)

@@ -110,6 +110,10 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
     every, verdict = _blocks(counted), None
     if rule is not None and status == "done" and not invalid:
         verdict = _judge(rule, _values_of(every))
+        if verdict.reason == "undecided" and decision.get("reason") in ("hopeless", "below_min"):
+            # It was measured before an upgrade, by a rule that gives up sooner; nothing more will be measured.
+            text = one_line(str(decision.get("reason_text") or ""), 300)
+            verdict = replace(verdict, reason="hopeless", reason_text=text)
     # What is said about other metrics and durations needs whole blocks; the objective knows about time-outs.
     blocks = [(order, rows) for order, rows in every if not any(map(_timed_out, rows))]
     base, candidate = ([float(r["value"]) for r in counted if r.get("side") == s and _told(r)] for s in "AB")

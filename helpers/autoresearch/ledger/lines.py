@@ -46,6 +46,7 @@ class VerdictFields(Fields):
     e_needed: float | None = None
     runs_used: int | None = None
     sigma_short_pct: float | None = None
+    disturbed: bool = False  # absent before 0.4.0, and where no run was
     seed: int | None = None
     t: int | None = None
     gains: dict[str, Any] = {}

@@ -113,7 +113,8 @@ def preview(session: Session, experiment: Experiment) -> dict[str, Any]:
               "runs_used", "blocks", "layout", "sigma_short_pct", "mde_pct")  # fmt: skip
     told = outcome.verdict.to_json()
     return {
-        **{key: told.get(key) for key in fields}, "seed": test.seed, "alpha": test.alpha, "t": test.t,
+        **{key: told.get(key) for key in fields}, **({"disturbed": True} if outcome.verdict.disturbed else {}),
+        "seed": test.seed, "alpha": test.alpha, "t": test.t,
         "line": outcome.verdict.line(), **modes,
     }  # fmt: skip
 

@@ -9,9 +9,11 @@ Two arguments carry the error rate; nothing is assumed about the noise.
 2. Ville's inequality (1939). The product over blocks, and a mixture of such products, is a non-negative
    martingale of mean 1, so P(it ever reaches 1 / alpha) <= alpha: no fixed number of runs, any stopping.
 
-Here f(o) = exp(theta (m/4) T(o) / s), T = mean of A's slots - mean of B's, s a label-blind spread. Values are
-logs, so T is a log ratio and positive means the candidate is better. What the bound does not cover: the luck
-of one build's memory layout, and a benchmark that knows which side it runs.
+Here f(o) = exp(theta (m/4) T(o) / s), T = mean of A's slots - mean of B's. Half of the bets are on the values,
+clipped, with s a label-blind spread: they win most where the noise is even. Half are on the ranks within the
+block, with s = 1: to them a run that other programs held up is the last of its block, no more, however long it
+took. Values are logs, so T is a log ratio and positive means the candidate is better. What the bound does not
+cover: the luck of one build's memory layout, and a benchmark that knows which side it runs.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from __future__ import annotations
 # ruff: noqa: B905 - Python 3.8 has no zip(strict=) and no list[float] at run time
 import math
 import random
+from functools import lru_cache
 from typing import List, Optional, Sequence, Tuple
 
 from autoresearch.verdict import stats
@@ -52,8 +55,9 @@ class EProcess:
 
     def __init__(self, shift: float = 0.0) -> None:
         self.shift = shift
-        self._up = [0.0] * len(THETAS)
-        self._down = [0.0] * len(THETAS)
+        # ln of each bet so far: first those on the values, then those on the ranks.
+        self._up = [0.0] * (2 * len(THETAS))
+        self._down = [0.0] * (2 * len(THETAS))
         self._spreads: List[float] = []
 
     def add(self, order: str, y: Sequence[float]) -> None:
@@ -70,21 +74,15 @@ class EProcess:
         scale = stats.median(self._spreads) or spread
         if spread == 0.0:
             return
-        w = [max(-CLIP * scale, min(CLIP * scale, v)) for v in w]
-        # The orders come in mirrored pairs, so half of them and cosh cover all.
-        if m == 4:
-            a, b, c, d = w
-            contrasts = [(a + b - c - d) / 2.0, (a - b + c - d) / 2.0, (a - b - c + d) / 2.0]
-        else:
-            contrasts = [w[0] - w[1]]
-        t = sum(v if side == "A" else -v for side, v in zip(order, w)) / (m // 2)
-        unit = m / 4.0 / scale
-        for i, theta in enumerate(THETAS):
-            k = theta * unit
-            log_mean = math.log(sum([math.cosh(max(-300.0, min(300.0, k * x))) for x in contrasts]) / len(contrasts))
-            step = max(-300.0, min(300.0, k * t))
-            self._up[i] += step - log_mean
-            self._down[i] += -step - log_mean
+        w = [max(-CLIP * scale, min(CLIP * scale, v)) / scale for v in w]
+        # From -(m-1)/2 to (m-1)/2, equal values alike.
+        ranks = [sum([(v > u) - (v < u) for u in z]) / 2.0 for v in z]
+        for first, x in ((0, w), (len(THETAS), ranks)):
+            t = sum([v if side == "A" else -v for side, v in zip(order, x)]) / 2.0
+            for i, (theta, log_mean) in enumerate(zip(THETAS, _log_means(tuple(x))), first):
+                step = theta * t
+                self._up[i] += step - log_mean
+                self._down[i] += -step - log_mean
 
     @property
     def spread(self) -> float:
@@ -135,6 +133,18 @@ def interval(blocks: Sequence[Block], gain: float, sigma: float) -> Tuple[Option
 def _refuted(blocks: Sequence[Block], shift: float, sign: float) -> bool:
     process = evidence(blocks, shift)
     return (process.log_up if sign < 0 else process.log_down) >= math.log(INTERVAL_E)
+
+
+@lru_cache(maxsize=256)
+def _log_means(x: Tuple[float, ...]) -> List[float]:
+    """For each theta, ln of the mean of exp(theta (m/4) T) over all orders; ranks come again and again."""
+    # The orders come in mirrored pairs, so half of them and cosh cover all. |x| <= CLIP, so nothing overflows.
+    if len(x) == 4:
+        a, b, c, d = x
+        halves = [(a + b - c - d) / 2.0, (a - b + c - d) / 2.0, (a - b - c + d) / 2.0]
+    else:
+        halves = [(x[0] - x[1]) / 2.0]
+    return [math.log(sum([math.cosh(theta * t) for t in halves]) / len(halves)) for theta in THETAS]
 
 
 def _log_mean_exp(logs: Sequence[float]) -> float:

@@ -30,8 +30,10 @@ STAND_OFF = 3.5
 MAX_TIMED_OUT = 2
 # The largest growth of ln E that is counted on per future block: 0.8 ln 6.
 MAX_GROWTH = 0.8 * math.log(6.0)
-# Block differences further than this from the middle one, in label-blind spreads, are outliers.
-BLOCK_CLIP = 2.0
+# Median of the lesser of two |d|, d the difference of two readings of sd 1.
+LESSER_OF_TWO = 0.531
+# A side's own two readings that lie this many quiet spreads apart were disturbed.
+DISTURBED = 5.0
 # Readings this fine (five significant digits) do not repeat by luck: repeats mean that there is no noise.
 FINE = 1e-4
 # Two gains closer than this share are the same gain, written by different arithmetic.
@@ -121,7 +123,7 @@ class SequentialTest:
             sigma_short_pct=self._share(sigma, base), mde_pct=self._share(stats.mde(sigma, rule.max_runs), base),
             base_median=base, candidate_median=candidate,
             effect_units=sign * (base - candidate) if self._scale and gain is not None else None,
-            warnings=tuple(self._warnings(base)), **common,
+            disturbed=self.disturbed(), warnings=tuple(self._warnings(base)), **common,
         )  # fmt: skip
         return replace(out, reason_text=explain(out, rule, stats.e_value(self.peak_log_e)))
 
@@ -143,7 +145,7 @@ class SequentialTest:
         return worst + max(STAND_OFF * self._gain.spread, width, 0.01)
 
     def _decide(self) -> Reason:
-        rule, left, gain = self.rule, self.rule.max_runs // 4 - self.blocks, self._gain_mean()
+        rule, left, gain = self.rule, self.rule.max_runs // 4 - self.blocks, self._gain_median()
         hung = self.timed_out["B"] - self.timed_out["A"]
         if hung >= MAX_TIMED_OUT:
             return "timeouts"
@@ -167,12 +169,36 @@ class SequentialTest:
         if self.blocks < rule.patience:
             return "undecided"
         # What the blocks left can add to ln E if the gain is z standard errors better than it looks.
-        tau = max(stats.median([_own_spread(*block) for block in self._y]), self._grain(), 1e-12)
-        promise = self._robust_gain() - self._gain.shift
-        best = max(0.0, promise + rule.z * tau / math.sqrt(self.blocks))
-        if self._gain.log_up + left * min(min(best / tau, 9.0) ** 2 / 2.0, MAX_GROWTH) < needed:
+        promise, spread = self._promise()
+        best = max(0.0, promise - self._gain.shift + rule.z * spread / math.sqrt(self.blocks))
+        if self._gain.log_up + left * min(min(best / spread, 9.0) ** 2 / 2.0, MAX_GROWTH) < needed:
             return "hopeless"
         return "undecided"
+
+    def _promise(self) -> Tuple[float, float]:
+        """The gain to hope for and the sd of a block's difference; a few disturbed runs spoil neither.
+
+        Where a run was disturbed, the better of the estimate and of the sides' best readings, and the quiet spread.
+        """
+        promise, spread, floor = self._gain_median(), self._sigma(), max(self._grain(), 1e-12)
+        if self.disturbed():
+            best = [min(a) - min(b) for a, b in (_split(*block) for block in self._y)]
+            promise, spread = max(promise, stats.median(best)), min(spread, 2.0 * self._quiet())
+        return promise, max(spread, floor)
+
+    def disturbed(self) -> bool:
+        """A side's own two readings lie further apart in some block than the noise of the other blocks and side."""
+        return max([two[1] for two in self._own()], default=0.0) > DISTURBED * max(self._quiet(), 1e-4)
+
+    def _quiet(self) -> float:
+        """sd of an undisturbed run, from the steadier side of each block."""
+        own = self._own()
+        return max(stats.median([two[0] for two in own]) / LESSER_OF_TWO if own else 0.0, self._grain())
+
+    def _own(self) -> List[List[float]]:
+        """How far a side's own two readings lie apart, the lesser first, for each block without time-outs."""
+        measured = [y for y, raw in zip(self._y, self._raw) if len(y[1]) == 4 and TIMED_OUT not in raw[1]]
+        return [sorted(abs(side[0] - side[1]) for side in _split(*block)) for block in measured]
 
     def _delta(self, pct: float) -> float:
         return -math.log1p(-pct / 100.0) if self._scale is None else pct / 100.0
@@ -191,36 +217,24 @@ class SequentialTest:
     def _estimate(self, base: float, candidate: float) -> Optional[float]:
         """The gain in units of y; with time-outs from the medians, None when one of them is a time-out."""
         if not self._censored():
-            return self._gain_mean()
+            return self._gain_median()
         if TIMED_OUT in (base, candidate):
             return None
         gain = self._unit(base) - self._unit(candidate)
         return gain if self.rule.direction == "lower" else -gain
 
-    def _gain_mean(self) -> float:
-        """T averaged over the blocks."""
+    def _gain_median(self) -> float:
+        """The median of all differences A - B within blocks (Hodges & Lehmann 1963)."""
         if not self._mixed or self._censored():
-            return stats.mean([_contrast(*block) for block in self._y])
-        raw = stats.mean([_contrast(order, list(map(stats.bounded, block))) for order, block in self._raw])
+            return stats.median(differences(self._y))
+        raw = stats.median(differences([(order, list(map(stats.bounded, block))) for order, block in self._raw]))
         return (raw if self.rule.direction == "lower" else -raw) / (self._scale or 1.0)
-
-    def _robust_gain(self) -> float:
-        """T averaged over the blocks, each clipped to the middle one +- `BLOCK_CLIP` spreads.
-
-        Only the futility stop uses it: one outlier among few blocks must not end (or drag on) a test.
-        """
-        gaps = [_contrast(*block) for block in self._y]
-        centre, reach = stats.median(gaps), BLOCK_CLIP * self._gain.spread
-        if len(gaps) < 3 or reach == 0.0 or self._mixed:
-            return self._gain_mean()
-        return stats.mean([max(centre - reach, min(centre + reach, gap)) for gap in gaps])
 
     def _sigma(self) -> float:
         """sd of one run, from the differences of a block's own-side readings, pooled over blocks."""
-        measured = [y for y, raw in zip(self._y, self._raw) if len(y[1]) == 4 and TIMED_OUT not in raw[1]]
-        sides = [side for block in measured for side in _split(*block)]
+        gaps = [gap for two in self._own() for gap in two]
         hidden = 0.0 if self.exact() else self._grain()
-        return max(stats.sigma_from_differences([s[1] - s[0] for s in sides]) if sides else 0.0, hidden)
+        return max(stats.sigma_from_differences(gaps) if gaps else 0.0, hidden)
 
     def _grain(self) -> float:
         """sd that the rounding of the readings hides: step / sqrt 12, in the units of y."""
@@ -265,15 +279,6 @@ def _split(order: str, y: Sequence[float]) -> Tuple[List[float], List[float]]:
     return [v for s, v in zip(order, y) if s == "A"], [v for s, v in zip(order, y) if s == "B"]
 
 
-def _contrast(order: str, y: Sequence[float]) -> float:
-    """T: mean of A's slots minus mean of B's."""
-    a, b = _split(order, y)
-    return math.fsum(a) / len(a) - math.fsum(b) / len(b)
-
-
-def _own_spread(order: str, y: Sequence[float]) -> float:
-    """r: 1.2533 (k / (k - 1)) mean |y - own side's median|, k = 2 runs a side (0 for a pair)."""
-    if len(y) < 4:
-        return 0.0
-    a, b = _split(order, y)
-    return stats.MEAN_AD_TO_SD * 2.0 * (abs(a[0] - a[1]) + abs(b[0] - b[1])) / 4.0
+def differences(blocks: Sequence[Block]) -> List[float]:
+    """Every difference of a reading of A and one of B of the same block."""
+    return [u - v for block in blocks for a, b in [_split(*block)] for u in a for v in b]

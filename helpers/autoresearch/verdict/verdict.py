@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Dict, Optional, Tuple
 
 from autoresearch.verdict import Reason, Word, stats
 from autoresearch.verdict.rule import Rule
 
+# Standard errors below 0 at which a candidate is called worse.
+WORSE = 3.0
+
 
 @dataclass(frozen=True)
 class Verdict:
     """What a test found. Percentages are of the base, positive = better; None = unknown or unbounded.
 
-    `test` is blocks, or for recorded samples signed_rank or rank_sum, which have a p_value.
+    `test` is blocks, or for recorded samples signed_rank or rank_sum, which have a p_value. `disturbed`: in some block
+    a side's own two readings lay further apart than the machine's quiet noise explains.
     """
 
     verdict: Word
@@ -36,6 +41,7 @@ class Verdict:
     base_median: Optional[float] = None
     candidate_median: Optional[float] = None
     effect_units: Optional[float] = None
+    disturbed: bool = False
     warnings: Tuple[str, ...] = ()
 
     def to_json(self) -> Dict[str, Any]:
@@ -99,8 +105,19 @@ def explain(found: Verdict, rule: Rule, peak: float) -> str:
         settle = f"{goal:.2g} % needs about {more} more runs at this noise"
     if found.reason == "budget":
         return f"not settled in {found.runs_used} runs (measured {shown}): {settle}"
-    if effect is not None and effect <= -least:
+    if _worse(found):
         return f"worse (measured {shown}): the runs left could not prove a gain"
+    if found.disturbed:
+        return f"not seen (measured {shown}): too few quiet runs, and those left could not prove it; {settle}"
     if effect is not None and effect <= 0.0:
-        return f"no gain in sight (measured {shown}): the runs left could not prove one; {settle}"
+        return f"no difference shown (measured {shown}): the runs left could not prove a gain; {settle}"
     return f"this machine cannot tell (measured {shown}): the runs left could not prove it; {settle}"
+
+
+def _worse(found: Verdict) -> bool:
+    """Whether the candidate is shown to be worse: by the interval, or by `WORSE` standard errors of the effect."""
+    if found.ci_high_pct is not None and found.ci_high_pct < 0.0:
+        return True
+    effect, sigma = found.effect_pct, found.sigma_short_pct
+    # In a block of four the effect has the sd of one run.
+    return effect is not None and sigma is not None and effect < -WORSE * sigma / math.sqrt(max(1, found.blocks))
