@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from autoresearch.cli._fit import fit
-from autoresearch.cli._output import emit, is_terminal, json_option, modes_line, tell
+from autoresearch.cli._output import emit, is_terminal, json_option, modes_line, say, tell
 from autoresearch.errors import BadInput, Exit, poll_ab
 from autoresearch.safetext import one_line
 
@@ -31,7 +31,7 @@ from autoresearch.safetext import one_line
 @click.option(
     "--metric",
     help="With --a/--b: the METRIC that decides. Default: time_s, else the only one that A prints; without any, "
-    "the whole commands are timed (wall_s).",
+    "the whole commands are timed: own_s, the time in which they had a core or slept, or wall_s where that is unknown.",
 )
 @click.option("--direction", type=click.Choice(["lower", "higher"]), default="lower", show_default=True)
 @click.option("--preset", type=click.Choice(["lean", "default", "thorough"]), default="default", show_default=True)
@@ -100,6 +100,8 @@ def _commands(options: dict[str, Any], as_json: bool) -> int:
     import secrets
     from dataclasses import replace
 
+    from autoresearch.cli._compared import told
+    from autoresearch.engines.cpus import held
     from autoresearch.trial.compare import CommandFailed, Sample, compare_commands
     from autoresearch.verdict.rule import Rule
 
@@ -114,11 +116,15 @@ def _commands(options: dict[str, Any], as_json: bool) -> int:
         if live:
             click.echo(f"\r\x1b[Krun {sample.slot + 1} of at most {rule.max_runs}", nl=False, err=True)
 
+    def wait() -> None:
+        say("waiting for a core: another measurement has it")
+
     try:
-        verdict, samples, metric = compare_commands(
+        compared = compare_commands(
             options["cmd_a"], options["cmd_b"], options["build_a"], options["build_b"],
             metric=options["metric"], direction=options["direction"], rule=rule, seed=seed,
             timeout=options["run_timeout"], layout=options["layout"], on_sample=progress,
+            pin=lambda cores: held(cores, wait),
         )  # fmt: skip
     except CommandFailed as exc:
         raise BadInput(
@@ -128,10 +134,9 @@ def _commands(options: dict[str, Any], as_json: bool) -> int:
     finally:
         if live:
             click.echo("\r\x1b[K", nl=False, err=True)
-    data = {"metric": metric, **verdict.to_json(), "seed": seed}
-    if len(samples) <= 60:
-        data["order"] = "".join(sample.side for sample in samples)
-    emit(data, f"{metric}: {verdict.line()}", as_json=as_json)
+    verdict = compared.verdict
+    data, lines = told(compared, seed, chosen=options["metric"] is not None)
+    emit(data, "\n".join([f"{compared.metric}: {verdict.line()}", *lines]), as_json=as_json)
     return 0 if verdict.verdict == "keep" else int(Exit.NO)
 
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
-from collections.abc import Sequence
+import platform
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+from autoresearch.trial import slots
 
 
 @dataclass(frozen=True)
@@ -45,3 +52,32 @@ def plan_cpus(
         "benchmarks that mostly wait"
     )
     return CpuPlan(shared, [], (warning,))
+
+
+def core_locks() -> Path | None:
+    """The directory of this user's core locks on this machine; None where it cannot be made."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    # A home may be shared by several machines, whose cores are not the same ones.
+    path = base / "autoresearch" / f"cores-{platform.node() or 'here'}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return path
+
+
+@contextlib.contextmanager
+def held(cores: int, wait: Callable[[], None]) -> Iterator[list[int]]:
+    """CPUs to measure on outside of any session, which no trial of this user on this machine measures on meanwhile.
+
+    `wait` is called once if none are free at first. [] where processes cannot be pinned.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield []
+        return
+    locks = core_locks()
+    plan = {"slots": plan_cpus("auto", cores).slots, "cores": str(locks) if locks else None}
+    with tempfile.TemporaryDirectory(prefix="autoresearch-ab-") as directory:
+        (Path(directory) / "cpus.json").write_text(json.dumps(plan), encoding="utf-8")
+        with slots.take(directory, wait) as slot:
+            yield slot.cpus

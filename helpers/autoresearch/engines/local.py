@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from autoresearch.engines import CANCELLED, LOST, QUEUED, RUNNING, Engine, JobResult, JobState, Machine
-from autoresearch.engines.cpus import CpuPlan, plan_cpus
+from autoresearch.engines.cpus import CpuPlan, core_locks, plan_cpus
 from autoresearch.engines.jobdir import (
     all_jobs,
     end_of,
@@ -267,15 +267,3 @@ class LocalEngine(Engine):
         if processes.start_time(runner["pid"]) == runner["start"]:  # not another process of the same number
             processes.kill(runner["pid"], signum)
         return True
-
-
-def core_locks() -> Path | None:
-    """The directory of this user's core locks on this machine; None where it cannot be made."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    # A home may be shared by several machines, whose cores are not the same ones.
-    path = base / "autoresearch" / f"cores-{platform.node() or 'here'}"
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return path

@@ -7,6 +7,8 @@ Each signal is exact where it is known, and None where the system does not tell 
   What a run does to itself, with more threads than cores, is not in it.
 - delay: time that the started process waited for a core (/proc/PID/schedstat of the zombie), told only where that
   one thread did the work: with a shell in between, it says nothing about the work.
+Both with the wait of the one who looks for its end, which is in the run's duration as well.
+
 - foreign: processor time on the run's cores that was not the run's (/proc/stat). An upper bound of its wait.
 """
 
@@ -68,8 +70,8 @@ class Met(NamedTuple):
 
     @property
     def waited(self) -> Optional[float]:
-        """Seconds that the work waited for a core: exact, or None."""
-        return self.delay_seconds if self.stall_seconds is None else self.stall_seconds
+        """Seconds that the work waited for a core, or None. The delay, where it is told, knows the start, too."""
+        return max((v for v in (self.delay_seconds, self.stall_seconds) if v is not None), default=None)
 
 
 def own_seconds(seconds: float, cpu_seconds: float, waited: float) -> float:
@@ -105,14 +107,15 @@ class Meter:
             on_core, waiting = file.read().split()[:2]
             self._schedstat = int(on_core) / 1e9, int(waiting) / 1e9
 
-    def met(self, seconds: float, used: Used) -> Met:
-        """What the command met, once nothing of it is left."""
+    def met(self, seconds: float, used: Used, late: float) -> Met:
+        """What the command met, once nothing of it is left. `late` seconds after its end, its duration was taken."""
         busy = _busy(self._cpus) if self._busy is not None and seconds >= _LEAST_SECONDS else None
+        stall = _stall(self._group, used.cpu_seconds) if self._join >= 0 else None
         on_core, waiting = self._schedstat or (0.0, 0.0)
         alone = self._schedstat is not None and on_core >= _ALONE * used.cpu_seconds
         return Met(
-            delay_seconds=waiting if alone else None,
-            stall_seconds=_stall(self._group, used.cpu_seconds) if self._join >= 0 else None,
+            delay_seconds=waiting + late if alone else None,
+            stall_seconds=stall + late if stall is not None else None,
             foreign_seconds=max(0.0, busy - self._busy - used.cpu_seconds) if busy and self._busy is not None else None,
             switches=(used.voluntary, used.involuntary),
             peak_rss_mb=used.peak_bytes / _MB if used.peak_bytes else None,
@@ -126,6 +129,13 @@ class Meter:
             # What cannot be ended (a dead network mount) keeps it; the next trial looks again.
             with contextlib.suppress(OSError):
                 os.rmdir(self._group)
+
+
+def waited_here() -> float:
+    """Seconds that this thread has waited for a core since it began; 0 where the system does not tell."""
+    with contextlib.suppress(OSError, ValueError, IndexError), open("/proc/thread-self/schedstat", "rb") as file:
+        return int(file.read().split()[1]) / 1e9
+    return 0.0
 
 
 def _busy(cpus: Sequence[int]) -> Optional[float]:

@@ -13,7 +13,7 @@ from typing import IO, Callable, Dict, Iterator, Mapping, NamedTuple, Optional, 
 
 from autoresearch.trial import processes
 from autoresearch.trial.capture import Capture, File, Streams
-from autoresearch.trial.conditions import Met, Meter, Used, used
+from autoresearch.trial.conditions import Met, Meter, Used, used, waited_here
 from autoresearch.trial.limits import Guard
 
 MARKER = "AUTORESEARCH_RUN"
@@ -150,7 +150,7 @@ def run(
                 processes.kill_group(child.pid, signal.SIGTERM)
                 watch.wait_until(time.monotonic() + grace)
             whole = _end(child.pid, watch, marker, before).plus(watch.used)
-            met = meter.met(seconds, whole) if meter is not None else Met()
+            met = meter.met(seconds, whole, watch.late) if meter is not None else Met()
         said = output.text(output_limit) if log is None else ""
     return Finished(
         watch.exit_code, watch.timed_out, watch.flooded, seconds, whole.cpu_seconds, said, watch.exceeded, met
@@ -186,12 +186,14 @@ class _Watch:
         self.exceeded = ""
         self.exit_code = -1
         self.used = Used()
+        self.late = 0.0  # seconds that we waited for a core ourselves when it had ended
         self.timed_out = False
         self.flooded = False
         self._done = False
 
     def wait(self) -> bool:
         """True when the child has ended by itself, False when it must be killed."""
+        waited = 0.0
         with _end_signal(self.child.pid, self.output, self.limit) as sleep:
             while not self._collect(os.WNOHANG):
                 left = self.deadline - time.monotonic()
@@ -203,7 +205,9 @@ class _Watch:
                 self.exceeded = self.guard.look() if self.guard is not None else ""
                 if self.flooded or self.timed_out or self.exceeded:
                     return False
+                waited = waited_here() if self.meter is not None else 0.0
                 sleep(min(left, _LOOK_EVERY))
+        self.late = waited_here() - waited if waited else 0.0
         self.flooded = self.output.size() > self.limit
         return True
 

@@ -16,6 +16,7 @@ _BEGIN = re.compile(r"^BENCHMARK_BEGIN[ \t]*\r?$", re.MULTILINE)
 
 
 WALL = "wall_s"  # the name of a duration that we measured from outside, start to end
+OWN = "own_s"  # of one without the wait for a core (`conditions.own_seconds`)
 
 
 class RunValue(NamedTuple):
