@@ -8,19 +8,25 @@ leaves out the turns of others; the median over the rounds leaves out those that
 The reference is the program as it was at the start, copied to evaluator/reference and frozen: the same kind of work. It
 is never changed in a session. 30 rounds or more of 1 to 20 ms, 0.2 to 5 s in all; each round on an input of its own.
 
-A function, with a reference in a process of its own:
+A function; `load` functions run in processes of their own, so this one never holds what a candidate wrote:
 
-    from signed_metric import metric        # this and paired BEFORE anything of the project
+    from signed_metric import metric
     import paired
 
-    def load():                             # runs in the reference's process
+    def program():
+        sys.path.insert(0, "src")
+        from project import work
+        return work
+
+    def reference():
         sys.path.insert(0, "evaluator/reference/src")
         from project import work
         return work
 
-    reference = paired.Reference(load, inputs)
-    from project import work                # only now
-    paired.tell(metric, paired.rounds(work, reference, seed=1), NOMINAL)
+    paired.tell(metric, paired.rounds(program, reference, inputs, seed=1), NOMINAL)
+
+Where its data happen to lie in memory makes a process up to some percent slower or quicker than another of the same
+code, for as long as it lives. So both are launched anew all along the run, and one run's luck is the mean of many.
 
 A program of any language, a process a round, with its input on stdin:
 
@@ -30,12 +36,11 @@ A program of any language, a process a round, with its input on stdin:
 NOMINAL is a constant: the seconds that the reference takes for a round here, once measured (`ref_s`). It cancels out in
 every comparison and makes the ratio read as seconds.
 
-What would make a number better without better work is seen or counted. Processor time that the program uses in the
-reference's turns, with children that it waits for, is added to its own; a program may leave no process behind its
-round; a reference that was stopped, ended or changed ends the benchmark. A gain in most rounds with a loss in a few
-shows in `time_mean_s`. The reference gets no untimed call to warm its caches: who would cool them has to read as much
-memory as they hold, in his own time, and gains less than that costs. A child that a function starts and never waits for
-is in no account here.
+What would make a number better without better work is seen or counted. Processor time that the program uses between
+its rounds, with children that it waits for, is added to its own, and so is what it leaves behind; a process that stays
+there ends the benchmark, and so does a reference that was stopped, ended or changed. A gain in most rounds with a loss
+in a few shows in `time_mean_s`. The reference gets no untimed call to warm its caches: who would cool them has to read
+as much memory as they hold, in his own time, and gains less than that costs.
 """
 
 import os
@@ -76,21 +81,21 @@ def tell(metric, result, nominal, name="time_s"):
     metric("speed_spread", result.spread)
 
 
-class Reference:
-    """A process that runs `load()` once and then, whenever it is asked, the function that came of it on the next input.
+class Twin:
+    """A process that runs `load()` once and then, whenever it is asked, the function that came of it on an input.
 
-    Make it before the project is imported, or it inherits the candidate. `load` runs in that process only."""
+    `others`: twins that were made before, whose pipes this one must not hold."""
 
-    def __init__(self, load, inputs):
-        self.inputs = inputs
+    def __init__(self, name, load, inputs, check=None, others=()):
+        self._name = name
         orders, answers = os.pipe(), os.pipe()
         sys.stdout.flush()
         self._child = os.fork()
         if self._child == 0:
             try:
-                os.close(orders[1])
-                os.close(answers[0])
-                _serve(load(), inputs, orders[0], answers[1])
+                for end in (orders[1], answers[0], *(end for twin in others for end in (twin._ask, twin._hear))):
+                    os.close(end)
+                _serve(load(), inputs, check, orders[0], answers[1])
             except BaseException:
                 sys.excepthook(*sys.exc_info())
             finally:  # nothing of the benchmark may run twice
@@ -99,60 +104,65 @@ class Reference:
         os.close(answers[1])
         self._ask, self._hear = orders[1], answers[0]
 
-    def turn(self, number, write=os.write, read=os.read, look=os.waitpid):
-        """The Span of the reference on input `number`."""
+    def turn(self, number):
+        """The Span of a round on input `number`, with the processor time since the round before."""
         with suppress(BrokenPipeError):  # it has ended: nothing is there to read either
-            write(self._ask, struct.pack("i", number))
-        answer = read(self._hear, _ANSWER.size)
+            os.write(self._ask, struct.pack("i", number))
+        answer = os.read(self._hear, _ANSWER.size)
         if len(answer) < _ANSWER.size:
-            raise SystemExit("paired: the reference ended before its time")
-        if look(self._child, os.WNOHANG | os.WUNTRACED | os.WCONTINUED) != (0, 0):
-            raise SystemExit("paired: somebody stopped the reference: its time is worth nothing")
+            raise SystemExit("paired: the %s ended before its time" % self._name)
+        if os.waitpid(self._child, os.WNOHANG | os.WUNTRACED | os.WCONTINUED) != (0, 0):
+            raise SystemExit("paired: somebody stopped the %s: its time is worth nothing" % self._name)
         return Span(*_ANSWER.unpack(answer))
 
     def close(self):
         os.close(self._ask)
+        os.close(self._hear)
         os.waitpid(self._child, 0)
 
 
-def _serve(work, inputs, orders, answers):
-    watch = Stopwatch()
+def _serve(work, inputs, check, orders, answers):
+    watch, rested = Stopwatch(), cpu_seconds()
     while True:
         order = os.read(orders, 4)
         if not order:
+            if "multiprocessing" in sys.modules:  # a pool's workers wait for ever
+                for worker in sys.modules["multiprocessing"].active_children():
+                    worker.terminate()
             os._exit(0)
+        beside = cpu_seconds() - rested
         given = inputs[struct.unpack("i", order)[0]]
-        watch.start()
-        work(given)
-        os.write(answers, _ANSWER.pack(*watch.stop()))
-
-
-def rounds(work, reference, seed, check=None):
-    """Run `work` on every input of the reference, in pairs whose order is drawn from `seed`; a Result.
-
-    `check(answer, input)`, untimed, raises where an answer is wrong. The first input is run once more before, so that
-    nothing is done for the first time in a pair."""
-    watch, inputs = _watch(), reference.inputs
-
-    def program(number):
-        given = inputs[number]
         watch.start()
         answer = work(given)
         span = watch.stop()
         if check is not None:
             check(answer, given)
-        return span
+        rested = cpu_seconds()
+        os.write(answers, _ANSWER.pack(span.wall, span.cpu + beside, span.own + beside))
 
-    def opponent(number):
-        used = cpu_seconds()
-        span = reference.turn(number)
-        return span, cpu_seconds() - used
 
-    program(0)
-    reference.turn(0)
-    result = _pairs(len(inputs), program, opponent, seed, watch.knows_delay)
-    reference.close()
-    return result
+def rounds(program, reference, inputs, seed, check=None, launches=10):
+    """Run what `program()` and `reference()` give on every input, in pairs whose order is drawn from `seed`; a Result.
+
+    `check(answer, input)`, untimed, in the program's process, raises where an answer is wrong. `launches`: how often
+    both are started anew; each time the first input is run once before, so that nothing is done for the first time in a
+    pair. 1 for what gets quicker as it runs."""
+    watch, draw, pairs = _watch(), random.Random(seed), _Pairs()
+    _adopt_orphans()
+    each = -(-len(inputs) // launches)
+    for start in range(0, len(inputs), each):
+        made = {}
+        for name in draw.sample(("program", "reference"), 2):
+            load, judge = (program, check) if name == "program" else (reference, None)
+            made[name] = Twin(name, load, inputs, judge, made.values())
+        for twin in made.values():
+            twin.turn(0)
+        for number in range(start, min(start + each, len(inputs))):
+            pairs.add(number, made["program"].turn, made["reference"].turn, draw)
+        for twin in made.values():
+            twin.close()
+        pairs.late(_left_behind(), number + 1 - start)
+    return pairs.result(watch.knows_delay)
 
 
 def _watch():
@@ -162,32 +172,39 @@ def _watch():
     return watch
 
 
-def _pairs(count, program, opponent, seed, knows_delay):
-    """The Result of `count` pairs: `program` gives a Span, `opponent` one and what the program used meanwhile."""
-    draw, own, theirs, waited, clock, wall, cpu, cpu_there = random.Random(seed), [], [], 0.0, 0.0, 0.0, 0.0, 0.0
-    for number in range(count):
+class _Pairs:
+    """Spans of the program and of the reference, round by round."""
+
+    def __init__(self):
+        self._own, self._theirs = [], []
+
+    def add(self, number, program, opponent, draw):
+        """A pair on input `number`: both give a Span; which comes first is drawn."""
         first = draw.random() < 0.5
         mine = program(number) if first else None
-        other, beside = opponent(number)
-        mine = mine or program(number)
-        own.append(mine.own + beside)
-        theirs.append(other.own)
-        wall, cpu, cpu_there = wall + mine.wall, cpu + mine.cpu + beside, cpu_there + other.cpu
-        for span in (mine, other):
-            waited += span.wall - span.own
-            clock += span.wall
-    ranked = sorted(theirs)
-    tenth = len(ranked) // 10
-    return Result(
-        ratio=median(a / b for a, b in zip(own, theirs)),
-        mean_ratio=sum(own) / sum(theirs),
-        reference_s=median(theirs),
-        waited=waited / clock if knows_delay else None,
-        spread=ranked[-1 - tenth] / ranked[tenth],
-        wall_s=wall,
-        cpu_s=cpu,
-        reference_cpu_s=cpu_there,
-    )
+        self._theirs.append(opponent(number))
+        self._own.append(mine or program(number))
+
+    def late(self, seconds, count):
+        """Processor time of what the last `count` rounds left behind: the program's, in equal shares."""
+        share = seconds / count
+        self._own[-count:] = [Span(s.wall, s.cpu + share, s.own + share) for s in self._own[-count:]]
+
+    def result(self, knows_delay):
+        own, theirs, spans = [s.own for s in self._own], [s.own for s in self._theirs], self._own + self._theirs
+        clock = sum(span.wall for span in spans)
+        ranked = sorted(theirs)
+        tenth = len(ranked) // 10
+        return Result(
+            ratio=median(a / b for a, b in zip(own, theirs)),
+            mean_ratio=sum(own) / sum(theirs),
+            reference_s=median(theirs),
+            waited=max(0.0, 1.0 - (sum(own) + sum(theirs)) / clock) if knows_delay else None,
+            spread=ranked[-1 - tenth] / ranked[tenth],
+            wall_s=sum(span.wall for span in self._own),
+            cpu_s=sum(span.cpu for span in self._own),
+            reference_cpu_s=sum(span.cpu for span in self._theirs),
+        )
 
 
 class Command:
@@ -250,11 +267,14 @@ def commands(command, inputs, seed, check=None, reference="evaluator/reference",
     def opponent(number):
         span, answer = twin.run(inputs[number], watch)
         judged(number, answer)
-        return span, 0.0
+        return span
 
     opponent(0)  # first: what it makes for itself, compiled files say, is its own
     program(0)
-    return _pairs(len(inputs), program, opponent, seed, watch.knows_delay)
+    draw, pairs = random.Random(seed), _Pairs()
+    for number in range(len(inputs)):
+        pairs.add(number, program, opponent, draw)
+    return pairs.result(watch.knows_delay)
 
 
 def _states(directory):
@@ -276,11 +296,11 @@ def _adopt_orphans():
 
 
 def _left_behind(most=1.0):
-    """Processor seconds of what a round left behind, once that has ended; the benchmark ends where it stays."""
+    """Processor seconds of what was left behind, once that has ended; the benchmark ends where it stays."""
     limit, used = time.monotonic() + most, getrusage(RUSAGE_CHILDREN)
     with suppress(ChildProcessError):  # none is left
         while os.waitpid(-1, os.WNOHANG) != (0, 0) or time.monotonic() < limit:
             time.sleep(0.0005)
-        raise SystemExit("paired: the program leaves a process behind its round: its work is in no account")
+        raise SystemExit("paired: the program leaves a process behind: its work is in no account")
     now = getrusage(RUSAGE_CHILDREN)
     return now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime

@@ -95,7 +95,7 @@ def test_without_schedstat_own_time_is_wall_time_and_one_line_says_so(schedstat:
         time.sleep(0.01)
         span = watch.stop()
         print(watch.knows_delay, span.own == span.wall >= 0.01)
-        result = paired.rounds(time.sleep, paired.Reference(lambda: time.sleep, [0.001] * 3), seed=1)
+        result = paired.rounds(lambda: time.sleep, lambda: time.sleep, [0.001] * 3, seed=1)
         print(result.waited)
     """
     done = run(program)
@@ -121,7 +121,7 @@ def test_the_ratio_is_that_of_the_work() -> None:
         WORK
         + """
     for candidate in (work, half):
-        result = paired.rounds(candidate, paired.Reference(lambda: work, [20000] * 41), seed=1)
+        result = paired.rounds(lambda: candidate, lambda: work, [20000] * 41, seed=1)
         print(result.ratio, result.reference_s, result.waited, result.spread)
     """
     )
@@ -141,37 +141,101 @@ def test_what_the_program_does_in_the_references_turns_is_its_own() -> None:
     def hidden(turns):
         threading.Thread(target=work, args=(20 * turns,), daemon=True).start()
         return work(turns)
-    reference = paired.Reference(lambda: work, [20000] * 31)
-    print(paired.rounds(hidden, reference, seed=1).mean_ratio)
+    print(paired.rounds(lambda: hidden, lambda: work, [20000] * 31, seed=1).mean_ratio)
     """
     )
     assert float(output(program)[0]) > 1.5
 
 
-def test_every_input_is_met_once_by_both_in_an_order_drawn_from_the_seed() -> None:
-    program = """
-    import paired
-    seen = []
-    class Fake:
-        inputs = list("abcdefghijkl")
-        def turn(self, number):
-            seen.append("R" + self.inputs[number])
-            return paired.Span(1.0, 1.0, 1.0)
-        def close(self):
-            print("".join(seen))
+def test_every_input_is_met_once_by_both_in_an_order_drawn_from_the_seed(tmp_path: Path) -> None:
+    program = f"""
+    import os, paired
+    seen = os.open({str(tmp_path / "seen")!r}, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    def load(side):
+        return lambda given: os.write(seen, side + given)
     for seed in (1, 1, 2):
-        seen.clear()
-        paired.rounds(lambda given: seen.append("P" + given), Fake(), seed)
+        os.ftruncate(seen, 0)
+        inputs = [bytes([letter]) for letter in b"abcdefghijkl"]
+        paired.rounds(lambda: load(b"P"), lambda: load(b"R"), inputs, seed, launches=3)
+        print(os.pread(seen, 9999, 0).decode())
     """
     one, again, other = output(program)
     assert one == again
     assert one != other
-    first, pairs = one[:4], [one[i : i + 4] for i in range(4, len(one), 4)]
-    assert first == "PaRa"
-    assert {frozenset((pair[:2], pair[2:])) for pair in pairs} == {
-        frozenset(("P" + letter, "R" + letter)) for letter in "abcdefghijkl"
-    }
+    launches = [one[i : i + 4 * 5] for i in range(0, len(one), 4 * 5)]
+    assert {launch[:4] for launch in launches} <= {"PaRa", "RaPa"}  # once, so that nothing is done for the first time
+    pairs = [launch[i : i + 4] for launch in launches for i in range(4, 4 * 5, 4)]
+    assert [pair[1] for pair in pairs] == list("abcdefghijkl")
+    assert all({pair[:2], pair[2:]} == {"P" + pair[1], "R" + pair[1]} for pair in pairs)
     assert {pair[0] for pair in pairs} == {"P", "R"}
+
+
+def test_both_are_launched_anew_and_neither_is_born_in_the_benchmark_that_signs() -> None:
+    program = """
+    import os, sys, paired
+    born = []
+    def load():
+        os.write(1, b"%d\\n" % os.getpid())
+        sys.modules["project"] = sys
+        return lambda given: "project" in sys.modules
+    def check(answer, given):
+        assert answer and given in (1, 2, 3, 4, 5)
+        os.write(1, b"checked\\n")
+    paired.rounds(load, load, [1, 2, 3, 4, 5], 1, check, launches=2)
+    print(os.getpid(), "project" in sys.modules)
+    """
+    *said, here, imported = output(program)
+    assert imported == "False"
+    assert said.count("checked") == 5 + 2
+    assert len({*said, here} - {"checked"}) == 1 + 2 * 2
+
+
+def test_what_a_function_leaves_behind_is_its_own() -> None:
+    program = (
+        WORK
+        + """
+    import os, time
+    def handed_on(turns):
+        if os.fork() == 0:
+            if os.fork() == 0:
+                while time.process_time() < 0.1: pass
+            os._exit(0)
+        return work(turns)
+    print(paired.rounds(lambda: handed_on, lambda: work, [2000] * 4, seed=1, launches=2).cpu_s)
+    """
+    )
+    assert float(output(program)[0]) > 4 * 0.09
+
+
+def test_a_process_that_a_function_leaves_for_good_ends_the_benchmark() -> None:
+    program = (
+        WORK
+        + """
+    import os, time
+    def stays(turns):
+        if os.fork() == 0:
+            time.sleep(30)
+        return work(turns)
+    print(paired.rounds(lambda: stays, lambda: work, [2000] * 3, seed=1))
+    """
+    )
+    done = run(program)
+    assert done.returncode == 1
+    assert "leaves a process behind" in done.stderr
+
+
+def test_a_pool_of_workers_ends_with_its_launch() -> None:
+    program = (
+        WORK
+        + """
+    import multiprocessing
+    def load():
+        pool = multiprocessing.get_context("fork").Pool(2)
+        return lambda turns: sum(pool.map(work, [turns] * 2))
+    print(paired.rounds(load, load, [20000] * 4, seed=1, launches=2).ratio)
+    """
+    )
+    assert float(output(program)[0]) > 0
 
 
 def test_a_child_that_works_in_the_references_turns_is_seen_once_it_is_waited_for() -> None:
@@ -183,27 +247,29 @@ def test_a_child_that_works_in_the_references_turns_is_seen_once_it_is_waited_fo
     def hidden(turns):
         threading.Thread(target=subprocess.run, args=(burn,), daemon=True).start()
         return work(turns)
-    reference = paired.Reference(lambda: lambda turns: __import__("time").sleep(0.3), [2000] * 3)
-    print(paired.rounds(hidden, reference, seed=1).cpu_s)
+    print(paired.rounds(lambda: hidden, lambda: lambda turns: __import__("time").sleep(0.3), [2000] * 3, 1).cpu_s)
     """
     )
     assert float(output(program)[0]) > 0.03
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="nobody finds his siblings here")
 def test_a_reference_that_was_stopped_ends_the_benchmark() -> None:
     program = (
         WORK
         + """
     import os, signal, threading, time
     def stop():
-        os.kill(reference._child, signal.SIGSTOP)
+        parent = os.getppid()
+        children = open(f"/proc/{parent}/task/{parent}/children").read().split()
+        reference = next(int(child) for child in children if int(child) != os.getpid())
+        os.kill(reference, signal.SIGSTOP)
         time.sleep(0.02)
-        os.kill(reference._child, signal.SIGCONT)
+        os.kill(reference, signal.SIGCONT)
     def cheat(turns):
         threading.Thread(target=stop).start()
         return work(turns // 2)
-    reference = paired.Reference(lambda: work, [200000] * 9)
-    print(paired.rounds(cheat, reference, seed=1))
+    print(paired.rounds(lambda: cheat, lambda: work, [200000] * 9, seed=1))
     """
     )
     done = run(program)
@@ -214,7 +280,7 @@ def test_a_reference_that_was_stopped_ends_the_benchmark() -> None:
 @pytest.mark.parametrize("where", ["load", "work"])
 def test_a_reference_that_fails_ends_the_benchmark(where: str) -> None:
     load = "lambda: 1 / 0" if where == "load" else "lambda: lambda given: 1 / 0"
-    done = run(f"import paired; paired.rounds(abs, paired.Reference({load}, [1, 2]), 1); print('METRIC')")
+    done = run(f"import paired; paired.rounds(lambda: abs, {load}, [1, 2], 1); print('METRIC')")
     assert done.returncode == 1
     assert "the reference ended" in done.stderr
     assert "ZeroDivisionError" in done.stderr
@@ -228,14 +294,11 @@ def test_the_reference_never_sees_what_the_program_imported(tmp_path: Path) -> N
     program = f"""
     import sys
     import paired
-    def load():
-        sys.path.insert(0, {str(tmp_path / "old")!r})
+    def load(path):
+        sys.path.insert(0, path)
         from project import work
         return work
-    reference = paired.Reference(load, [0])
-    sys.path.insert(0, {str(tmp_path / "new")!r})
-    from project import work
-    paired.rounds(work, reference, seed=1)
+    paired.rounds(lambda: load({str(tmp_path / "new")!r}), lambda: load({str(tmp_path / "old")!r}), [0], seed=1)
     """
     assert sorted(output(program)) == ["new", "new", "old", "old"]
 
