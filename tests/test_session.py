@@ -112,7 +112,7 @@ def test_a_changed_file_mode_is_told_wherever_the_change_is_judged(session: Driv
     assert (code, data["modes"]) == (0, told), data
     assert f"file modes changed: {told[0]}" in autoresearch("ab", "modes").stdout
     # What templates/review.md has the reviewer look at.
-    shown = git(tree, "diff", "-p", "--summary", "HEAD", "refs/autoresearch/exp/modes")
+    shown = git(tree, "diff", "-p", "--summary", "HEAD", "refs/worktree/candidate")
     assert "mode change 100644 => 100755 src/work.py" in shown
     assert "create mode 100755 src/run.sh" in shown
     code, data = session("decide", "modes", "--description", "fewer steps")

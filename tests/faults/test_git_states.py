@@ -17,6 +17,9 @@ from fault_session import GIT_IDENTITY, Place, a_place, drive, edit, git, play, 
 from fault_session import SCRIPT as STEPS
 from fault_state import describe, differences, users_work
 
+from autoresearch.project import Project
+from autoresearch.workspace.owner import candidates
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 Change = Callable[[Path], None]
@@ -57,8 +60,9 @@ def index_is_locked(root: Path) -> None:
 
 def a_killed_git_left_our_lock(root: Path) -> None:
     (root / ".git/refs/heads/autoresearch/t.lock").write_bytes(b"")
-    (root / ".git/refs/autoresearch/exp").mkdir(parents=True, exist_ok=True)
-    (root / ".git/refs/autoresearch/exp/e1.lock").write_bytes(b"")
+    ours = root / ".git" / candidates(Project(root))
+    ours.mkdir(parents=True, exist_ok=True)
+    (ours / "e1.lock").write_bytes(b"")
 
 
 def head_is_detached(root: Path) -> None:

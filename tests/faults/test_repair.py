@@ -15,6 +15,8 @@ import pytest
 from fault_session import Place, a_place, edit, git, play, preload
 from fault_state import describe, users_work
 
+from autoresearch.workspace.owner import candidates
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
@@ -39,7 +41,7 @@ def a_copy_that_is_gone(place: Place) -> None:
 
 
 def a_ref_that_nobody_knows(place: Place) -> None:
-    git(place.root, "update-ref", "refs/autoresearch/exp/stranger", "autoresearch/t")
+    git(place.root, "update-ref", f"{candidates(place.project)}/stranger", "autoresearch/t")
 
 
 def a_branch_that_was_deleted(place: Place) -> None:

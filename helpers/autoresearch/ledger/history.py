@@ -268,8 +268,10 @@ class Session(History):
 
     project: Project
     config: Config
-    # Of the command that read it: the best commit and texts of commits as git told them, and the engine.
+    # Of the command that read it: the best commit, whose the branch is and texts of commits as git told them, and the
+    # engine.
     tip: str | None = None
+    owner: str | None = None
     commits: dict[str, str | None] = field(default_factory=dict)
     engine: Any = None
 

@@ -174,6 +174,7 @@ class JobLine(Line):
     max_runs: int | None = None
     seed: int | None = None
     base: str | None = None
+    candidate: str = ""
     diff_sha256: str = ""
     lines_added: int = 0
     lines_removed: int = 0

@@ -73,9 +73,9 @@ def refuse_a_second(root: Path, *, force: bool, continued: bool = False) -> None
 
 
 def default_name(root: Path, *, continued: bool) -> str:
-    """The directory's name; a number follows where another loop has a branch of that name."""
+    """The directory's name; a number follows where somebody else has a branch of that name."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", root.name).strip("-._")[:60] or "session"
-    if not continued:
+    if not continued and Project(root).ledger.exists():
         return name
     names = [name, *(f"{name}-{number}" for number in range(2, 100))]
     return next((n for n in names if resolve(root, f"refs/heads/autoresearch/{n}") is None), name)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from autoresearch.engines.choose import engine_of
 from autoresearch.errors import IntegrityFault, NotYet
 from autoresearch.ledger.history import MOST_REWORKS, Experiment, Session
 from autoresearch.safetext import one_line
-from autoresearch.session.integrity import tip_of
+from autoresearch.session.integrity import last_candidate, tip_of
 from autoresearch.session.stages import stage_of
 from autoresearch.workspace import evaluator, objects
 from autoresearch.workspace.candidate import Candidate, snapshot
@@ -20,6 +21,17 @@ def describe_candidate(session: Session, experiment: Experiment, frozen: evaluat
     """Read the experiment's worktree as git objects."""
     placed = evaluator.overlay_digests(frozen, objects.prefix(session.project))
     return snapshot(session.project, experiment.id, experiment.parent, placed, tip_of(session))
+
+
+def last_known(session: Session, experiment: Experiment) -> Candidate:
+    """The experiment as git and the ledger have it, where its worktree cannot be read."""
+    parent = experiment.parent
+    commit = last_candidate(session, experiment) or parent
+    found = objects.compare(session.project, session.project.root, parent, commit)
+    return Candidate(
+        experiment.id, parent, commit, commit, found.changes, hashlib.sha256(found.patch).hexdigest(),
+        found.lines_added, found.lines_removed, found.patch,
+    )  # fmt: skip
 
 
 def refusals(session: Session, candidate: Candidate, frozen: evaluator.Manifest) -> list[str]:

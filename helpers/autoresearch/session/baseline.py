@@ -18,11 +18,12 @@ from autoresearch.ledger.in_flight import Pending, pending, pending_path
 from autoresearch.ledger.lines import Record, RunLine, now_ms, read_as
 from autoresearch.safetext import one_line, tail
 from autoresearch.session.dispatch import submit_noise
-from autoresearch.session.integrity import tip_of
+from autoresearch.session.integrity import look, tip_of
 from autoresearch.session.stages import was_killed
 from autoresearch.workspace import evaluator
 from autoresearch.workspace.branch import check_branch, create_branch
 from autoresearch.workspace.git import in_progress, resolve
+from autoresearch.workspace.owner import claim, elsewhere, taken
 
 
 def start(session: Session, *, new_segment: bool = False) -> Pending:
@@ -48,21 +49,31 @@ def start(session: Session, *, new_segment: bool = False) -> Pending:
                 next=POLL_BASELINE,
             )
         check_branch(session.project, session.branch)
+    refuse_if_taken(session, commit)
     if now is not None:
         engine_of(session).cancel(now.job)
-    branch = resolve(session.project.root, f"refs/heads/{session.branch}")
-    if session.header is None and branch not in (None, commit):
-        raise BadInput(
-            f"branch {session.branch} exists with other commits, but there is no ledger",
-            fix="Choose another name in autoresearch.yaml, or delete that branch",
-        )
     refuse_if_used_up(session)
+    claim(session.project, session.branch, commit, session.owner)
     evaluator.freeze(session.project, manifest)
     bare = Session(project=session.project, config=session.config)
     job = submit_noise(bare, manifest, commit)
     made = Pending(job, commit, manifest.digest, session.header is not None)
     write_atomic(pending_path(session), json.dumps(made.__dict__).encode())
     return made
+
+
+def refuse_if_taken(session: Session, commit: str) -> None:
+    """Raise `BadInput` where the branch of a session that starts at `commit` is not this one's to move."""
+    tip, branch = look(session), session.branch
+    other = elsewhere(session.project, session.owner)
+    if other is not None:
+        raise taken(branch, other)
+    # Ours without a ledger is what a killed baseline has left; any other may hold what somebody has won.
+    if session.header is None and tip is not None and (session.owner is None or tip != commit):
+        raise BadInput(
+            f"branch {branch} exists{'' if tip == commit else ' with other commits'}, but no ledger here is of it",
+            fix="Choose another name in autoresearch.yaml",
+        )
 
 
 def finish(session: Session, now: Pending) -> RunLine:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from autoresearch.budget.purse import spend_fields
-from autoresearch.errors import POLL_WAIT, BadInput, EnvironmentMissing, Exit, IntegrityFault, NotYet
+from autoresearch.errors import POLL_WAIT, AutoresearchError, BadInput, EnvironmentMissing, Exit, IntegrityFault, NotYet
 from autoresearch.files import write_atomic
 from autoresearch.judging.outcome import Outcome, read_outcome
 from autoresearch.judging.screening import screen
@@ -16,8 +16,9 @@ from autoresearch.ledger.history import MOST_REWORKS, Experiment, Session
 from autoresearch.ledger.lines import Record, RunLine, now_ms, read_as
 from autoresearch.safetext import one_line
 from autoresearch.session import idea_marks, review
-from autoresearch.session.admission import describe_candidate, first_three, mode_fields, refusals
-from autoresearch.session.integrity import tip_of, verify_evaluator
+from autoresearch.session.admission import describe_candidate, first_three, last_known, mode_fields, refusals
+from autoresearch.session.integrity import frozen_manifest, tip_of, verify_evaluator
+from autoresearch.session.recover import put_copy_aside
 from autoresearch.session.stages import Stage, stage_of
 from autoresearch.session.trial_spec import rule_of
 from autoresearch.verdict.verdict import effect_text
@@ -52,11 +53,20 @@ def decide(
     config turns that off; `BadInput` lists what is missing, and nothing is written.
     """
     experiment = session.undecided(name)
-    frozen = verify_evaluator(session)
-    tip = tip_of(session)
-    candidate = describe_candidate(session, experiment, frozen)
-    broken = refusals(session, candidate, frozen)
     text = one_line(description or experiment.opened.hypothesis or name, 500)
+    given_up = {"error": "given up before a verdict"}
+    frozen = frozen_manifest(session) if abandon else verify_evaluator(session)
+    try:
+        tip = experiment.parent if abandon else tip_of(session)
+        candidate = describe_candidate(session, experiment, frozen)
+        broken = refusals(session, candidate, frozen)
+    except (AutoresearchError, OSError):
+        if not abandon:
+            raise
+        # Given up it can be all the same: as git has it, and what its copy holds beyond that is put aside.
+        candidate = last_known(session, experiment)
+        facts = _facts(session, experiment, candidate, text, literature)
+        return _finish(session, candidate, facts | given_up, aside=True)
     facts = _facts(session, experiment, candidate, text, literature)
     facts |= spend_fields(session, [job.job for job in experiment.jobs], tokens)
     said = review.compose(reviewed or {}, description, experiment.opened.hypothesis or "")
@@ -66,7 +76,7 @@ def decide(
         refused = one_line(f"refused: {first_three(broken)}", 400)
         return _finish(session, candidate, facts | {"error": refused, "violations": len(broken)}, Exit.INTEGRITY)
     if abandon:
-        return _finish(session, candidate, facts | {"error": "given up before a verdict"})
+        return _finish(session, candidate, facts | given_up)
     if not candidate.changes:
         raise BadInput(
             f"{name} changes nothing",
@@ -251,12 +261,16 @@ def _only_named(session: Session, candidate: Candidate, tip: str, tree: str) -> 
         )
 
 
-def _finish(session: Session, candidate: Candidate, record: Record, code: Exit = Exit.NO) -> Decision:
+def _finish(
+    session: Session, candidate: Candidate, record: Record, code: Exit = Exit.NO, *, aside: bool = False
+) -> Decision:
     """Write a line that is no keep; the diff stays in git's experiment ref and as a patch."""
     patch = session.project.patches / f"{candidate.experiment}.patch"
     write_atomic(patch, candidate.patch)
     record["patch"] = str(patch.relative_to(session.project.root))
     session.append(record)
+    if aside:
+        put_copy_aside(session, candidate.experiment, "it could not be read")
     return _close(session, record, code)
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 
 from autoresearch.errors import IntegrityFault
-from autoresearch.ledger.history import Session
+from autoresearch.ledger.history import Experiment, Session
 from autoresearch.ledger.lines import RunLine
-from autoresearch.workspace import evaluator
+from autoresearch.workspace import evaluator, owner
 from autoresearch.workspace.git import commits
 
 
 def look(session: Session) -> str | None:
-    """Ask git for the tip of the session's branch, None where it is missing, and for all kept commits not yet read."""
+    """Ask git for the tip of the session's branch, None where it is missing, whose it is, and for all kept commits not
+    yet read."""
     named = [line.commit_full for line in session.kept]
     unread = [name for name in named if _HEX.fullmatch(name) and name not in session.commits]
-    tip, *texts = commits(session.project.root, [f"refs/heads/{session.branch}", *unread])
+    branch = session.branch
+    tip, told, *texts = commits(session.project.root, [f"refs/heads/{branch}", owner.owner_ref(branch), *unread])
     session.tip = None if tip is None else tip[0]
+    session.owner = None if told is None else told[1]
     for name, found in zip(unread, texts, strict=True):
         session.commits[name] = None if found is None or found[0] != name else found[1]
     return session.tip
@@ -61,14 +64,37 @@ def verify_keeps(session: Session) -> None:
 
 
 def verify_branch(session: Session, tip: str) -> None:
-    """Raise `IntegrityFault` when the session's branch, at `tip`, has commits that nothing decided."""
-    truth = session.head or session.started().base_commit
+    """Raise `IntegrityFault` when the session's branch, at `tip`, is another's, or has commits that nothing decided."""
+    header = session.started()
+    branch, truth = session.branch, session.head or header.base_commit
+    other = owner.elsewhere(session.project, session.owner)
+    if other is not None:
+        raise IntegrityFault(
+            f"branch {branch} is of the session in {other}, and two cannot move it",
+            fix="Go on there. To go on here on a branch of its own, decide or give up what is open, then follow it",
+            next=f"autoresearch init --after {header.name}",
+        )
     if tip != truth:
         raise IntegrityFault(
-            f"branch {session.branch} has commits that no decision made ({tip[:12]} follows {truth[:12]})",
-            fix=f"Take them off it (git branch -f {session.branch} {truth[:12]}), or make them the new base: "
+            f"branch {branch} has commits that no decision made ({tip[:12]} follows {truth[:12]})",
+            fix=f"Take them off it ({moved_back(branch, tip, truth)}), or make them the new base: "
             "autoresearch baseline --new-segment",
         )
+    owner.claim(session.project, branch, truth, session.owner)
+
+
+def moved_back(branch: str, tip: str, truth: str) -> str:
+    """The commands that move a branch to the ledger's commit, and keep what is on it under another name first: it may
+    be what another session has won."""
+    return f"git branch {branch}-{tip[:8]} {tip[:12]} && git branch -f {branch} {truth[:12]}"
+
+
+def last_candidate(session: Session, experiment: Experiment) -> str | None:
+    """The commit of an experiment's newest files that git has, by our ref or by the ledger."""
+    named = [f"{owner.candidates(session.project)}/{experiment.id}"]
+    named += [job.candidate for job in reversed(experiment.jobs)]
+    found = commits(session.project.root, [name for name in named if name])
+    return next((commit[0] for commit in found if commit is not None), None)
 
 
 def _doubt(session: Session, record: RunLine) -> str:

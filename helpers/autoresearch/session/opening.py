@@ -14,10 +14,9 @@ from autoresearch.search.ideas.file import mark, take
 from autoresearch.search.ideas.holders import agent
 from autoresearch.search.ideas.idea import Idea
 from autoresearch.session import idea_marks
-from autoresearch.session.integrity import tip_of, verify_evaluator
+from autoresearch.session.integrity import last_candidate, tip_of, verify_evaluator
 from autoresearch.session.naming import check_experiment, free_number
 from autoresearch.workspace import copies, evaluator
-from autoresearch.workspace.candidate import EXPERIMENT_REFS
 from autoresearch.workspace.git import resolve
 
 
@@ -71,8 +70,9 @@ def _parent_commit(session: Session, parent: str | None) -> str:
     if parent is None:
         return tip_of(session)
     if parent in session.experiments:
-        parent = f"{EXPERIMENT_REFS}/{parent}"
-    commit = resolve(session.project.root, parent)
+        commit = last_candidate(session, session.experiments[parent])
+    else:
+        commit = resolve(session.project.root, parent)
     if commit is None:
         raise BadInput(f"no commit or measured experiment {parent!r}", fix="Leave --parent out for the best commit")
     return commit

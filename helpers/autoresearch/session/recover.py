@@ -19,10 +19,11 @@ from autoresearch.files import sweep
 from autoresearch.ledger import in_flight
 from autoresearch.ledger.history import Session
 from autoresearch.session import idea_marks
-from autoresearch.session.integrity import look, verify_keeps
+from autoresearch.session.integrity import look, moved_back, verify_keeps
 from autoresearch.workspace import objects, orphans
 from autoresearch.workspace.branch import advance
 from autoresearch.workspace.git import GitError, git, resolve
+from autoresearch.workspace.owner import elsewhere
 
 
 def finish_half_done(session: Session) -> None:
@@ -47,6 +48,8 @@ def follow_ledger(session: Session) -> None:
     tip = look(session)
     if tip == truth or (tip is not None and is_ancestor(session, truth, tip)):
         return
+    if elsewhere(session.project, session.owner) is not None:
+        return  # another session's branch: the commands that need it say so
     if resolve(root, truth) is None:
         raise IntegrityFault(
             f"the ledger names commit {truth[:12]}, which this repository does not have",
@@ -62,7 +65,7 @@ def follow_ledger(session: Session) -> None:
     else:
         raise IntegrityFault(
             f"branch {branch} ({tip[:12]}) and the ledger's last commit ({truth[:12]}) have parted",
-            fix=f"Move the branch back with git branch -f {branch} {truth[:12]}",
+            fix=f"Move the branch back: {moved_back(branch, tip, truth)}",
         )
     session.tip = truth
 
@@ -122,18 +125,22 @@ def close_stale_worktrees(session: Session) -> None:
 
     Edits that no candidate of git's holds are not thrown away: such a copy is put aside.
     """
-    project = session.project
     for name in copies_of(session, undecided=False):
         experiment = session.experiments.get(name)
         if experiment is not None and experiment.result is not None and experiment.result.status == "keep":
             verify_keeps(session)  # before its copy goes on the word of that line
         word = "a killed command had decided it" if experiment else "a killed command had not recorded it"
-        kept = orphans.put_aside(project, name, _evaluator_paths(session))
-        if kept is None:
-            notices.say(f"closed the copy of {name}: {word}")
-        else:
-            shown = kept.relative_to(project.root)
-            notices.say(f"put the copy of {name} aside in {shown}: {word}, but it holds edits")
+        put_copy_aside(session, name, word)
+
+
+def put_copy_aside(session: Session, name: str, why: str) -> None:
+    """Close a copy, or put it aside where it holds edits that no candidate of git's has; which of them is said."""
+    kept = orphans.put_aside(session.project, name, _evaluator_paths(session))
+    if kept is None:
+        notices.say(f"closed the copy of {name}: {why}")
+    else:
+        shown = kept.relative_to(session.project.root)
+        notices.say(f"put the copy of {name} aside in {shown}: {why}, but it holds edits")
 
 
 def _evaluator_paths(session: Session) -> set[str]:

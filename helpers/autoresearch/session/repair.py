@@ -21,8 +21,9 @@ from autoresearch.ledger.history import Session
 from autoresearch.ledger.store import end_torn_line, read
 from autoresearch.project import Project
 from autoresearch.safetext import one_line
+from autoresearch.session import integrity
 from autoresearch.session.access import load
-from autoresearch.session.integrity import frozen_manifest
+from autoresearch.session.integrity import frozen_manifest, last_candidate
 from autoresearch.session.recover import (
     close_stale_worktrees,
     copies_of,
@@ -34,8 +35,8 @@ from autoresearch.session.recover import (
     unrecorded_jobs,
 )
 from autoresearch.workspace import copies, evaluator, orphans
-from autoresearch.workspace.candidate import EXPERIMENT_REFS
 from autoresearch.workspace.git import git, resolve
+from autoresearch.workspace.owner import candidates, elsewhere, namespace
 
 # A lock file of git's without its process is left for so long (seconds): git itself holds one for milliseconds.
 OLD = 60.0
@@ -107,17 +108,26 @@ def _ledger(session: Session) -> Iterator[Trouble]:
 
 def _branch(session: Session) -> Iterator[Trouble]:
     root, branch = session.project.root, session.branch
-    tip = resolve(root, f"refs/heads/{branch}")
+    tip, other = integrity.look(session), elsewhere(session.project, session.owner)
+    if other is not None:
+        yield Trouble(
+            "branch", f"{branch} is of the session in {other}", hint="It stays as it is; see autoresearch new"
+        )
+        return
     if session.header is None:
         if tip is None or in_flight.pending(session) is not None:
             return
         found = f"{branch} has no ledger: a baseline was killed, or the ledger was deleted"
-        if resolve(root, "HEAD") and not git(root, "rev-list", "-n1", tip, "--not", "--exclude", branch, "--branches"):
+        if (
+            session.owner
+            and resolve(root, "HEAD")
+            and not git(root, "rev-list", "-n1", tip, "--not", "--exclude", branch, "--branches")
+        ):
             yield Trouble("branch", found, lambda: git(root, "update-ref", "-d", f"refs/heads/{branch}", tip))
         else:
             yield Trouble(
-                "branch", f"{found}; it has commits of its own",
-                hint=f"Keep them under another name: git branch -m {branch} NAME",
+                "branch", f"{found}; it has commits of its own, or is another session's",
+                hint="It stays as it is: choose another name in autoresearch.yaml",
             )  # fmt: skip
         return
     truth = session.head or session.header.base_commit
@@ -201,7 +211,7 @@ def _worktrees(session: Session) -> Iterator[Trouble]:
             )  # fmt: skip
     for experiment in session.open_experiments:
         if experiment.id not in wanted:
-            at = resolve(session.project.root, f"{EXPERIMENT_REFS}/{experiment.id}") or experiment.parent
+            at = last_candidate(session, experiment) or experiment.parent
             yield Trouble(
                 "worktrees", f"{experiment.id} is undecided, but its copy is gone",
                 partial(_reopen, session, experiment.id, at, experiment.parent),
@@ -223,9 +233,9 @@ def _remembered(session: Session) -> Iterator[Trouble]:
 
 
 def _refs(session: Session) -> Iterator[Trouble]:
-    """Candidates of experiments that no ledger knows: kept as patches, then let go."""
+    """This session's candidates of experiments that its ledger does not know: kept as patches, then let go."""
     project = session.project
-    listed = git(project.root, "for-each-ref", "--format=%(refname)", EXPERIMENT_REFS).split("\n")
+    listed = git(project.root, "for-each-ref", "--format=%(refname)", candidates(project)).split("\n")
     for ref in filter(None, listed):
         name = ref.rpartition("/")[2]
         if name not in session.experiments:
@@ -240,7 +250,10 @@ def _locks(session: Session) -> Iterator[Trouble]:
     root = session.project.root
     common = Path(git(root, "rev-parse", "--path-format=absolute", "--git-common-dir"))
     own = Path(git(root, "rev-parse", "--absolute-git-dir"))
-    ours = [common / "refs" / "heads" / f"{session.branch}.lock", *(common / "refs" / "autoresearch").rglob("*.lock")]
+    ours = [
+        common / "refs" / "heads" / f"{session.branch}.lock",
+        *(common / namespace(session.project)).rglob("*.lock"),
+    ]
     for admin in copies.admin_directories(session.project, session.project.worktrees):
         ours += sorted(admin.glob("*.lock"))
     for path in ours:
@@ -272,7 +285,9 @@ def _unfinished(session: Session) -> Iterator[Trouble]:
     if left:
         yield Trouble("disk", f"{len(left)} unfinished files of killed commands", lambda: sweep(state))
     # Of versions that wrote them elsewhere, and of a freeze or a submission that was killed.
-    old = [*state.glob("bundle-*"), *session.project.pin.glob("*.*"), *state.glob("**/*.part")]
+    # No deeper: the trees of a job that runs come and go while one looks.
+    parts = (path for depth in ("*.part", "*/*.part", "*/*/*.part") for path in state.glob(depth))
+    old = [*state.glob("bundle-*"), *session.project.pin.glob("*.*"), *parts]
     for name in ("autoresearch.md", "IMPROVEMENTS.md", "autoresearch.ideas.md", "autoresearch.svg", "autoresearch.png"):
         old += session.project.root.glob(f".{name}.????????.tmp")
     old = [path for path in old if _is_old(path)]

@@ -7,15 +7,14 @@ from autoresearch.project import Project
 from autoresearch.workspace.copies import checked_out_at
 from autoresearch.workspace.git import GitError, git, resolve
 from autoresearch.workspace.objects import commit_tree, move_ref
-
-NEXT_REF = "refs/autoresearch/next"
+from autoresearch.workspace.owner import namespace
 
 
 def commit_winner(project: Project, tree: str, tip: str, message: str) -> str:
     """Make the commit object of a winner on top of `tip`. The branch moves with `advance`; until then a ref of its
     own keeps it from `git gc`."""
     commit = commit_tree(project, tree, tip, message)
-    move_ref(project, NEXT_REF, commit)
+    move_ref(project, f"{namespace(project)}/next", commit)
     return commit
 
 
@@ -63,5 +62,5 @@ def check_branch(project: Project, branch: str) -> None:
 def create_branch(project: Project, branch: str, commit: str) -> None:
     """Create the session branch; an existing one is refused."""
     if resolve(project.root, f"refs/heads/{branch}") is not None:
-        raise BadInput(f"branch {branch} already exists", fix="Choose another name in autoresearch.yaml, or delete it")
+        raise BadInput(f"branch {branch} already exists", fix="Choose another name in autoresearch.yaml")
     move_ref(project, f"refs/heads/{branch}", commit, "")

@@ -15,6 +15,7 @@ from pathlib import Path
 from autoresearch.errors import BadInput
 from autoresearch.files import sha256_of
 from autoresearch.project import Project
+from autoresearch.workspace.copies import admin_of
 from autoresearch.workspace.git import EXACT, GitError, git, run_git
 from autoresearch.workspace.objects import (
     Change,
@@ -27,8 +28,7 @@ from autoresearch.workspace.objects import (
     private_index,
     settings_of,
 )
-
-EXPERIMENT_REFS = "refs/autoresearch/exp"
+from autoresearch.workspace.owner import candidates
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,10 @@ def snapshot(project: Project, experiment: str, parent: str, overlaid: dict[str,
             git(where, "--literal-pathspecs", *EXACT, "reset", "--quiet", parent, "--", *ours, env=env)
         tree = git(where, "write-tree", env=env)
     commit = commit_tree(project, tree, parent, f"autoresearch candidate {experiment}")
-    move_ref(project, f"{EXPERIMENT_REFS}/{experiment}", commit)
+    # In the copy it has a short name, for who reviews it there.
+    admin = admin_of(project, experiment)
+    seen = f"worktrees/{admin.name}/refs/worktree/candidate" if admin else ""
+    move_ref(project, f"{candidates(project)}/{experiment}", commit, also=seen)
     found = compare(project, where, parent, tree)
     tip = tip or parent
     base = parent if parent == tip else git(project.root, "merge-base", tip, commit)

@@ -49,6 +49,12 @@ def place_of(admin: Path) -> Path | None:
     return (admin / text.removesuffix("\n")).parent
 
 
+def admin_of(project: Project, experiment: str) -> Path | None:
+    """What git keeps of an experiment's copy; None where it knows of none."""
+    ours = admin_directories(project, project.worktrees)
+    return next((a for a in ours if (place := place_of(a)) is not None and place.name == experiment), None)
+
+
 def open_worktree(project: Project, experiment: str, commit: str) -> Path:
     """Create the isolated copy of an experiment at `commit`; its project directory is returned."""
     where = project.worktree(experiment)
@@ -65,7 +71,7 @@ def open_worktree(project: Project, experiment: str, commit: str) -> Path:
 
 
 def close_worktree(project: Project, experiment: str) -> None:
-    """Remove an experiment's copy; its candidate stays in git under refs/autoresearch/exp/."""
+    """Remove an experiment's copy; its candidate stays in git under a ref."""
     where = project.worktree(experiment)
     with contextlib.suppress(GitError):
         git(project.root, "worktree", "remove", "--force", "--force", str(where))
@@ -76,9 +82,6 @@ def close_worktree(project: Project, experiment: str) -> None:
 def forget_worktree(project: Project, experiment: str) -> None:
     """Remove what git remembers of an experiment's copy that is gone. Not `git worktree prune`, which would take
     the index of a user's own worktree with it if its disk is not mounted now."""
-    where = project.worktree(experiment)
-    for admin in admin_directories(project):
-        place = place_of(admin)
-        ours = place is not None and os.path.realpath(place) == os.path.realpath(where)
-        if ours and not (where / ".git").exists():
-            remove(admin)
+    admin = admin_of(project, experiment)
+    if admin is not None and not (project.worktree(experiment) / ".git").exists():
+        remove(admin)

@@ -88,10 +88,12 @@ def git(where: Path, *args: str, env: Mapping[str, str] | None = None, stdin: by
     return run_git(where, args, env=env, stdin=stdin).decode("utf-8", "surrogateescape").removesuffix("\n")
 
 
-def places(where: Path) -> tuple[Path, Path]:
-    """Top directory of the work tree that holds `where`, and git's directory that all its work trees share."""
-    # Between the two a line of another kind, as both may hold line breaks.
-    asked = ("--show-toplevel", "--is-inside-work-tree", "--git-common-dir")
+def places(where: Path) -> tuple[Path, Path, Path]:
+    """Top directory of the work tree that holds `where`, and git's directories: that all its work trees share, and
+    the one of its own."""
+    # Between them a line of another kind, as each may hold line breaks.
+    between = "--is-inside-work-tree"
+    asked = ("--show-toplevel", between, "--git-common-dir", between, "--git-dir")
     try:
         said = git(where, "rev-parse", "--path-format=absolute", *asked)
     except GitError as exc:
@@ -109,8 +111,8 @@ def places(where: Path) -> tuple[Path, Path]:
             f"{where} is not inside a git work tree",
             fix="autoresearch keeps winners as commits. Run git init && git add -A && git commit first",
         ) from None
-    top, _, common = said.partition("\ntrue\n")
-    return Path(top), Path(common)
+    top, common, own = said.split("\ntrue\n", 2)
+    return Path(top), Path(common), Path(own)
 
 
 # What git writes into its directory while an operation waits for the user: (name, operation, how it ends).

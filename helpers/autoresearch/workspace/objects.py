@@ -37,11 +37,11 @@ class Difference:
     lines_removed: int
 
 
-def places_of(project: Project) -> tuple[Path, Path]:
-    """Top of the project's work tree, and git's directory that all work trees share; asked once."""
+def places_of(project: Project) -> tuple[Path, Path, Path]:
+    """Top of the project's work tree, git's directory that all work trees share, and its own; asked once."""
     if "places" not in project.facts:
         project.facts["places"] = places(project.root)
-    found: tuple[Path, Path] = project.facts["places"]
+    found: tuple[Path, Path, Path] = project.facts["places"]
     return found
 
 
@@ -145,10 +145,16 @@ def commit_tree(project: Project, tree: str, parent: str, message: str) -> str:
     return git(project.root, *words, env=IDENTITY, stdin=text)
 
 
-def move_ref(project: Project, ref: str, new: str, old: str | None = None) -> None:
-    """Set a ref of ours, under the session's lock. A lock file that a killed git left beside it does not stop us."""
+def move_ref(project: Project, ref: str, new: str, old: str | None = None, *, also: str = "") -> None:
+    """Set a ref of ours, and the ref `also` with it, under the session's lock; `old` "" means that it is new.
+
+    A lock file that a killed git left beside it does not stop us.
+    """
+    order = f"create {ref} {new}\n" if old == "" else f"update {ref} {new} {old or ''}".rstrip() + "\n"
+    order += f"update {also} {new}\n" if also else ""
+    asked = ("update-ref", "--stdin")
     try:
-        git(project.root, "update-ref", ref, new, *([] if old is None else [old]))
+        git(project.root, *asked, stdin=order.encode())
     except GitError as exc:
         lock = places_of(project)[1] / f"{ref}.lock"
         if ".lock" not in exc.said or not lock.exists():
@@ -156,4 +162,4 @@ def move_ref(project: Project, ref: str, new: str, old: str | None = None) -> No
         # git has waited two seconds for it, and only one command at a time moves this ref.
         lock.unlink(missing_ok=True)
         notices.say(f"removed {lock.name} of {ref}, which a killed git had left")
-        git(project.root, "update-ref", ref, new, *([] if old is None else [old]))
+        git(project.root, *asked, stdin=order.encode())

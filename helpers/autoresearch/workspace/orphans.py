@@ -8,10 +8,18 @@ from pathlib import Path
 
 from autoresearch.files import ensure_directory, remove, write_atomic
 from autoresearch.project import Project
-from autoresearch.workspace.candidate import EXPERIMENT_REFS, check_out
-from autoresearch.workspace.copies import admin_directories, close_worktree, forget_worktree, open_worktree, place_of
+from autoresearch.workspace.candidate import check_out
+from autoresearch.workspace.copies import (
+    admin_directories,
+    admin_of,
+    close_worktree,
+    forget_worktree,
+    open_worktree,
+    place_of,
+)
 from autoresearch.workspace.git import EXACT, git, resolve
 from autoresearch.workspace.objects import changes_between, diff, places_of, private_index
+from autoresearch.workspace.owner import candidates
 
 
 def forgotten_worktrees(project: Project) -> list[Path]:
@@ -28,7 +36,7 @@ def reopen(project: Project, experiment: str, files: str, parent: str) -> None:
 
 def let_go(project: Project, experiment: str) -> None:
     """Delete the ref of an experiment's candidate; its diff is kept as a patch."""
-    ref = f"{EXPERIMENT_REFS}/{experiment}"
+    ref = f"{candidates(project)}/{experiment}"
     patch = project.patches / f"{experiment}.patch"
     if not patch.exists():
         ensure_directory(patch.parent)
@@ -44,8 +52,10 @@ def put_aside(project: Project, experiment: str, ours: set[str]) -> Path | None:
     `ours` are paths that we put into it. Files that are missing or ignored are no edits.
     """
     where = project.worktree(experiment)
-    known = [resolve(project.root, f"{EXPERIMENT_REFS}/{experiment}")]
-    admin = next((a for a in admin_directories(project) if place_of(a) == where), None)
+    # The second is where it was before 0.4.0: whoever has put it there, git holds those files.
+    refs = (f"{candidates(project)}/{experiment}", f"refs/autoresearch/exp/{experiment}")
+    known = [resolve(project.root, ref) for ref in refs]
+    admin = admin_of(project, experiment)
     if admin is not None:
         with contextlib.suppress(OSError):
             known.append(resolve(project.root, (admin / "HEAD").read_text("utf-8", "replace").strip()))
