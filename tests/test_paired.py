@@ -224,6 +224,17 @@ def test_a_process_that_a_function_leaves_for_good_ends_the_benchmark() -> None:
     assert "leaves a process behind" in done.stderr
 
 
+def test_what_a_program_prints_is_seen_once() -> None:
+    program = """
+    import paired
+    def speaks(given):
+        print("METRIC time_s=0.001")
+    print("before")
+    paired.rounds(lambda: speaks, lambda: abs, [1, 2, 3, 4], seed=1, launches=2)
+    """
+    assert output(program) == ["before", *["METRIC", "time_s=0.001"] * (4 + 2)]
+
+
 def test_a_pool_of_workers_ends_with_its_launch() -> None:
     program = (
         WORK
