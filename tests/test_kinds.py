@@ -107,6 +107,27 @@ def test_doctor_finds_it_ready(made: Path, autoresearch: Run) -> None:
     assert not [what for what in warned if what == "signature" or what.startswith(("autoresearch", "evaluator"))]
 
 
+@pytest.mark.parametrize("made", ["cpu"], indirect=True)
+def test_a_paired_kind_stands_beside_a_copy_of_the_program_and_learns_what_that_takes(
+    made: Path, autoresearch: Run
+) -> None:
+    program, copy = made / "src" / "main.py", made / "evaluator" / "reference" / "src" / "main.py"
+    assert copy.read_bytes() == program.read_bytes()
+    settings = made / "evaluator" / "settings.py"
+    assert "NOMINAL = 0.02  # seconds of the reference's round: not yet measured" in settings.read_text()
+    done = autoresearch("doctor", "--json", cwd=made)
+    assert done.returncode == 0, done.stdout
+    (line,) = (line for line in settings.read_text().splitlines() if line.startswith("NOMINAL"))
+    nominal = float(line.split()[2])
+    assert 0.001 < nominal < 1
+    assert line.endswith("# seconds of the reference's round")
+    # The reference is what was copied, whatever becomes of the program.
+    program.write_text(program.read_text().replace("total = 0", "total = 0 * sum(range(5_000_000))"))
+    assert measured(made, "cpu")["time_s"] > 1.5 * nominal
+    shutil.rmtree(made / "evaluator" / "reference")
+    assert "copy the program" in script(made, "autoresearch.sh").stderr
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_lint_free_and_complete(kind: str) -> None:
     loaded = load_kind(kind)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -314,6 +316,40 @@ def test_the_reference_never_sees_what_the_program_imported(tmp_path: Path) -> N
     assert sorted(output(program)) == ["new", "new", "old", "old"]
 
 
+@pytest.fixture
+def busy_core() -> Iterator[None]:
+    """This process and what it starts share one core with an endless loop."""
+    if not hasattr(os, "sched_setaffinity") or not Path("/proc/self/schedstat").is_file():
+        pytest.skip("the system neither pins processes nor keeps account of their waiting")
+    usual = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(usual)})
+    loop = subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"], start_new_session=True)
+    try:
+        yield
+    finally:
+        loop.kill()
+        loop.wait()
+        os.sched_setaffinity(0, usual)
+
+
+@pytest.mark.usefixtures("busy_core")
+def test_five_percent_less_work_is_seen_beside_a_busy_loop() -> None:
+    program = (
+        WORK
+        + """
+    def less(turns):
+        return work(turns - turns // 20)
+    for candidate in (work, less):
+        result = paired.rounds(lambda: candidate, lambda: work, [20000] * 100, seed=1)
+        print(result.ratio, result.waited)
+    """
+    )
+    alike, waited, less, _ = (float(word) for word in output(program))
+    assert waited > 0.25
+    assert 0.96 < alike < 1.04
+    assert less < alike - 0.02
+
+
 # --- programs that are a process a round
 
 PROGRAM = """
@@ -334,11 +370,17 @@ COUNTED = """
 
 
 def commands(
-    root: Path, end: str = "print(len(str(x)) > 0)", turns: int = 60000, pairs: int = 9, *, same: bool = True
+    root: Path,
+    end: str = "print(len(str(x)) > 0)",
+    turns: int = 60000,
+    pairs: int = 9,
+    *,
+    of: int = 60000,
+    same: bool = True,
 ) -> subprocess.CompletedProcess[str]:
-    """A benchmark of a tool that does `turns` turns of work, with one of 60000 for reference, and ends with `end`."""
+    """A benchmark of a tool that does `turns` turns of work and ends with `end`; its reference does `of` turns."""
     (root / "ref").mkdir()
-    (root / "ref" / "tool.py").write_text(PROGRAM.format(turns=60000, end="print(len(str(x)) > 0)"))
+    (root / "ref" / "tool.py").write_text(PROGRAM.format(turns=of, end="print(len(str(x)) > 0)"))
     (root / "tool.py").write_text(PROGRAM.format(turns=turns, end=end))
     for name in ("paired.py", "stopwatch.py", "signed_metric.py"):
         (root / name).write_bytes((TEMPLATES / name).read_bytes())
@@ -359,6 +401,16 @@ def test_a_commands_ratio_is_that_of_its_work_with_all_that_guards_it(tmp_path: 
     assert got["time_wall_s"] > 0
     assert 1e-3 < got["ref_s"] < 1.0
     assert got["own_time"] in (0, 1)
+
+
+@pytest.mark.usefixtures("busy_core")
+def test_five_percent_less_work_of_a_command_is_seen_beside_a_busy_loop_in_one_run(tmp_path: Path) -> None:
+    for name, turns in (("alike", 300000), ("less", 285000)):
+        (tmp_path / name).mkdir()
+        got = values(commands(tmp_path / name, turns=turns, of=300000, pairs=31))
+        assert got["waited_pct"] > 25
+        # Starting an interpreter is a part of each round, and the same.
+        assert (0.98 < got["time_s"] / 0.01 < 1.02) if name == "alike" else (0.93 < got["time_s"] / 0.01 < 0.98)
 
 
 def test_a_sleep_is_the_commands_own_time(tmp_path: Path) -> None:

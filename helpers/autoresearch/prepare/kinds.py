@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,16 @@ from autoresearch.errors import BadInput
 from autoresearch.resources import shipped
 
 _ABOUT = "kind.yaml"
-_SIGNER = "signed_metric.py"
+# Modules of templates/ that a kind's benchmark imports: they stand beside it.
+_SHARED = ("signed_metric", "paired", "stopwatch")
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind: `values` fill the template of autoresearch.yaml, `settings` change it by path, `files` are copied."""
+    """One kind: `values` fill the template of autoresearch.yaml, `settings` change it by path, `files` are copied.
+
+    `paired`: it measures beside a reference, a copy of the project.
+    """
 
     name: str
     what: str
@@ -25,6 +30,7 @@ class Kind:
     values: dict[str, Any]
     settings: dict[str, Any]
     files: dict[str, str]
+    paired: bool = False
 
 
 def kinds() -> list[str]:
@@ -44,11 +50,12 @@ def load_kind(name: str) -> Kind:
         for path in sorted(top.rglob("*"))
         if path.is_file() and path.name != _ABOUT and _belongs(path.relative_to(top))
     }
-    if any(_SIGNER.removesuffix(".py") in text for text in files.values()):
-        files[f"evaluator/{_SIGNER}"] = shipped(f"templates/{_SIGNER}").read_text(encoding="utf-8")
+    for module in _SHARED:
+        if any(re.search(rf"^(?:import|from) {module}\b", text, re.MULTILINE) for text in files.values()):
+            files[f"evaluator/{module}.py"] = shipped(f"templates/{module}.py").read_text(encoding="utf-8")
     return Kind(
         name, about["what"], about["playbook"], values | {"build": about.get("build", "")},
-        about.get("settings", {}), files,
+        about.get("settings", {}), files, about.get("paired", False),
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from autoresearch.files import remove, scratch
 from autoresearch.metrics import parse
 from autoresearch.prepare.diagnosis import Diagnosis
 from autoresearch.prepare.lint import lint_unit
+from autoresearch.prepare.reference import set_nominal
 from autoresearch.project import Project
 from autoresearch.safetext import one_line, tail
 from autoresearch.session.trial_spec import differential, spec_of
@@ -34,6 +35,7 @@ from autoresearch.trial.procs import Finished
 from autoresearch.trial.runner import Trial
 from autoresearch.trial.spec import Spec, parse_spec
 from autoresearch.trial.stage import TrialStage
+from autoresearch.verdict.stats import median
 from autoresearch.verdict.units import seconds_in
 from autoresearch.workspace import evaluator
 from autoresearch.workspace.candidate import export
@@ -115,6 +117,7 @@ def rehearse(project: Project, config: Config, end: float) -> Iterator[Diagnosis
             )  # fmt: skip
             trial, timed = trial_in(root, spec, end)
             yield from _steps(trial, timed, config, differential(config, manifest))
+            yield from _reference(project, manifest, timed)
         except GitError as exc:
             yield Diagnosis("fail", "checkout", one_line(str(exc), 200))
 
@@ -149,6 +152,16 @@ def _steps(
             "warn", "signature", f"{trial.spec.metric} is not signed: the measured program could print it instead",
             "Print it with metric from templates/autoresearch.sh, or templates/signed_metric.py in Python",
         )  # fmt: skip
+
+
+def _reference(project: Project, manifest: evaluator.Manifest, timed: TimedExecution) -> Iterator[Diagnosis]:
+    """Before the baseline, a paired benchmark that does not know yet what its reference takes here is told."""
+    took = [parse(done.output).metrics.get("ref_s", 0.0) for stage, done in timed.ended if stage == "benchmark"]
+    if project.ledger.exists() or not took or min(took) <= 0:
+        return
+    name = set_nominal(project.root, manifest.files, median(took))
+    if name:
+        yield Diagnosis("ok", "reference", f"a round takes {median(took):.3g} s: {name} says so now")
 
 
 def _failure(trial: Trial, timed: TimedExecution, failed: Failed) -> Diagnosis:

@@ -14,12 +14,13 @@ from autoresearch.prepare.dryrun import Copy, DryRun
 from autoresearch.prepare.lint import Mistake, lint
 from autoresearch.prepare.lint_rules import ScriptKind
 from autoresearch.prepare.planning import Option, Plan, Wishes, draft, options
+from autoresearch.prepare.reference import tracked_files
 from autoresearch.prepare.survey import Survey, survey
 from autoresearch.prepare.toolchain import READ_AT_MOST
-from autoresearch.project import EVALUATOR_FILES, SESSION_FILES, Project
+from autoresearch.project import EVALUATOR_FILES, Project
 from autoresearch.resources import shipped
 from autoresearch.safetext import one_line
-from autoresearch.workspace.git import git, places, resolve
+from autoresearch.workspace.git import places, resolve
 
 
 @dataclass
@@ -68,7 +69,7 @@ def propose(root: Path, wishes: Wishes, pick: str, limit: float, progress: Calla
         raise BadInput("this repository has no commit yet", fix="git add -A && git commit -m start")
     own = _own_scripts(root)
     scripts = {name: text.decode("utf-8", "replace") for name, text in own.items()}
-    tracked = _tracked_files(root)
+    tracked = tracked_files(root)
     drivers, missing = _drivers_of(root, wishes, set(tracked))
     wishes = replace(wishes, scripts=scripts, signing=_signing(), drivers=drivers)
     found = survey(root, tracked)
@@ -97,15 +98,6 @@ def _signing() -> str:
     """The part of the shipped benchmark template that signs results."""
     text = shipped("templates/autoresearch.sh").read_text(encoding="utf-8")
     return text[text.index("# Signing") : text.index("# Example")]
-
-
-def _tracked_files(root: Path) -> list[str]:
-    """The project's own files: not the session's, nor what tools keep in hidden directories."""
-    names = git(root, "ls-files", "-z").split("\0")
-    return [
-        name for name in names
-        if name and name not in (*SESSION_FILES, *EVALUATOR_FILES) and not name.startswith(".")
-    ]  # fmt: skip
 
 
 def _own_scripts(root: Path) -> dict[str, bytes]:

@@ -1,4 +1,10 @@
-"""ADAPT: what is measured. A run should take 0.2 to 5 s in all."""
+"""ADAPT: what is measured, on which inputs. A run should take 0.2 to 5 s in all, half of it the reference's."""
 
-COMMAND = ["python3", "src/main.py"]  # reads a case on stdin, prints its answer; after a build: ["./build/tool"]
-ROUNDS = 3
+COMMAND = ["python3", "src/main.py"]  # reads an input on stdin, prints its answer; after a build: ["./build/tool"]
+PAIRS = 30  # or more, each a round of the program and one of its reference
+NOMINAL = 0.02  # seconds of the reference's round: not yet measured, autoresearch doctor does
+
+
+def make(rng):
+    """One input, as large and as varied as in the real load; `rng` has another seed in every run."""
+    return b"%s\n" % " ".join(str(rng.randrange(-999, 1000)) for _ in range(5000)).encode()

@@ -1,4 +1,9 @@
-"""Closed loop: each client sends its next request when the last is answered. Times are per request, in milliseconds."""
+"""Closed loop: each client sends its next request when the last is answered. Times are per request, in milliseconds.
+
+Not paired with a reference as templates/cpu is, and not in own time: a request is mostly a wait, for the service, for
+other clients, for the core, and only the clock on the wall sees the tail that they make together. Where the service's
+work is what is slow, time that: templates/cpu for the program, templates/algorithm for its hot function.
+"""
 
 from signed_metric import metric  # before the service starts: it takes the token away
 from time import perf_counter

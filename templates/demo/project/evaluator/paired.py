@@ -52,8 +52,9 @@ import tempfile
 import time
 from collections import namedtuple
 from contextlib import suppress
+from math import exp, log
 from resource import RUSAGE_CHILDREN, getrusage
-from statistics import median
+from statistics import fmean, median
 
 from stopwatch import Span, Stopwatch, cpu_seconds
 
@@ -64,7 +65,30 @@ _ANSWER = struct.Struct("ddd")
 # waited: share of the rounds' time in which other programs had the core, 0 to 1; None where nobody knows.
 # spread: slow to quick rounds of the reference (90th to 10th percentile of own time per round), 1.0 = one speed.
 # wall_s, cpu_s: of all the program's rounds. reference_cpu_s: of all the reference's.
-Result = namedtuple("Result", "ratio mean_ratio reference_s waited spread wall_s cpu_s reference_cpu_s")
+# memory_mb: the most that a process of the program had; None for a function.
+Result = namedtuple("Result", "ratio mean_ratio reference_s waited spread wall_s cpu_s reference_cpu_s memory_mb")
+
+
+def together(results):
+    """One Result of several, each counting alike: geometric means of what is a ratio, sums of what is in seconds."""
+    columns = Result(*zip(*results))
+    waited = [share for share in columns.waited if share is not None]
+    memory = [most for most in columns.memory_mb if most is not None]
+    return Result(
+        ratio=_geometric(columns.ratio),
+        mean_ratio=_geometric(columns.mean_ratio),
+        reference_s=sum(columns.reference_s),
+        waited=fmean(waited) if waited else None,
+        spread=_geometric(columns.spread),
+        wall_s=sum(columns.wall_s),
+        cpu_s=sum(columns.cpu_s),
+        reference_cpu_s=sum(columns.reference_cpu_s),
+        memory_mb=max(memory, default=None),
+    )
+
+
+def _geometric(values):
+    return exp(fmean(map(log, values)))
 
 
 def tell(metric, result, nominal, name="time_s"):
@@ -79,6 +103,8 @@ def tell(metric, result, nominal, name="time_s"):
     if result.waited is not None:
         metric("waited_pct", 100 * result.waited)
     metric("speed_spread", result.spread)
+    if result.memory_mb is not None:
+        metric("memory_mb", round(result.memory_mb, 3))
 
 
 class Twin:
@@ -205,6 +231,7 @@ class _Pairs:
             wall_s=sum(span.wall for span in self._own),
             cpu_s=sum(span.cpu for span in self._own),
             reference_cpu_s=sum(span.cpu for span in self._theirs),
+            memory_mb=None,
         )
 
 
@@ -215,7 +242,7 @@ class Command:
         self.words, self.at = words, at
 
     def run(self, given, watch):
-        """(Span, what it printed) for the bytes `given`; the benchmark ends where it fails or leaves a process."""
+        """(Span, what it printed, memory in MB) for the bytes `given`; ends the benchmark where it fails."""
         home = os.open(".", os.O_RDONLY)
         with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
             stdin.write(given)
@@ -228,7 +255,7 @@ class Command:
 
             try:
                 os.chdir(self.at)
-                span, status, _ = watch.child(spawn)
+                span, status, usage = watch.child(spawn)
             finally:
                 os.fchdir(home)
                 os.close(home)
@@ -239,7 +266,8 @@ class Command:
                 raise SystemExit("paired: %s in %s ended with %s" % (" ".join(self.words)[:200], self.at, how))
             late = _left_behind()
             stdout.seek(0)
-            return Span(span.wall, span.cpu + late, span.own + late), stdout.read()
+            memory = usage.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
+            return Span(span.wall, span.cpu + late, span.own + late), stdout.read(), memory
 
 
 def commands(command, inputs, seed, check=None, reference="evaluator/reference", same=True):
@@ -247,7 +275,9 @@ def commands(command, inputs, seed, check=None, reference="evaluator/reference",
 
     The same `command` runs in the directory `reference`, where the program is as it was at the start. `check(answer,
     input)` sees what it printed; with `same`, the reference has to print the same. All of it once the clock is read."""
-    watch, answers = _watch(), {}
+    if not os.path.isdir(reference):
+        raise SystemExit("paired: no %s: copy the program as it is now there" % reference)
+    watch, answers, memory = _watch(), {}, []
     own, twin = Command(command), Command(command, reference)
     _adopt_orphans()
 
@@ -257,7 +287,8 @@ def commands(command, inputs, seed, check=None, reference="evaluator/reference",
 
     def program(number):
         frozen = _states(reference)
-        span, answer = own.run(inputs[number], watch)
+        span, answer, most = own.run(inputs[number], watch)
+        memory.append(most)
         if _states(reference) != frozen:
             raise SystemExit("paired: the program wrote to %s" % reference)
         if check is not None:
@@ -266,7 +297,7 @@ def commands(command, inputs, seed, check=None, reference="evaluator/reference",
         return span
 
     def opponent(number):
-        span, answer = twin.run(inputs[number], watch)
+        span, answer, _ = twin.run(inputs[number], watch)
         judged(number, answer)
         return span
 
@@ -275,7 +306,7 @@ def commands(command, inputs, seed, check=None, reference="evaluator/reference",
     draw, pairs = random.Random(seed), _Pairs()
     for number in range(len(inputs)):
         pairs.add(number, program, opponent, draw)
-    return pairs.result(watch.knows_delay)
+    return pairs.result(watch.knows_delay)._replace(memory_mb=max(memory))
 
 
 def _states(directory):
@@ -301,7 +332,7 @@ def _left_behind(most=1.0):
     limit, used = time.monotonic() + most, getrusage(RUSAGE_CHILDREN)
     with suppress(ChildProcessError):  # none is left
         while os.waitpid(-1, os.WNOHANG) != (0, 0) or time.monotonic() < limit:
-            time.sleep(0.0005)
+            time.sleep(0.0005)  # lint: allow sleep
         raise SystemExit("paired: the program leaves a process behind: its work is in no account")
     now = getrusage(RUSAGE_CHILDREN)
     return now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime

@@ -1,0 +1,79 @@
+"""The frozen reference of a paired benchmark: the project's files as they are, copied in among the evaluator's."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from autoresearch.errors import BadInput
+from autoresearch.files import write_atomic
+from autoresearch.prepare.survey import Survey, survey
+from autoresearch.project import EVALUATOR_FILES, SESSION_FILES, Project
+from autoresearch.workspace.candidate import export
+from autoresearch.workspace.git import git, places, resolve
+from autoresearch.workspace.objects import prefix
+
+AT = "evaluator/reference"
+# A copy goes into every tree that is measured.
+MOST_FILES, MOST_BYTES = 2_000, 20_000_000
+# What a benchmark's file says until the reference was timed on this machine (templates/cpu/evaluator/settings.py).
+_UNMEASURED = re.compile(r"^(NOMINAL = )\S+(  # .*): not yet measured.*$", re.MULTILINE)
+# Their test runners look through the whole tree and would find the copy's tests, too.
+_SEARCHED = ("Python", "JavaScript", "TypeScript")
+
+
+def tracked_files(root: Path) -> list[str]:
+    """The project's own files: not the session's, nor what tools keep in hidden directories."""
+    names = git(root, "ls-files", "-z").split("\0")
+    return [
+        name for name in names
+        if name and name not in (*SESSION_FILES, *EVALUATOR_FILES) and not name.startswith(".")
+    ]  # fmt: skip
+
+
+def lay(tree: Path, tracked: Iterable[str], found: Survey, to: Path) -> str:
+    """Copy the program's files of `tree` to `to`; the reason where they cannot stand there."""
+    aside = set(found.test_files) if found.language in _SEARCHED else set()
+    names = [name for name in tracked if name not in aside and not name.startswith("evaluator/")]
+    if any((tree / name).is_symlink() for name in names):
+        return "a link in the project cannot be frozen"
+    files = [name for name in names if (tree / name).is_file()]
+    size = sum((tree / name).stat().st_size for name in files)
+    if len(files) > MOST_FILES or size > MOST_BYTES:
+        return f"{len(files)} files of {size / 1e6:.0f} MB are too much to copy into each tree"
+    for name in files:
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(tree / name, to / name)
+    return "" if files else "there is no file to copy"
+
+
+def copy_reference(root: Path) -> str:
+    """Copy the program of the last commit to `AT`, unless something stands there; the reason where that is not done."""
+    if (root / AT).exists():
+        return ""
+    try:
+        places(root)
+    except BadInput as exc:
+        return exc.message
+    if resolve(root, "HEAD") is None:
+        return "this repository has no commit yet"
+    project, tracked = Project(root), tracked_files(root)
+    with tempfile.TemporaryDirectory(prefix="autoresearch-reference-") as place:
+        export(project, "HEAD", Path(place))
+        return lay(Path(place) / prefix(project), tracked, survey(root, tracked), root / AT)
+
+
+def set_nominal(root: Path, names: Iterable[str], seconds: float) -> str:
+    """Write `seconds` into the evaluator's file that says they are not yet measured; its name, or nothing."""
+    for name in names:
+        path = root / name
+        if not name.endswith(".py") or name.startswith(AT):
+            continue
+        text = path.read_text("utf-8", "replace")
+        if _UNMEASURED.search(text):
+            write_atomic(path, _UNMEASURED.sub(rf"\g<1>{seconds:.3g}\2", text).encode(), mode=0o644)
+            return name
+    return ""
