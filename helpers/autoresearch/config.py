@@ -108,6 +108,12 @@ class Contain(Section, frozen=True):
     output_mb: Annotated[int, Meta(ge=1)] = 64
 
 
+class Measure(Section, frozen=True):
+    """How a run is measured. `priority: auto` = before other programs on the VMs of skypilot, which are ours."""
+
+    priority: Literal["auto", "off"] = "auto"
+
+
 class StopRules(Section, frozen=True):
     """When the session ends. Counts are experiments since the last keep."""
 
@@ -160,6 +166,7 @@ class Config(Section, frozen=True):
     hidden: str | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     test: RuleSettings = field(default_factory=RuleSettings)
+    measure: Measure = field(default_factory=Measure)
     noise_runs: Annotated[int, Meta(ge=4, le=200)] = 20
     engine: Literal["local", "skypilot"] = "local"
     infra: str | None = None
@@ -182,13 +189,15 @@ def parse_config(text: str, where: str = CONFIG_NAME) -> Config:
         raise BadInput(f"{where}{line} is not YAML: {getattr(exc, 'problem', exc)}") from None
     if not isinstance(data, dict):
         raise BadInput(f"{where} is empty or not a mapping", fix="Write it anew: autoresearch init")
-    contain = data.get("contain")
-    if isinstance(contain, dict) and contain.get("mode") is False:
-        contain["mode"] = "off"  # which YAML 1.1 reads as false
+    for name, key in (("contain", "mode"), ("measure", "priority")):
+        section = data.get(name)
+        if isinstance(section, dict) and section.get(key) is False:
+            section[key] = "off"  # which YAML 1.1 reads as false
     try:
         config = msgspec.convert(data, Config)
     except msgspec.ValidationError as exc:
-        raise BadInput(f"{where}: {exc}", fix="templates/autoresearch.yaml explains every key") from None
+        fix = f"{_meant(str(exc))}templates/autoresearch.yaml explains every key"
+        raise BadInput(f"{where}: {exc}", fix=fix) from None
     if not config.scope:
         raise BadInput(
             f"{where}: scope is empty, so no change could ever be kept",
@@ -197,6 +206,20 @@ def parse_config(text: str, where: str = CONFIG_NAME) -> Config:
     check_unit(config.objective.unit, where)
     _check_metrics(config, where)
     return config
+
+
+def _meant(problem: str) -> str:
+    """The key that an unknown one is likely to stand for, of the same section or the name of one."""
+    import difflib  # for start-up time
+
+    found = re.search(r"unknown field `([^`]*)`(?: - at `\$\.(\w+))?", problem)
+    if found is None:
+        return ""
+    known = {f.name: f.type for f in msgspec.structs.fields(Config)}
+    kind = known.get(found[2] or "", Config)
+    kind = next((t for t in (*getattr(kind, "__args__", ()), kind) if hasattr(t, "__struct_fields__")), Config)
+    near = difflib.get_close_matches(found[1], kind.__struct_fields__, 1)
+    return f"Did you mean {near[0]}? " if near else ""
 
 
 def check_unit(unit: str, where: str = CONFIG_NAME) -> None:

@@ -68,6 +68,7 @@ def spec_of(
         },
         "layout": config.test.layout,
         "contain": {name: getattr(config.contain, name) for name in config.contain.__struct_fields__},
+        "priority": config.measure.priority == "auto" and config.engine == "skypilot",
         "subdir": objects.prefix(project),
         "evaluator": evaluator.overlay_digests(frozen, objects.prefix(project)),
     }  # fmt: skip

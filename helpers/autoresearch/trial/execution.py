@@ -6,7 +6,7 @@ import os
 import random
 from typing import List, Mapping, Optional
 
-from autoresearch.trial import environment, procs, signing, slots
+from autoresearch.trial import environment, priority, procs, signing, slots
 from autoresearch.trial.conditions import Meter
 from autoresearch.trial.contain import Box
 from autoresearch.trial.limits import Guard
@@ -27,6 +27,7 @@ class Execution:
         self._build_cpus = slots.build_cpus()
         self.slot: slots.Slot | None = None
         self._limits = spec.limits.settled(stage.root)
+        self.raised = spec.priority and priority.may_raise()
         self.box = Box(spec.contain, stage, os.environ)
 
     def run(self, stage: str, command: str, timeout: Optional[float] = None) -> procs.Finished:
@@ -44,6 +45,7 @@ class Execution:
                 guard=Guard(self._limits, [*self._stage.parts, self._stage.tmp, self._stage.slash_tmp]),
                 output_limit=self._limits.output_mb * 2**20, streams=stage == "benchmark",
                 meter=Meter(self._cpus(stage)) if stage == "benchmark" else None,
+                on_start=priority.raise_tree if stage == "benchmark" and self.raised else None,
             )  # fmt: skip
 
     def _environment(self, stage: str) -> Mapping[str, str]:

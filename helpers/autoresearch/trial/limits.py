@@ -75,7 +75,7 @@ class Guard:
         many = _tasks() - self._tasks > self._processes // 2
         if not short and not many:
             return ""
-        found = _tree(os.getpid(), self._processes)
+        found = tree(os.getpid(), self._processes)
         if found is None:
             self._next = time.monotonic() + _SLOW_EVERY
             found = processes.children_of(os.getpid())
@@ -123,7 +123,7 @@ def _tasks() -> int:
     return 0
 
 
-def _tree(root: int, enough: int) -> Optional[Set[int]]:
+def tree(root: int, enough: int) -> Optional[Set[int]]:
     """Descendants of `root`, few more than `enough`; None where the kernel keeps no list of children."""
     if not os.path.exists("/proc/%d/task/%d/children" % (root, root)):
         return None

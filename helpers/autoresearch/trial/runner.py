@@ -73,7 +73,8 @@ class Trial:
             return self._machine(exc)
         self.out.record(
             "environment", experiment=self.spec.experiment, mode=self.spec.mode, max_runs=runs,
-            seed=self.spec.seed, contain=self.execution.box.describe(), **environment.describe(),
+            seed=self.spec.seed, contain=self.execution.box.describe(),
+            priority="raised" if self.execution.raised else "usual", **environment.describe(),
         )  # fmt: skip
         for side in "AB":
             if os.path.exists(self._tar(side)):

@@ -63,6 +63,8 @@ class Spec(NamedTuple):
     evaluator: Mapping[str, str] = {}
     contain: Settings = Settings()
     limits: Limits = Limits()
+    # Benchmarks run before other programs on this machine.
+    priority: bool = False
 
 
 def parse_spec(text: str) -> Spec:
@@ -113,6 +115,7 @@ def parse_spec(text: str) -> Spec:
         evaluator={str(path): str(digest) for path, digest in _mapping(data, "evaluator").items()},
         contain=_settings(_mapping(data, "contain")),
         limits=_limits(_mapping(data, "contain")),
+        priority=bool(data.get("priority")),
     )
 
 
