@@ -20,7 +20,15 @@ set -euo pipefail
 token=""
 if [ -f "${AUTORESEARCH_TOKEN:-}" ]; then token=$(cat "$AUTORESEARCH_TOKEN") && rm -f "$AUTORESEARCH_TOKEN"; fi
 sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -d' ' -f1; }
-metric() { # NAME=VALUE
+# metric NAME=VALUE prints one result; metric --from FORMAT [FILE], each result of a benchmark harness and their geometric
+# mean, such as geomean_ns, with the reader that `autoresearch parse --reader` puts beside this script.
+metric() {
+  if [ "$1" = --from ]; then
+    local results pair
+    results=$(python3 -I autoresearch.formats.py "$@") || exit 1
+    while IFS= read -r pair; do metric "$pair"; done <<<"$results"
+    return
+  fi
   printf 'METRIC %s\n' "$1"
   [ -z "$token" ] || printf 'SIGNED_METRIC %s %s\n' "$1" "$(printf '%s %s' "$token" "$1" | sha256)"
 }
@@ -28,6 +36,8 @@ metric() { # NAME=VALUE
 # Example, for a program that takes its own time:
 #   elapsed=$(./build/bench --input bench/data.bin --rounds 20 | sed -n 's/^elapsed_seconds: *//p')
 #   metric "time_s=$elapsed"
+# Example, for a harness that measures by itself (go, pytest-benchmark, criterion, ...: autoresearch parse --help):
+#   go test -run '^$' -bench . -benchmem ./... >"$TMPDIR/go.txt" && metric --from go --expect 12 "$TMPDIR/go.txt"
 # Example, for Python: bench/hot.py imports templates/signed_metric.py (copy it beside it) before anything else.
 #   PYTHONPATH=src python3 bench/hot.py          # prints METRIC time_s=0.731, signed
 

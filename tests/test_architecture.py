@@ -188,8 +188,8 @@ def twice(house: House) -> list[str]:
     return [f"{name}: {', '.join(files)}" for name, files in where.items() if len(files) > 1]
 
 
-# What reads records that are none of our ledger's: of a trial, of SkyPilot, of other loops, of anyone's log.
-OTHER_RECORDS = ("ledger/", "peers/", "engines/", "trial/", "cli/noise.py")
+# What reads records that are none of our ledger's: of a trial, of SkyPilot, of other loops, of anyone's log or results.
+OTHER_RECORDS = ("ledger/", "peers/", "engines/", "trial/", "cli/noise.py", "cli/ab.py")
 # Names that fields of a ledger's lines share with what else is read: records of a trial, hooks, templates.
 OTHER_FIELDS = {"type", "reason_text", "modes", "source", "machine", "settings", "runs"}
 

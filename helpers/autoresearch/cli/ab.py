@@ -11,6 +11,15 @@ import click
 
 from autoresearch.cli._fit import fit
 from autoresearch.cli._output import emit, is_terminal, json_option, modes_line, say, tell
+from autoresearch.cli._results import (
+    direction_of,
+    from_option,
+    one_run,
+    reader_of_runs,
+    understand,
+    understand_file,
+    value_of,
+)
 from autoresearch.errors import BadInput, Exit, poll_ab
 from autoresearch.safetext import one_line
 
@@ -30,10 +39,15 @@ from autoresearch.safetext import one_line
 @click.option("--samples", "samples_file", type=click.Path(path_type=Path), help="Judge recorded samples (JSON).")
 @click.option(
     "--metric",
-    help="With --a/--b: the METRIC that decides. Default: time_s, else the only one that A prints; without any, "
-    "the whole commands are timed: own_s, the time in which they had a core or slept, or wall_s where that is unknown.",
+    help="With --a/--b: the metric that decides. Default: time_s, a harness's geometric mean, else the only one that "
+    "A prints; without any, the whole commands are timed: own_s, the time in which they had a core or slept, or wall_s "
+    "where that is unknown.",
 )
-@click.option("--direction", type=click.Choice(["lower", "higher"]), default="lower", show_default=True)
+@from_option("With --a/--b, what they print or write:")
+@click.option("--output", metavar="FILE", help="With --a/--b: the results are in FILE, which each run writes anew.")
+@click.option(
+    "--direction", type=click.Choice(["lower", "higher"]), help="Default: higher for a rate by its name, else lower."
+)
 @click.option("--preset", type=click.Choice(["lean", "default", "thorough"]), default="default", show_default=True)
 @click.option(
     "--alpha", type=click.FloatRange(0, 0.5, min_open=True), help="Chance of a false keep. Default: the preset's."
@@ -67,6 +81,7 @@ def command(
     Examples:
       autoresearch ab e1 --timeout 25
       autoresearch ab --a 'python old.py' --b 'python new.py' --json
+      autoresearch ab --a 'cd old && go test -bench .' --b 'cd new && go test -bench .'
       autoresearch ab --samples runs.json --json
     """
     chosen = [bool(experiments), bool(options["cmd_a"] or options["cmd_b"]), samples_file is not None]
@@ -89,11 +104,57 @@ def _samples(path: Path, as_json: bool) -> int:
         data = json.loads(text)
     except OSError as exc:
         raise BadInput(f"cannot read {path}: {exc.strerror}") from None
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
+        _refuse_one_run(text, path)
         raise BadInput(f"{path} is not JSON: {exc}") from None
+    if not isinstance(data, dict) or not data.keys() & SIDES_OF_SAMPLES:
+        _refuse_one_run(text, path)
+    else:
+        _read_files(data, Path() if str(path) == "-" else path.parent)
     verdict = judge_samples(data)
     emit({**verdict.to_json(), "seed": None}, verdict.line(), as_json=as_json)
     return 0 if verdict.verdict == "keep" else int(Exit.NO)
+
+
+# Where the samples of a recorded comparison stand.
+SIDES_OF_SAMPLES = {"baseline", "candidate", "pairs", "runs"}
+
+
+def _refuse_one_run(text: str, path: Path) -> None:
+    results = understand(text, "auto", str(path)).results
+    if results:
+        raise BadInput(
+            one_run(results, one_line(str(path))),
+            fix="Run A and B in turns, one file a run, and name the files: "
+            '{"runs": [{"side": "A", "value": "a1.json"}, {"side": "B", "value": "b1.json"}, …]}',
+        )
+
+
+def _read_files(data: dict[str, Any], folder: Path) -> None:
+    """Put, for each name of a file that stands in place of a value, that run's value; a direction that is told, too."""
+    seen: set[Path] = set()
+
+    def value(name: Any) -> Any:
+        file = folder / name if isinstance(name, str) and name and "\0" not in name else None
+        if file is None or not file.exists():
+            return name
+        if file.resolve() in seen:
+            raise BadInput(f"{one_line(name)} is named twice", fix="One file is one run")
+        seen.add(file.resolve())
+        metric = data.get("metric") if isinstance(data.get("metric"), str) else None
+        read, data["metric"], way = value_of(understand_file(str(file), "auto"), one_line(name), metric)
+        if way and data.get("direction") is None:
+            data["direction"] = way
+        return read
+
+    for side in ("baseline", "candidate"):
+        if isinstance(data.get(side), list):
+            data[side] = [value(each) for each in data[side]]
+    if isinstance(data.get("pairs"), list):
+        data["pairs"] = [[value(each) for each in pair] if isinstance(pair, list) else pair for pair in data["pairs"]]
+    for run in data["runs"] if isinstance(data.get("runs"), list) else []:
+        if isinstance(run, dict) and "value" in run:
+            run["value"] = value(run["value"])
 
 
 def _commands(options: dict[str, Any], as_json: bool) -> int:
@@ -109,7 +170,7 @@ def _commands(options: dict[str, Any], as_json: bool) -> int:
         raise BadInput("--a and --b go together", next="autoresearch ab --help")
     seed = options["seed"] if options["seed"] is not None else secrets.randbits(32)
     rule = Rule.preset(options["preset"], alpha=options["alpha"], max_runs=options["max_runs"])
-    rule = replace(rule, min_effect_pct=options["min_effect"], direction=options["direction"])
+    rule = replace(rule, min_effect_pct=options["min_effect"])
     live = is_terminal() and not as_json
 
     def progress(sample: Sample) -> None:
@@ -125,6 +186,7 @@ def _commands(options: dict[str, Any], as_json: bool) -> int:
             metric=options["metric"], direction=options["direction"], rule=rule, seed=seed,
             timeout=options["run_timeout"], layout=options["layout"], on_sample=progress,
             pin=lambda cores: held(cores, wait),
+            through=reader_of_runs(options["wanted"], options["output"], options["metric"]),
         )  # fmt: skip
     except CommandFailed as exc:
         raise BadInput(
@@ -136,6 +198,8 @@ def _commands(options: dict[str, Any], as_json: bool) -> int:
             click.echo("\r\x1b[K", nl=False, err=True)
     verdict = compared.verdict
     data, lines = told(compared, seed, chosen=options["metric"] is not None)
+    if options["direction"] is None and direction_of(compared.metric) == "higher":
+        data["direction"] = "higher"
     emit(data, "\n".join([f"{compared.metric}: {verdict.line()}", *lines]), as_json=as_json)
     return 0 if verdict.verdict == "keep" else int(Exit.NO)
 

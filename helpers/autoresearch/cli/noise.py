@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autoresearch.cli._output import emit, json_option, say, table
+from autoresearch.cli._results import from_option, one_run, pick, read_text, understand, understand_file, value_of
 from autoresearch.errors import BadInput, Exit
 from autoresearch.safetext import one_line, tail
 
@@ -42,12 +43,13 @@ class Source:
     epilog="Exit codes: 0 good enough, 1 not good enough for the smallest effect worth keeping, 2 wrong use "
     "or a run without a number.",
 )
-@click.argument("file", metavar="[FILE]", required=False)
+@click.argument("file", metavar="[FILE]...", nargs=-1)
 @click.option("--samples", metavar="1,2,3", help="The values themselves.")
 @click.option("--ledger", metavar="PATH", help="An experiment log, or the directory that holds one.")
 @click.option("--run", "shell_line", metavar="CMD", help=f"Run CMD on this machine. Default: {DEFAULT_COMMAND}.")
 @click.option("--runs", type=click.IntRange(4, 1000), default=20, show_default=True, help="With --run.")
-@click.option("--metric", metavar="NAME", help="Which METRIC, when there are several.")
+@click.option("--metric", metavar="NAME", help="Which metric, when there are several.")
+@from_option("What a file or a run of CMD holds:")
 @click.option("--run-timeout", type=click.FloatRange(min=0.01), default=300.0, show_default=True, help="Seconds a run.")
 @click.option("--budget", type=click.FloatRange(min=0.01), default=900.0, show_default=True, help="Seconds in all.")
 @click.option("--direction", type=click.Choice(["lower", "higher"]), help="Which way is better.")
@@ -58,13 +60,15 @@ class Source:
 def command(ctx: click.Context, /, as_json: bool, **options: Any) -> None:
     """Say how noisy samples, a log or this machine are.
 
-    FILE holds one number a line, a JSON list, or a benchmark's output with METRIC lines; - is stdin. Without any
-    input the project's benchmark is run, after one warm-up.
+    FILE holds one number a line, a JSON list, or a benchmark's output with METRIC lines; - is stdin. Several are one
+    run each, in the order of time, of METRIC lines or a harness's results. Without any input the project's benchmark
+    is run, after one warm-up.
 
     \b
     Example:
       autoresearch noise --samples 1.02,1.01,1.03,1.01,1.02,1.02
       autoresearch noise --run 'python bench.py' --metric time_s --runs 20
+      autoresearch noise run-01.json run-02.json run-03.json run-04.json
     """
     from autoresearch.judging.noise import assess
     from autoresearch.verdict.rule import Rule
@@ -91,51 +95,49 @@ def _first(*choices: Any) -> Any:
 
 
 def _source(options: dict[str, Any]) -> Source:
-    given = [name for name in ("file", "samples", "ledger", "shell_line") if options[name] is not None]
+    given = [name for name in ("file", "samples", "ledger", "shell_line") if options[name] not in (None, ())]
     if len(given) > 1:
         raise BadInput("give one of: FILE, --samples, --ledger, --run", next="autoresearch noise --help")
     if options["samples"] is not None:
         return Source(numbers(options["samples"].replace(",", "\n"), "--samples"))
     if options["ledger"] is not None:
         return from_ledger(options["ledger"], options["direction"])
-    if options["file"] is not None:
-        return Source(from_text(_read(options["file"]), options["file"], options["metric"]))
+    files = options["file"]
+    if len(files) > 1:
+        return from_files(files, options["metric"], options["wanted"])
+    if files:
+        return Source(from_text(read_text(files[0]), files[0], options["metric"], options["wanted"]))
     return _measure(options)
 
 
-def _read(file: str) -> str:
-    try:
-        with click.open_file(file, "rb") as handle:
-            data: bytes = handle.read()
-    except OSError as exc:
-        raise BadInput(f"cannot read {file}: {exc.strerror or exc}") from None
-    return data.decode("utf-8-sig", "replace")
+def from_files(files: Sequence[str], metric: str | None, wanted: str) -> Source:
+    """One value of each file, which is one run."""
+    if len({os.path.realpath(file) for file in files}) < len(files):
+        raise BadInput("a file is named twice", fix="One file is one run")
+    values, direction = [], ""
+    for file in files:
+        value, metric, direction = value_of(understand_file(file, wanted), file, metric)
+        values.append(value)
+    return Source(values, direction or None)
 
 
-def from_text(text: str, where: str, metric: str | None) -> list[float]:
-    """Values of a JSON list, of METRIC lines, or of one number a line."""
-    from autoresearch.metrics import parse
-
+def from_text(text: str, where: str, metric: str | None, wanted: str = "auto") -> list[float]:
+    """Values of a JSON list, of METRIC lines, or of one number a line. `BadInput` for a harness's results."""
+    told = understand(text, wanted, where)
+    if told.results:
+        raise BadInput(
+            one_run(told.results, where), fix="Give one file a run, or the command that makes it with --run",
+            next="autoresearch noise RUN1 RUN2 RUN3 RUN4",
+        )  # fmt: skip
     if text.lstrip().startswith("["):
         try:
             raw = json.loads(text)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise BadInput(f"{where} is not JSON: {exc}") from None
         return numbers("\n".join(json.dumps(v) for v in raw), where)
-    parsed = parse(text)
-    if parsed.samples or metric is not None:
-        return parsed.samples[_chosen(list(parsed.samples), metric, where)]
+    if told.parsed.samples or metric is not None:
+        return told.parsed.samples[pick(list(told.parsed.samples), metric, where)]
     return numbers(text, where)
-
-
-def _chosen(names: Sequence[str], metric: str | None, where: str) -> str:
-    if metric is None and len(names) == 1:
-        return names[0]
-    if metric in names:
-        return str(metric)
-    shown = ", ".join(names[:8]) or "none at all"
-    what = "has several metrics" if metric is None else f"has no METRIC {one_line(metric, 64)}"
-    raise BadInput(f"{where} {what}; it has: {shown}", fix="Choose one with --metric NAME")
 
 
 def numbers(text: str, where: str) -> list[float]:
@@ -202,22 +204,20 @@ def _measure(options: dict[str, Any]) -> Source:
         most = Rule.preset(config.test.preset, max_runs=config.test.max_runs).max_runs
         source = Source([], config.objective.direction, config.objective.min_effect_pct, most)
     values, note = run_repeatedly(
-        line, metric, options["runs"], options["run_timeout"], options["budget"], time.monotonic, say
+        line, metric, options["runs"], options["run_timeout"], options["budget"], time.monotonic, say, options["wanted"]
     )
     return replace(source, values=values, warnings=(note,) if note else ())
 
 
 def run_repeatedly(
     line: str, metric: str | None, runs: int, timeout: float, budget: float,
-    clock: Callable[[], float], tell: Callable[[str], None],
+    clock: Callable[[], float], tell: Callable[[str], None], wanted: str = "auto",
 ) -> tuple[list[float], str]:  # fmt: skip
     """Values of `runs` runs of a shell line after one warm-up, and a note when the time ended them early.
 
     A run that prints the metric several times counts with their median. `BadInput` when a run gives no number.
     """
-    from autoresearch.metrics import parse
     from autoresearch.trial import procs
-    from autoresearch.verdict.stats import median
 
     begun = told = clock()
     values: list[float] = []
@@ -235,10 +235,10 @@ def run_repeatedly(
         if not done.ok:
             last = one_line(tail(done.output, 3, 300), 200) or "it printed nothing"
             raise BadInput(f"run {position} of the command failed: {done.failure()}: {last}")
-        samples = parse(done.output).samples
-        metric = _chosen(list(samples), metric, f"run {position} of the command")
+        where = f"run {position} of the command"
+        value, metric, _ = value_of(understand(done.output, wanted, where, printed=True), where, metric)
         if position:  # the first is the warm-up
-            values.append(median(samples[metric]))
+            values.append(value)
         if clock() - told > PATIENCE:
             told = clock()
             tell(f"{position} of {runs} runs, {told - begun:.0f} s")

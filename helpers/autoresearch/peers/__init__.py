@@ -1,1 +1,1 @@
-"""Other loops' logs and sessions, both ways."""
+"""Other tools' files: loops' logs and sessions, both ways, and the results of benchmark harnesses."""

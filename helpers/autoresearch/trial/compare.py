@@ -17,10 +17,10 @@ from autoresearch.trial.conditions import Met, Meter, own_seconds
 from autoresearch.verdict.eprocess import draw_order
 from autoresearch.verdict.rule import FIXED_LAYOUT_MARGIN_PCT, Rule
 from autoresearch.verdict.sequential import SequentialTest
-from autoresearch.verdict.units import is_count
+from autoresearch.verdict.units import is_count, is_rate
 from autoresearch.verdict.verdict import Verdict
 
-USUAL = "time_s"
+USUAL, MEAN = "time_s", "geomean_"
 _QUOTED = re.compile(r"'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[<>]&[0-9-]", re.DOTALL)
 _FIRST_WORD = re.compile(r"\s*(?:\"([^\"$`\\]+)\"|([\w@%+:,./-]+))(?=\s|$)")
 
@@ -67,7 +67,7 @@ def compare_commands(
     build_b: str | None = None,
     *,
     metric: str | None = None,
-    direction: str,
+    direction: str | None,
     rule: Rule,
     seed: int | str,
     timeout: float = 300.0,
@@ -77,13 +77,15 @@ def compare_commands(
     values_per_run: int | None = 1,
     on_sample: Callable[[Sample], None] | None = None,
     pin: Pin | None = None,
+    through: Callable[[Callable[[], procs.Finished]], procs.Finished] | None = None,
 ) -> Comparison:
     """Run base `a` and candidate `b` interleaved in `cwd`, in the caller's environment, until it is decided.
 
     One uncounted warm-up a side, then blocks of four in drawn orders; exactly one call of a command per run.
-    Without a `metric`, the base's warm-up chooses it: `time_s`, or the only METRIC that it prints; where neither
-    command prints one, the whole command is timed, without its wait for a core (`own_s`), or where that is not known
-    of a side, with it (`wall_s`).
+    Without a `metric`, the base's warm-up chooses it: `time_s`, a mean, or the only METRIC that it prints; where
+    neither command prints one, the whole command is timed, without its wait for a core (`own_s`), or where that is not
+    known of a side, with it (`wall_s`). Without a `direction` a rate is to rise, all else to fall.
+    `through` is given each run of a command to carry it out; what it returns is read.
     With builds given, "auto" and "fresh" rebuild before every run; "fixed" builds once and asks for a margin.
     The warm-ups run anywhere, and tell how many cores a run keeps busy; the others on the CPUs that `pin` gives for it.
     A contradicting metric of `b` gives verdict discard, reason invalid. `CommandFailed` for any other run
@@ -93,7 +95,7 @@ def compare_commands(
     builds = {"A": build_a, "B": build_b}
     fresh = layout != "fixed" or not (build_a or build_b)
     margin = rule.margin_pct if fresh else max(rule.margin_pct, FIXED_LAYOUT_MARGIN_PCT)
-    rule = replace(rule, direction=direction, margin_pct=margin, layout="fresh" if fresh else "fixed")
+    rule = replace(rule, margin_pct=margin, layout="fresh" if fresh else "fixed")
     order_rng = random.Random(seed)
     layout_rng = random.Random("layout/%s" % seed)
     samples: list[Sample] = []
@@ -110,7 +112,9 @@ def compare_commands(
             built = execute(step, build_timeout)
             if not built.ok:
                 raise CommandFailed(side, "build", built.failure(), safetext.tail(built.output))
-        return execute(commands[side], timeout, Meter(cpus))
+        if through is None:
+            return execute(commands[side], timeout, Meter(cpus))
+        return through(lambda: execute(commands[side], timeout, Meter(cpus)))
 
     def value_of(side: str, done: procs.Finished) -> float:
         timed = metric is None and chosen in (reading.WALL, reading.OWN)
@@ -126,7 +130,8 @@ def compare_commands(
             warm_up = measure("A", True)
             if metric is None:
                 chosen = _chosen(warm_up)
-            test = SequentialTest(replace(rule, counted=is_count(chosen)))
+            way = direction or ("higher" if is_rate(chosen) else "lower")
+            test = SequentialTest(replace(rule, direction=way, counted=is_count(chosen)))
             value_of("A", warm_up)
             other = measure("B", True)
             value_of("B", other)
@@ -177,10 +182,11 @@ def _cores(done: procs.Finished) -> int:
 def _chosen(warm_up: procs.Finished) -> str:
     """The metric that the base's output speaks of; `wall_s` if it speaks of none."""
     names = list(metrics.parse(warm_up.output).samples) if warm_up.ok else []
-    if len(names) > 1 and USUAL not in names:
+    usual = next((name for name in names if name == USUAL or name.startswith(MEAN)), None)
+    if len(names) > 1 and usual is None:
         problem = "it prints several METRICs, choose one with --metric: " + ", ".join(names[:8])
         raise CommandFailed("A", "run", problem, "")
-    return reading.WALL if not names else USUAL if USUAL in names else names[0]
+    return reading.WALL if not names else usual or names[0]
 
 
 def _without_layout(env: Mapping[str, str]) -> dict[str, str]:

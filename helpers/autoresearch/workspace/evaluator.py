@@ -20,7 +20,7 @@ from autoresearch.task import load_task
 from autoresearch.workspace.git import git
 from autoresearch.workspace.objects import prefix
 
-BENCHMARK, CHECKS, DEPS, DIFF = EVALUATOR_FILES
+BENCHMARK, CHECKS, DEPS, DIFF, _FORMATS = EVALUATOR_FILES
 # What a directory of hidden checks is entered by.
 HIDDEN_ENTRY = "checks.sh"
 _CACHES = {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".DS_Store"}
