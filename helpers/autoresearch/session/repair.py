@@ -204,10 +204,11 @@ def _worktrees(session: Session) -> Iterator[Trouble]:
         found = f"{', '.join(stale[:5])}: decided, or never recorded"
         yield Trouble("worktrees", found, lambda: close_stale_worktrees(session))
     for name in wanted:
-        if not (session.project.worktree(name) / ".git").exists():
+        if not copies.is_linked(session.project, name):
             yield Trouble(
-                "worktrees", f"{name} is no work tree of git's any more",
-                hint=f"Its files stay; give it up with autoresearch decide {name} --abandon, or restore its .git",
+                "worktrees", f"{name} is no work tree of this repository's any more",
+                partial(copies.link, session.project, name, session.experiments[name].parent),
+                hint=f"Its files stay; give it up with autoresearch decide {name} --abandon",
             )  # fmt: skip
     for experiment in session.open_experiments:
         if experiment.id not in wanted:

@@ -7,7 +7,6 @@ ignored there matters: only the difference between its files and its parent comm
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from autoresearch.errors import BadInput
 from autoresearch.files import sha256_of
 from autoresearch.project import Project
-from autoresearch.workspace.copies import admin_of
+from autoresearch.workspace.copies import link
 from autoresearch.workspace.git import EXACT, GitError, git, run_git
 from autoresearch.workspace.objects import (
     Change,
@@ -64,9 +63,10 @@ def snapshot(project: Project, experiment: str, parent: str, overlaid: dict[str,
     what it is to be put on, `parent` if empty.
     """
     where = project.worktree(experiment)
-    if not (where / ".git").exists():
-        raise BadInput(f"{experiment} has no worktree", next=f"autoresearch new {experiment}")
-    with private_index(project, _own_index(where)) as env:
+    if not where.is_dir():
+        raise BadInput(f"{experiment} has no worktree", fix="Open it again", next="autoresearch doctor --repair")
+    admin = link(project, experiment, parent)
+    with private_index(project, admin / "index") as env:
         try:
             git(where, *EXACT, "add", "--all", "--", ".", env=env)
         except GitError as exc:
@@ -77,8 +77,7 @@ def snapshot(project: Project, experiment: str, parent: str, overlaid: dict[str,
         tree = git(where, "write-tree", env=env)
     commit = commit_tree(project, tree, parent, f"autoresearch candidate {experiment}")
     # In the copy it has a short name, for who reviews it there.
-    admin = admin_of(project, experiment)
-    seen = f"worktrees/{admin.name}/refs/worktree/candidate" if admin else ""
+    seen = f"worktrees/{admin.name}/refs/worktree/candidate"
     move_ref(project, f"{candidates(project)}/{experiment}", commit, also=seen)
     found = compare(project, where, parent, tree)
     tip = tip or parent
@@ -88,14 +87,6 @@ def snapshot(project: Project, experiment: str, parent: str, overlaid: dict[str,
         found.lines_added, found.lines_removed, found.patch, tip, base,
         found.changes if base == parent else changes_between(project.root, base, tree),
     )  # fmt: skip
-
-
-def _own_index(where: Path) -> Path | None:
-    """The index of a linked work tree, None where its `.git` names none: what git itself says of that, it says."""
-    if not (where / ".git").is_file():
-        return None
-    named = os.fsdecode((where / ".git").read_bytes())
-    return where / named.removeprefix("gitdir: ").removesuffix("\n") / "index"
 
 
 def onto(project: Project, candidate: Candidate, tip: str) -> str:

@@ -45,11 +45,14 @@ def places_of(project: Project) -> tuple[Path, Path, Path]:
     return found
 
 
+_SETTINGS = r"^(filter\.|user\.email$|core\.worktree$|extensions\.worktreeconfig$)"
+
+
 def settings_of(project: Project) -> dict[str, str]:
-    """The filters of git's configuration and the user's address, {name: value}; asked once."""
+    """git's configuration as far as we need it: filters, the user's address, and whose a directory is; asked once."""
     if "settings" not in project.facts:
         try:
-            said = git(project.root, "config", "-z", "--get-regexp", r"^(filter\.|user\.email$)")
+            said = git(project.root, "config", "-z", "--get-regexp", _SETTINGS)
         except GitError:  # there is none
             said = ""
         pairs = (entry.partition("\n") for entry in said.split("\0") if entry)

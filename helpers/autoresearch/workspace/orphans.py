@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 
 from autoresearch.files import ensure_directory, remove, write_atomic
@@ -15,6 +14,7 @@ from autoresearch.workspace.copies import (
     close_worktree,
     forget_worktree,
     open_worktree,
+    place_aside,
     place_of,
 )
 from autoresearch.workspace.git import EXACT, git, resolve
@@ -62,10 +62,7 @@ def put_aside(project: Project, experiment: str, ours: set[str]) -> Path | None:
     if not _has_edits(project, where, [commit for commit in known if commit is not None], ours):
         close_worktree(project, experiment)
         return None
-    number = 1
-    while os.path.lexists(place := project.state / "left" / f"{experiment}-{number}"):
-        number += 1
-    place.parent.mkdir(exist_ok=True)
+    place = place_aside(project, experiment)
     where.rename(place)
     remove(place / ".git")
     forget_worktree(project, experiment)
