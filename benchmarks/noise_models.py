@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-MODELS = ("iid", "heavy", "drift", "neighbour", "layout", "vm", "cloud")
+MODELS = ("iid", "heavy", "drift", "neighbour", "layout", "vm", "cloud", "burst12", "burst25", "regime")
+# The share of the runs that other work holds up.
+BURSTS = {"burst12": 0.12, "burst25": 0.25}
 # The bias of one build's memory layout, as an sd in log units.
 LAYOUT_SD = {"layout": 0.0075, "cloud": 0.005}
 # The offset of a virtual machine among four.
@@ -29,18 +31,22 @@ def _autoregressive(rng: np.random.Generator, n: int, sd: float, phi: float = 0.
     return out
 
 
-def _neighbour(rng: np.random.Generator, n: int, share: float, stretch: float = 15.0) -> Array:
-    """A two-state regime: `share` of the time in stretches of about `stretch` runs, 5 to 30 % slower."""
+def _stretches(rng: np.random.Generator, n: int, share: float, stretch: float, slower: tuple[float, float]) -> Array:
+    """A two-state regime: `share` of the time in stretches of about `stretch` runs, slower by a share in that range."""
     out = np.zeros(n)
     busy = bool(rng.random() < share)
     i = 0
     while i < n:
         length = int(rng.geometric(1.0 / (stretch if busy else stretch * (1.0 - share) / share)))
         if busy:
-            out[i : i + length] = np.log1p(rng.uniform(0.05, 0.30))
+            out[i : i + length] = np.log1p(rng.uniform(*slower))
         i += length
         busy = not busy
     return out
+
+
+def _neighbour(rng: np.random.Generator, n: int, share: float) -> Array:
+    return _stretches(rng, n, share, 15.0, (0.05, 0.30))
 
 
 def _heavy(rng: np.random.Generator, n: int, cv: float) -> Array:
@@ -61,6 +67,11 @@ def series(model: str, cv: float, n: int, rng: np.random.Generator) -> Array:
         return rng.normal(0.0, cv, n) + _neighbour(rng, n, 0.20)
     if model == "cloud":
         return _heavy(rng, n, cv) + _autoregressive(rng, n, 0.3 * cv) + _neighbour(rng, n, 0.10)
+    if model in BURSTS:
+        held_up = rng.random(n) < BURSTS[model]
+        return rng.normal(0.0, cv, n) + held_up * np.log(rng.uniform(1.2, 2.0, n))
+    if model == "regime":  # the two speeds of a core whose sibling thread another guest uses
+        return _stretches(rng, n, 0.30, 6.0, (0.70, 0.70)) + rng.normal(0.0, cv, n)
     if model in ("iid", "layout", "vm"):
         return rng.normal(0.0, cv, n)
     raise ValueError(f"no noise model {model!r}")

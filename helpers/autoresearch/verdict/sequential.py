@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from autoresearch.verdict import Reason, stats
-from autoresearch.verdict.eprocess import ORDERS, PAIRS, Block, EProcess, interval
+from autoresearch.verdict.eprocess import GRID_DIGITS, ORDERS, PAIRS, Block, EProcess, interval
 from autoresearch.verdict.rule import Rule
 from autoresearch.verdict.verdict import Verdict, explain
 
@@ -32,8 +32,11 @@ MAX_TIMED_OUT = 2
 MAX_GROWTH = 0.8 * math.log(6.0)
 # Median of the lesser of two |d|, d the difference of two readings of sd 1.
 LESSER_OF_TWO = 0.531
-# A side's own two readings that lie this many quiet spreads apart were disturbed.
+# A side's own two readings that lie this many quiet sd apart may have been disturbed; they are said to be beyond
+# twice that, as one in ten short tests on a quiet machine has such a pair.
 DISTURBED = 5.0
+# Sizes of a gain, in sd of a run, that promise no more: there E grows as fast as it can.
+MOST_SD = 2.0
 # Readings this fine (five significant digits) do not repeat by luck: repeats mean that there is no noise.
 FINE = 1e-4
 # Two gains closer than this share are the same gain, written by different arithmetic.
@@ -169,26 +172,35 @@ class SequentialTest:
         if self.blocks < rule.patience:
             return "undecided"
         # What the blocks left can add to ln E if the gain is z standard errors better than it looks.
-        promise, spread = self._promise()
-        best = max(0.0, promise - self._gain.shift + rule.z * spread / math.sqrt(self.blocks))
-        if self._gain.log_up + left * min(min(best / spread, 9.0) ** 2 / 2.0, MAX_GROWTH) < needed:
+        best = max(0.0, self._promise() + rule.z / math.sqrt(self.blocks))
+        if self._gain.log_up + left * min(best**2 / 2.0, MAX_GROWTH) < needed:
             return "hopeless"
         return "undecided"
 
-    def _promise(self) -> Tuple[float, float]:
-        """The gain to hope for and the sd of a block's difference; a few disturbed runs spoil neither.
+    def _promise(self) -> float:
+        """The gain to hope for, in sd of a run: the mean of what sizes and what signs of the differences promise.
 
-        Where a run was disturbed, the better of the estimate and of the sides' best readings, and the quiet spread.
+        A few disturbed runs spoil neither. Where there is one, the sides' best readings and the quiet spread may
+        promise more.
         """
-        promise, spread, floor = self._gain_median(), self._sigma(), max(self._grain(), 1e-12)
-        if self.disturbed():
+        shift, spread, quiet = self._gain.shift, self._sigma(), self._quiet()
+        gain = self._gain_median() - shift
+        if self._apart() > DISTURBED:
             best = [min(a) - min(b) for a, b in (_split(*block) for block in self._y)]
-            promise, spread = max(promise, stats.median(best)), min(spread, 2.0 * self._quiet())
-        return promise, max(spread, floor)
+            gain, spread = max(gain, stats.median(best) - shift), min(spread, 2.0 * quiet)
+        by_size = gain / max(spread, self._grain(), 1e-12)
+        gaps = [round(gap - shift, GRID_DIGITS) for gap in differences(self._y)]
+        # For normal runs a gain of d sd has the mean sign 2 Phi(d / sqrt 2) - 1, which is about d / sqrt pi.
+        by_sign = math.sqrt(math.pi) * stats.mean([float((gap > 0.0) - (gap < 0.0)) for gap in gaps])
+        return (max(-MOST_SD, min(MOST_SD, by_size)) + by_sign) / 2.0
 
     def disturbed(self) -> bool:
-        """A side's own two readings lie further apart in some block than the noise of the other blocks and side."""
-        return max([two[1] for two in self._own()], default=0.0) > DISTURBED * max(self._quiet(), 1e-4)
+        """A side's own two readings lie much further apart in some block than the steadier sides' noise."""
+        return self._apart() > 2.0 * DISTURBED
+
+    def _apart(self) -> float:
+        """The largest difference of a side's own two readings in a block, in sd of an undisturbed run."""
+        return max([two[1] for two in self._own()], default=0.0) / max(self._quiet(), 1e-4)
 
     def _quiet(self) -> float:
         """sd of an undisturbed run, from the steadier side of each block."""

@@ -9,7 +9,7 @@ from typing import Any, Dict, Optional, Tuple
 from autoresearch.verdict import Reason, Word, stats
 from autoresearch.verdict.rule import Rule
 
-# Standard errors below 0 at which a candidate is called worse.
+# Standard errors below 0 at which a candidate is called worse: at most 6 % of the changes without effect are.
 WORSE = 3.0
 
 
@@ -18,7 +18,7 @@ class Verdict:
     """What a test found. Percentages are of the base, positive = better; None = unknown or unbounded.
 
     `test` is blocks, or for recorded samples signed_rank or rank_sum, which have a p_value. `disturbed`: in some block
-    a side's own two readings lay further apart than the machine's quiet noise explains.
+    a side's own two readings lay much further apart than the machine's quiet noise explains.
     """
 
     verdict: Word
