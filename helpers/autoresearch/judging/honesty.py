@@ -6,28 +6,30 @@ part, an answer printed instead of worked for). The trial's own clock, outside, 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from autoresearch.config import Objective
+from autoresearch.judging import rounds
 from autoresearch.judging.outcome import Outcome, Timed
+from autoresearch.judging.outside import (
+    Blocks,
+    Doubt,
+    Measure,
+    added,
+    base_median,
+    excess,
+    saved,
+    seconds,
+    unsaved,
+    wall,
+)
 from autoresearch.judging.units import seconds_per_unit
-from autoresearch.verdict import Reason, stats
+from autoresearch.verdict import stats
 
-# The whole run must save at least this share of what the metric says was saved; the rest is left to noise.
-SAVED_SHARE = 0.5
 # Without a signature nothing but its size tells a forged time from a real one; beyond this it is not believed.
 UNSIGNED_CEILING_PCT = 95.0
 # A reported time may exceed the run that it was measured in by so much: rounding, and clocks read in turn.
 _LONGER_SHARE, _LONGER_SECONDS = 1.05, 0.005
-
-
-class Doubt(NamedTuple):
-    """Why a gain is not believed."""
-
-    word: Reason
-    text: str
 
 
 def doubt(objective: Objective, outcome: Outcome, effect_pct: float | None) -> Doubt | None:
@@ -53,14 +55,15 @@ def doubt(objective: Objective, outcome: Outcome, effect_pct: float | None) -> D
             f"the metric says {worst.value * scale:.3g} s in a run that took {worst.wall:.3g} s as a whole: its clock "
             "is wrong, or the number was printed instead of measured",
         )
+    found = rounds.doubt(blocks) if scale is not None else None
+    if found is not None:
+        return found
     share = objective.timed_share
     # Where the base's time is longer than its runs, it is no part of them (a sum over threads, a simulated time).
     if share is None and scale is not None and not _longer(base, scale):
-        found = _moved(blocks, scale)
+        found = rounds.moved(blocks) if rounds.paired(blocks) else _moved(blocks, scale)
     elif share and effect_pct is not None:
         found = _out_of_proportion(blocks, share * effect_pct / 100.0)
-    else:
-        found = None
     if found is not None:
         return found
     unbounded = scale is not None and objective.ceiling_pct is None and not outcome.signed
@@ -91,49 +94,27 @@ def _longer(runs: Sequence[Timed], scale: float) -> bool:
     return any(r.value * scale > _LONGER_SHARE * r.wall + _LONGER_SECONDS for r in runs)
 
 
-def _moved(blocks: Sequence[Sequence[Timed]], scale: float) -> Doubt | None:
-    """Whether the whole run saved much less than the metric says; both in seconds, contrasts within blocks."""
-    claimed = [scale * _contrast([(r.side, r.value) for r in block]) for block in blocks]
-    saved = [_contrast([(r.side, r.wall) for r in block]) for block in blocks]
-    if _refuted([s - SAVED_SHARE * c for s, c in zip(saved, claimed, strict=True)], blocks):
-        return _moved_work(
-            f"the metric says that {_time(stats.mean(claimed))} a run were saved, the whole run saved "
-            f"{_time(stats.mean(saved))}"
-        )
-    return None
+def _moved(blocks: Blocks, scale: float) -> Doubt | None:
+    """Whether the rest of the run got longer by what the metric says was saved."""
+    claimed = -excess(blocks, lambda run: scale * run.value).estimate
+    if not unsaved(blocks, lambda _: claimed, lambda measure: lambda run: measure(run) - scale * run.value):
+        return None
+    return _moved_work(f"the metric says that {seconds(claimed)} a run were saved, the whole run saved {saved(blocks)}")
 
 
-def _out_of_proportion(blocks: Sequence[Sequence[Timed]], least: float) -> Doubt | None:
+def _out_of_proportion(blocks: Blocks, least: float) -> Doubt | None:
     """Whether the whole run gained much less than the share `least` of its time."""
-    base = stats.mean([r.wall for block in blocks for r in block if r.side == "A"])
-    saved = [_contrast([(r.side, r.wall) for r in block]) for block in blocks]
-    if base > 0 and _refuted([s - SAVED_SHARE * least * base for s in saved], blocks):
-        return _moved_work(
-            f"by objective.timed_share the whole run should be {100 * least:.3g} % faster, and it is "
-            f"{100 * stats.mean(saved) / base:.2g} %"
-        )
-    return None
+
+    def due(measure: Measure) -> float:
+        return least * base_median(blocks, measure)
+
+    if not unsaved(blocks, due, lambda measure: added(measure, due(measure))):
+        return None
+    share = -excess(blocks, wall).estimate / base_median(blocks, wall)
+    return _moved_work(
+        f"by objective.timed_share the whole run should be {100 * least:.3g} % faster, and it is {100 * share:.2g} %"
+    )
 
 
 def _moved_work(text: str) -> Doubt:
     return Doubt("moved_work", text + ": work was moved out of what is timed, or the timer is fooled")
-
-
-def _refuted(differences: Sequence[float], blocks: Sequence[Sequence[Timed]]) -> bool:
-    """Whether the mean is below 0 by more than its standard error."""
-    if len(differences) > 1:
-        error = stats.sd(differences) / math.sqrt(len(differences))
-    else:  # one block: the runs of a side differ by the same noise
-        sides = [[r.wall for r in blocks[0] if r.side == side] for side in "AB"]
-        error = max(max(side) - min(side) for side in sides)
-    return stats.mean(differences) + error < 0.0
-
-
-def _contrast(values: Sequence[tuple[str, float]]) -> float:
-    """Mean of the base's minus mean of the candidate's."""
-    base, candidate = [v for s, v in values if s == "A"], [v for s, v in values if s == "B"]
-    return stats.mean(base) - stats.mean(candidate)
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.3g} s" if abs(seconds) >= 1 else f"{1000 * seconds:.3g} ms"

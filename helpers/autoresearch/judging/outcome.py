@@ -26,7 +26,7 @@ class Timed:
     """One counted run: the objective's value, the seconds that the whole run took, and what it met (None: not known).
 
     `cpu` are processor seconds of its whole tree, `waited` seconds that its work waited for a core (exact), `foreign`
-    processor seconds that others had on its cores.
+    processor seconds that others had on its cores. `printed` are all metrics of the run.
     """
 
     side: str
@@ -35,6 +35,7 @@ class Timed:
     cpu: float | None = None
     waited: float | None = None
     foreign: float | None = None
+    printed: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def own(self) -> float | None:
@@ -138,10 +139,7 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
         values_per_run=int(next((r.get("values") or 1 for r in counted), 1)),
         cores=_cores(counted),
         met=_met([_timed(r) for r in counted if _told(r)]),
-        blocks=tuple(
-            (order, tuple({str(k): float(v) for k, v in (r.get("metrics") or {}).items()} for r in rows))
-            for order, rows in blocks
-        ),
+        blocks=tuple((order, tuple(map(_metrics, rows))) for order, rows in blocks),
         timed=tuple(tuple(_timed(r) for r in rows) for _, rows in blocks),
         instructions=_instructions(lines),
         unseen=any(r.get("hidden") and r.get("status") == "passed" for r in checks),
@@ -165,8 +163,12 @@ def _timed(record: Record) -> Timed:
     }
     return Timed(
         str(record["side"]), float(record["value"]), float(record.get("seconds") or 0), known.get("cpu_seconds"),
-        known.get("stall_seconds", known.get("delay_seconds")), known.get("foreign_seconds"),
+        known.get("stall_seconds", known.get("delay_seconds")), known.get("foreign_seconds"), _metrics(record),
     )  # fmt: skip
+
+
+def _metrics(record: Record) -> dict[str, float]:
+    return {str(k): float(v) for k, v in (record.get("metrics") or {}).items()}
 
 
 def _met(runs: Sequence[Timed]) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import Any
 
 from autoresearch.config import Complexity, Config, Objective, Rescue
 from autoresearch.judging.constraints import Limit, LimitResult, gain_pct, hold, prove, required_pct
-from autoresearch.judging.honesty import Doubt, doubt
+from autoresearch.judging.honesty import doubt
 from autoresearch.judging.outcome import Outcome
+from autoresearch.judging.outside import Doubt
 from autoresearch.judging.units import is_speed
 from autoresearch.verdict import Reason
 from autoresearch.verdict.rule import Rule

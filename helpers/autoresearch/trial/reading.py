@@ -19,6 +19,10 @@ WALL = "wall_s"  # the name of a duration that we measured from outside, start t
 OWN = "own_s"  # of one without the wait for a core (`conditions.own_seconds`)
 
 
+# What an evaluator may sign beside the objective to guard it (`judging.rounds`): one value each, as the objective has.
+ROUNDS = ("time_mean_s", "time_wall_s", "time_cpu_s", "ref_s", "ref_cpu_s")
+
+
 class RunValue(NamedTuple):
     """`value` is None when there is a `problem`. A `conflict` is a number not to be trusted.
 
@@ -92,7 +96,7 @@ def read(
         wanted = values_per_run
     if len(found) != wanted:
         return conflict("conflicting METRIC %s: %d values, expected %d" % (metric, len(found), wanted))
-    for name in guarded:
+    for name in (*guarded, *(name for name in ROUNDS if name in signed)):
         if len(set(samples.get(name, []))) > 1:
             return conflict("conflicting METRIC %s: %d values" % (name, len(samples[name])))
     value = stats.median(found)

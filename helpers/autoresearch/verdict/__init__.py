@@ -8,8 +8,8 @@ Word = Literal["keep", "discard"]
 # Why: of the test itself, of what was measured beside it (`judging.weighing`), and of what made the test needless.
 Reason = Literal[
     "proven", "deterministic", "identical", "below_min", "hopeless", "budget", "timeouts", "undecided", "invalid",
-    "rescued", "implausible", "same_instructions", "timer", "moved_work", "constant", "constraint",
-    "constraint_unclear", "complexity", "screened",
+    "rescued", "implausible", "same_instructions", "timer", "moved_work", "constant",
+    "slow_rounds", "untimed_work", "slow_reference", "constraint", "constraint_unclear", "complexity", "screened",
 ]  # fmt: skip
 # How a trial ended, and what became of an experiment.
 TrialStatus = Literal["done", "crash", "checks_failed"]

@@ -1,0 +1,144 @@
+"""What a benchmark in rounds prints beside its time, and what has to agree with it at a keep. Pure.
+
+The contract, which `tell` of templates/paired.py keeps: METRIC lines with these names, positive, of the same rounds as
+the objective, which is a time. Each is looked at where every run of the base printed it; where none did nothing is
+asked. The evaluator signs them, and each may have one value (`trial.reading`), so a candidate cannot leave them out.
+
+| name | what it is |
+|---|---|
+| `time_mean_s` | the objective over all rounds together, where it is a middle one itself |
+| `time_wall_s`, `time_cpu_s` | seconds of the program's rounds by the clock, and of the processor |
+| `ref_s`, `ref_cpu_s` | the reference's middle round, and the processor seconds of its rounds |
+"""
+
+from __future__ import annotations
+
+import math
+
+from autoresearch.judging.outcome import Timed
+from autoresearch.judging.outside import (
+    Blocks,
+    Doubt,
+    Measure,
+    added,
+    base_median,
+    exceeds,
+    excess,
+    saved,
+    seconds,
+    unsaved,
+    used,
+    wall,
+)
+from autoresearch.trial.reading import ROUNDS
+
+# The mean of the rounds and their middle one are the same quantity within this factor.
+_ALIKE = 4.0
+
+
+def doubt(blocks: Blocks) -> Doubt | None:
+    """The first reason not to believe a gain in a time of rounds, from what was printed beside it."""
+    known = [name for name in ROUNDS if _told(blocks, name)]
+    for name in known:
+        if any(not run.printed.get(name, 0.0) > 0.0 for block in blocks for run in block):
+            return Doubt("invalid", f"the base prints METRIC {name} above 0 in every run, and the candidate does not")
+    gain = _gain(blocks)
+    if gain <= 0.0:
+        return None
+    found = None
+    if "time_mean_s" in known and _same(blocks):
+        found = _slow_rounds(blocks, gain)
+    if "time_cpu_s" in known:
+        found = found or _untimed(blocks, gain, [name for name in ("time_cpu_s", "ref_cpu_s") if name in known])
+    if "ref_s" in known:
+        found = found or _slow_reference(blocks, gain)
+    return found
+
+
+def paired(blocks: Blocks) -> bool:
+    """Whether the objective is a ratio to a reference: its seconds are not those of the run."""
+    return all(_told(blocks, name) for name in ("ref_s", "time_wall_s", "time_cpu_s"))
+
+
+def moved(blocks: Blocks) -> Doubt | None:
+    """Whether the whole run of a paired benchmark saved much less than the gain is of its program's rounds."""
+    share = 1.0 - math.exp(-max(0.0, _gain(blocks)))
+
+    def due(measure: Measure) -> float:
+        name = "time_cpu_s" if measure is used else "time_wall_s"
+        kept = 1.0 if measure in (used, wall) else 1.0 - base_median(blocks, _printed("waited_pct")) / 100.0
+        return share * kept * base_median(blocks, _printed(name))
+
+    if not unsaved(blocks, due, lambda measure: added(measure, due(measure))):
+        return None
+    return Doubt(
+        "moved_work",
+        f"a gain of {100 * share:.3g} % in the program's rounds should save {seconds(due(used))} of a whole run, "
+        f"which saved {saved(blocks)}: work was moved out of what is timed, or the timer is fooled",
+    )
+
+
+def _slow_rounds(blocks: Blocks, gain: float) -> Doubt | None:
+    mean = _log("time_mean_s")
+    if not exceeds(blocks, lambda run: mean(run) - math.log(run.value), gain):
+        return None
+    together = _pct(-excess(blocks, mean).estimate)
+    return Doubt(
+        "slow_rounds",
+        f"faster in most rounds, slower in a few: {_pct(gain)} by the middle one, {together} by all (time_mean_s)",
+    )
+
+
+def _untimed(blocks: Blocks, gain: float, timed: list[str]) -> Doubt | None:
+    def outside(run: Timed) -> float:
+        return used(run) - sum(run.printed[name] for name in timed)
+
+    claimed = (1.0 - math.exp(-gain)) * base_median(blocks, _printed("time_cpu_s"))
+    if any(run.cpu is None for block in blocks for run in block) or not exceeds(blocks, outside, claimed):
+        return None
+    return Doubt(
+        "untimed_work",
+        f"processor time outside of what was timed: {seconds(excess(blocks, outside).estimate)} a run more than the "
+        f"base's, where {seconds(claimed)} are said to be saved. Do the work, and wait for every process that does "
+        "it, in the timed part",
+    )
+
+
+def _slow_reference(blocks: Blocks, gain: float) -> Doubt | None:
+    if not exceeds(blocks, _log("ref_s"), gain):
+        return None
+    slower = 100.0 * math.expm1(excess(blocks, _log("ref_s")).estimate)
+    return Doubt(
+        "slow_reference",
+        f"the reference is {slower:.3g} % slower beside the candidate than beside the base (ref_s), and the gain in "
+        f"their ratio is {_pct(gain)}",
+    )
+
+
+def _told(blocks: Blocks, name: str) -> bool:
+    return all(run.printed.get(name, 0.0) > 0.0 for block in blocks for run in block if run.side == "A")
+
+
+def _same(blocks: Blocks) -> bool:
+    """Whether `time_mean_s` is about the objective, in its unit, and not about another time of the same run."""
+    ratio = base_median(blocks, lambda run: run.value) / base_median(blocks, _printed("time_mean_s"))
+    return 1.0 / _ALIKE < ratio < _ALIKE
+
+
+def _gain(blocks: Blocks) -> float:
+    """In logs; 0 where there are none."""
+    if any(run.value <= 0.0 for block in blocks for run in block):
+        return 0.0
+    return -excess(blocks, lambda run: math.log(run.value)).estimate
+
+
+def _printed(name: str) -> Measure:
+    return lambda run: run.printed.get(name, 0.0)
+
+
+def _log(name: str) -> Measure:
+    return lambda run: math.log(run.printed[name])
+
+
+def _pct(gain: float) -> str:
+    return f"{-100.0 * math.expm1(-gain):+.3g} %"
