@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from autoresearch.judging import ranktests
 from autoresearch.verdict import stats
+from autoresearch.verdict.eprocess import ORDERS
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False)
 samples = st.lists(numbers, min_size=1, max_size=30)
@@ -119,6 +121,32 @@ def test_rank_sum_is_the_permutation_test(base: list[float], candidate: list[flo
     sums = [sum(chosen) for chosen in itertools.combinations(rank, len(base))]
     expected = sum(s >= seen - 1e-9 for s in sums) / len(sums)
     assert ranktests.rank_sum(base, candidate).p_value == pytest.approx(expected)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(ORDERS), st.lists(st.integers(-3, 3).map(float), min_size=4, max_size=4)),
+        min_size=1, max_size=3,
+    )
+)  # fmt: skip
+def test_ranks_in_blocks_are_the_permutation_test_over_the_orders(blocks: list[tuple[str, list[float]]]) -> None:
+    import itertools
+
+    def of_base(orders: Sequence[str]) -> float:
+        ranked = [stats.ranks(values) for _, values in blocks]
+        pairs = [pair for order, rank in zip(orders, ranked, strict=True) for pair in zip(order, rank, strict=True)]
+        return sum(rank for side, rank in pairs if side == "A")
+
+    seen = of_base([order for order, _ in blocks])
+    sums = [of_base(orders) for orders in itertools.product(ORDERS, repeat=len(blocks))]
+    found = ranktests.in_blocks(blocks)
+    assert found.p_value == pytest.approx(sum(s >= seen - 1e-9 for s in sums) / len(sums))
+    gaps = [
+        a - b
+        for order, values in blocks
+        for a, b in itertools.product(*([v for s, v in zip(order, values, strict=True) if s == side] for side in "AB"))
+    ]
+    assert found.estimate == stats.median(gaps)
 
 
 @given(st.lists(st.integers(-6, 6).map(float), min_size=1, max_size=9))

@@ -56,6 +56,12 @@ def test_nobody_else_speaks_for_a_signing_evaluator(tmp_path: Path, program: str
     assert decision["reason_text"].startswith(problem)
 
 
+@pytest.mark.parametrize("name", reading.ROUNDS)
+def test_what_is_signed_beside_the_objective_to_guard_it_has_one_value(tmp_path: Path, name: str) -> None:
+    ran = against(tmp_path, f"{SIGNED}metric {name}=1\n", f"metric {name}=9")
+    assert ran.end["reason"] == f"conflicting METRIC {name}: 2 values"
+
+
 def test_the_token_is_out_of_reach_of_what_the_evaluator_starts(tmp_path: Path) -> None:
     look = "! test -e $AUTORESEARCH_TOKEN && ! env | grep -E '=[0-9a-f]{48}$' && echo clean"
     ran = against(tmp_path, SIGNED.replace(". ./program", "[ $(bash ./program) = clean ]"), look, base=look)

@@ -48,7 +48,10 @@ def doubt(objective: Objective, outcome: Outcome, effect_pct: float | None) -> D
             f"all {len(candidate)} runs of the candidate gave {candidate[0].value:.6g} to the last digit, while the "
             "base varies: a printed or remembered answer looks like this. If it can be real, set objective.constant_ok",
         )
-    if scale is not None and not _longer(base, scale) and _longer(candidate, scale):
+    paired = scale is not None and rounds.paired(blocks)
+    # Where the base's time is longer than its runs, it is no part of them (a sum over threads, a simulated time).
+    timed = scale is not None and not paired and not _longer(base, scale)
+    if scale is not None and timed and _longer(candidate, scale):
         worst = max(candidate, key=lambda r: r.value * scale - r.wall)
         return Doubt(
             "timer",
@@ -59,9 +62,10 @@ def doubt(objective: Objective, outcome: Outcome, effect_pct: float | None) -> D
     if found is not None:
         return found
     share = objective.timed_share
-    # Where the base's time is longer than its runs, it is no part of them (a sum over threads, a simulated time).
-    if share is None and scale is not None and not _longer(base, scale):
-        found = rounds.moved(blocks) if rounds.paired(blocks) else _moved(blocks, scale)
+    if share is None and paired:
+        found = rounds.moved(blocks)
+    elif share is None and timed and scale is not None:
+        found = _moved(blocks, scale)
     elif share and effect_pct is not None:
         found = _out_of_proportion(blocks, share * effect_pct / 100.0)
     if found is not None:
@@ -97,7 +101,9 @@ def _longer(runs: Sequence[Timed], scale: float) -> bool:
 def _moved(blocks: Blocks, scale: float) -> Doubt | None:
     """Whether the rest of the run got longer by what the metric says was saved."""
     claimed = -excess(blocks, lambda run: scale * run.value).estimate
-    if not unsaved(blocks, lambda _: claimed, lambda measure: lambda run: measure(run) - scale * run.value):
+    if claimed <= 0.0 or not unsaved(
+        blocks, lambda _: claimed, lambda measure: lambda run: measure(run) - scale * run.value
+    ):
         return None
     return _moved_work(f"the metric says that {seconds(claimed)} a run were saved, the whole run saved {saved(blocks)}")
 

@@ -2,8 +2,8 @@
 
 What is asked about is untouched by an honest candidate: what a run took beyond what was timed, say, by a measure that
 the program cannot reach. Then the side has no part in it, and all orders of a block are as likely: exact, whatever the
-noise. So a check of one measure doubts a real gain with a chance of `ALONE` at most, and in practice hardly ever, since
-the excess has to be over half of the gain besides. Where the noise hides half of the gain nothing is seen.
+noise. So one check doubts a real gain with a chance of `CHANCE` at most, and in practice more rarely, as the excess has
+to be over half of the gain besides. Where the noise hides half of the gain nothing is seen.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from autoresearch.verdict import Reason, stats
 
 # A gain is doubted where more than this share of it is missing.
 MISSING_SHARE = 0.5
-# The chance that luck passes for an excess: for a measure that decides alone, and for one of two that must agree.
-ALONE, OF_TWO = 0.01, 0.025
+# The chance that luck passes for an excess.
+CHANCE = 0.015
 Blocks = Sequence[Sequence[Timed]]
 Measure = Callable[[Timed], float]
 
@@ -36,12 +36,12 @@ def excess(blocks: Blocks, measure: Measure) -> ranktests.Shift:
     return ranktests.in_blocks(rows)
 
 
-def exceeds(blocks: Blocks, measure: Measure, claimed: float, chance: float = ALONE) -> bool:
+def exceeds(blocks: Blocks, measure: Measure, claimed: float) -> bool:
     """Whether the excess is over half of `claimed` (a gain, in the measure's units) and no luck."""
     found = excess(blocks, measure)
     # So few blocks may show no smaller chance than that of their one best order.
     least = 1.000001 * 6.0 ** -len(blocks)
-    return found.estimate > MISSING_SHARE * claimed and found.p_value <= max(chance, least)
+    return found.estimate > MISSING_SHARE * claimed and found.p_value <= max(CHANCE, least)
 
 
 def unsaved(blocks: Blocks, due: Callable[[Measure], float], rest: Callable[[Measure], Measure]) -> bool:
@@ -53,8 +53,7 @@ def unsaved(blocks: Blocks, due: Callable[[Measure], float], rest: Callable[[Mea
     measures = [_clock(blocks, rest)]
     if all(run.cpu is not None for block in blocks for run in block):
         measures.append(used)
-    chance = OF_TWO if len(measures) > 1 else ALONE
-    return all(exceeds(blocks, rest(measure), due(measure), chance) for measure in measures)
+    return all(exceeds(blocks, rest(measure), due(measure)) for measure in measures)
 
 
 def added(measure: Measure, due: float) -> Measure:

@@ -69,7 +69,7 @@ def moved(blocks: Blocks) -> Doubt | None:
         kept = 1.0 if measure in (used, wall) else 1.0 - base_median(blocks, _printed("waited_pct")) / 100.0
         return share * kept * base_median(blocks, _printed(name))
 
-    if not unsaved(blocks, due, lambda measure: added(measure, due(measure))):
+    if not unsaved(blocks, due, lambda measure: added(_steady(blocks, measure), due(measure))):
         return None
     return Doubt(
         "moved_work",
@@ -94,13 +94,15 @@ def _untimed(blocks: Blocks, gain: float, timed: list[str]) -> Doubt | None:
         return used(run) - sum(run.printed[name] for name in timed)
 
     claimed = (1.0 - math.exp(-gain)) * base_median(blocks, _printed("time_cpu_s"))
-    if any(run.cpu is None for block in blocks for run in block) or not exceeds(blocks, outside, claimed):
+    if any(run.cpu is None for block in blocks for run in block) or not exceeds(
+        blocks, _steady(blocks, outside), claimed
+    ):
         return None
+    more = seconds(excess(blocks, _steady(blocks, outside)).estimate)
     return Doubt(
         "untimed_work",
-        f"processor time outside of what was timed: {seconds(excess(blocks, outside).estimate)} a run more than the "
-        f"base's, where {seconds(claimed)} are said to be saved. Do the work, and wait for every process that does "
-        "it, in the timed part",
+        f"processor time outside of what was timed: {more} a run more than the base's, and {seconds(claimed)} are said "
+        "to be saved. Do the work, and wait for every process that does it, in the timed part",
     )
 
 
@@ -113,6 +115,14 @@ def _slow_reference(blocks: Blocks, gain: float) -> Doubt | None:
         f"the reference is {slower:.3g} % slower beside the candidate than beside the base (ref_s), and the gain in "
         f"their ratio is {_pct(gain)}",
     )
+
+
+def _steady(blocks: Blocks, measure: Measure) -> Measure:
+    """The measure of a run as if the machine had done the reference's work as fast as in the base's middle one."""
+    if not _told(blocks, "ref_cpu_s"):
+        return measure
+    usual = base_median(blocks, _printed("ref_cpu_s"))
+    return lambda run: measure(run) * usual / run.printed["ref_cpu_s"]
 
 
 def _told(blocks: Blocks, name: str) -> bool:
