@@ -149,6 +149,50 @@ def test_what_the_program_does_in_the_references_turns_is_its_own() -> None:
     assert float(output(program)[0]) > 1.5
 
 
+@pytest.mark.parametrize(
+    "cheat",
+    [
+        "stopwatch.perf_counter = paired.time.perf_counter = time.perf_counter = time.monotonic = lambda: 5.0",
+        "time.clock_gettime = time.process_time = stopwatch.process_time = lambda *_: 5.0",
+        "os.pread = lambda *_: b'9 99999999999 9'; stopwatch.Stopwatch._delay = lambda self: time.time() * 1e6",
+        "paired.Twin.turn = paired._Pairs.result = paired.Stopwatch.stop = lambda *_: None",
+    ],
+)
+def test_clocks_that_a_program_patches_in_its_process_decide_nothing(cheat: str) -> None:
+    program = (
+        WORK
+        + f"""
+    import os, time, stopwatch
+    def program():
+        exec({cheat!r})
+        return work
+    print(paired.rounds(program, lambda: work, [20000] * 31, seed=1).ratio)
+    """
+    )
+    assert 0.8 < float(output(program)[0]) < 1.25
+
+
+def test_answers_that_are_written_beforehand_end_the_benchmark() -> None:
+    program = (
+        WORK
+        + """
+    import os
+    def program():
+        for end in range(3, 20):
+            try:
+                os.set_blocking(end, False)
+                os.write(end, b"\\1" * 8000)
+            except OSError:
+                pass
+        return work
+    print(paired.rounds(program, lambda: work, [20000] * 3, seed=1))
+    """
+    )
+    done = run(program)
+    assert done.returncode == 1
+    assert "the program ended before its time" in done.stderr
+
+
 def test_every_input_is_met_once_by_both_in_an_order_drawn_from_the_seed(tmp_path: Path) -> None:
     program = f"""
     import os, paired

@@ -56,9 +56,10 @@ from math import exp, log
 from resource import RUSAGE_CHILDREN, getrusage
 from statistics import fmean, median
 
-from stopwatch import Span, Stopwatch, cpu_seconds
+from stopwatch import Span, Stopwatch, cpu_seconds_of
 
-_ANSWER = struct.Struct("ddd")
+_ORDER = struct.Struct("iQ")  # what to do, and a word that only who has got the order can answer with
+_CHECK = -1
 
 # ratio: median of the rounds' own time, program to reference. mean_ratio: all rounds together.
 # reference_s: median of the reference's own time.
@@ -110,10 +111,11 @@ def tell(metric, result, nominal, name="time_s"):
 class Twin:
     """A process that runs `load()` once and then, whenever it is asked, the function that came of it on an input.
 
-    `others`: twins that were made before, whose pipes this one must not hold."""
+    It is timed from here, by the system's account of it: what it does to clocks of its own does not count. `others`:
+    twins that were made before, whose pipes this one must not hold."""
 
     def __init__(self, name, load, inputs, check=None, others=()):
-        self._name = name
+        self._name, self._checks = name, check is not None
         orders, answers = os.pipe(), os.pipe()
         sys.stdout.flush()
         self._child = os.fork()
@@ -129,43 +131,52 @@ class Twin:
         os.close(orders[0])
         os.close(answers[1])
         self._ask, self._hear = orders[1], answers[0]
+        self._watch, self._rested = Stopwatch(self._child), None
+
+    def _order(self, what):
+        word = os.urandom(8)
+        with suppress(BrokenPipeError):  # it has ended: nothing is there to read either
+            os.write(self._ask, _ORDER.pack(what, int.from_bytes(word, sys.byteorder)))
+        if os.read(self._hear, len(word)) != word:
+            raise SystemExit("paired: the %s ended before its time" % self._name)
 
     def turn(self, number):
         """The Span of a round on input `number`, with the processor time since the round before."""
-        with suppress(BrokenPipeError):  # it has ended: nothing is there to read either
-            os.write(self._ask, struct.pack("i", number))
-        answer = os.read(self._hear, _ANSWER.size)
-        if len(answer) < _ANSWER.size:
-            raise SystemExit("paired: the %s ended before its time" % self._name)
+        beside = 0.0 if self._rested is None else cpu_seconds_of(self._child) - self._rested
+        self._watch.start()
+        self._order(number)
+        span = self._watch.stop()
         if os.waitpid(self._child, os.WNOHANG | os.WUNTRACED | os.WCONTINUED) != (0, 0):
             raise SystemExit("paired: somebody stopped the %s: its time is worth nothing" % self._name)
-        return Span(*_ANSWER.unpack(answer))
+        if self._checks:
+            self._order(_CHECK)
+        self._rested = cpu_seconds_of(self._child)
+        return Span(span.wall, span.cpu + beside, span.own + beside)
 
     def close(self):
         os.close(self._ask)
         os.close(self._hear)
+        self._watch.close()
         os.waitpid(self._child, 0)
 
 
 def _serve(work, inputs, check, orders, answers):
-    watch, rested = Stopwatch(), cpu_seconds()
+    given = answer = None
     while True:
-        order = os.read(orders, 4)
+        order = os.read(orders, _ORDER.size)
         if not order:
             if "multiprocessing" in sys.modules:  # a pool's workers wait for ever
                 for worker in sys.modules["multiprocessing"].active_children():
                     worker.terminate()
             sys.stdout.flush()  # what it printed, a METRIC of its own say, is for all to see
             os._exit(0)
-        beside = cpu_seconds() - rested
-        given = inputs[struct.unpack("i", order)[0]]
-        watch.start()
-        answer = work(given)
-        span = watch.stop()
-        if check is not None:
+        number, word = _ORDER.unpack(order)
+        if number == _CHECK:
             check(answer, given)
-        rested = cpu_seconds()
-        os.write(answers, _ANSWER.pack(span.wall, span.cpu + beside, span.own + beside))
+        else:
+            given = inputs[number]
+            answer = work(given)
+        os.write(answers, word.to_bytes(8, sys.byteorder))
 
 
 def rounds(program, reference, inputs, seed, check=None, launches=10):
