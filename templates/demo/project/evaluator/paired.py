@@ -184,7 +184,7 @@ def rounds(program, reference, inputs, seed, check=None, launches=10):
 
     `check(answer, input)`, untimed, in the program's process, raises where an answer is wrong. `launches`: how often
     both are started anew; each time the first input is run once before, so that nothing is done for the first time in a
-    pair. 1 for what gets quicker as it runs."""
+    pair. Fewer where loading takes long, 1 for what gets quicker as it runs."""
     watch, draw, pairs = _watch(), random.Random(seed), _Pairs()
     _adopt_orphans()
     each = -(-len(inputs) // launches)
