@@ -13,7 +13,7 @@ import pytest
 from autoresearch.errors import BadInput
 from autoresearch.prepare.dryrun import DryRun
 from autoresearch.prepare.lint import lint
-from autoresearch.prepare.planning import Wishes, draft, options
+from autoresearch.prepare.planning import Option, Plan, Wishes, better, draft, options
 from autoresearch.prepare.survey import Survey, look
 from autoresearch.prepare.wizard import _remedy
 from driver import REPO, Run, commit_all
@@ -102,10 +102,45 @@ def test_no_draft_makes_a_mistake_that_the_lint_knows(name: str) -> None:
     for option in options(found, Wishes()):
         plan = draft(found, option, Wishes(), rounds=3)
         assert lint(plan.files["autoresearch.sh"], metric=option.metric) == [], option.id
+        for driver in (p.files.get("evaluator/bench.py", "") for p in (plan, *better(found, option, Wishes(), 0.02))):
+            assert lint(driver, "driver", metric=option.metric) == [], option.id
+            compile(driver, "bench.py", "exec")
         for script in ("autoresearch.sh", "autoresearch.checks.sh"):
             if script in plan.files:
                 done = subprocess.run(["bash", "-n"], input=plan.files[script], text=True, capture_output=True)
                 assert done.returncode == 0, done.stderr
+
+
+def test_what_cannot_be_paired_says_why_and_is_timed_without_the_turns_of_others() -> None:
+    found = tree(**{"src/x.py": "", "bench.py": "print(1)", "tests/test_x.py": "import unittest", "setup.py": ""})
+    timed, tests = (next(o for o in options(found, Wishes()) if o.id == name) for name in ("bench", "tests"))
+
+    def tried(option: Option, seconds: float, **wishes: Any) -> list[Plan]:
+        return list(better(found, option, Wishes(**wishes), seconds))
+
+    same, other, alone = tried(timed, 0.02)
+    assert (same.paired, other.paired, alone.paired) == (True, True, False)
+    assert same.rounds == 30
+    assert "SAME = True" in same.files["evaluator/bench.py"]
+    assert "SAME = False" in other.files["evaluator/bench.py"]
+    assert "evaluator/**" in same.evaluator
+    for plans, why in (
+        (tried(tests, 0.02), "a test suite"),
+        (tried(timed, 0.9), "a round takes 0.9 s"),
+        (tried(timed, 0.02, alone="2e9 files"), "2e9 files"),
+    ):
+        (plan,) = plans
+        assert not plan.paired
+        assert any(reason.startswith(f"not paired: {why}") for reason in plan.reasons)
+        assert "span.own" in plan.files["evaluator/bench.py"]
+
+
+def test_a_built_projects_copy_is_built_before_any_candidate() -> None:
+    found = tree(**{"Makefile": "bench: x\n\t./x\n", "x.c": ""})
+    plan = next(iter(better(found, options(found, Wishes())[0], Wishes(), 0.004)))
+    assert plan.paired
+    assert "(cd evaluator/reference && make -j2)" in plan.files["setup_deps.sh"]
+    assert plan.build == "make -j2"
 
 
 def test_odd_names_stay_names(tmp_path: Path) -> None:
@@ -143,7 +178,7 @@ PURE_PYTHON = {
     "src/words/__init__.py": "def count(text):\n    return len(text.split())\n",
     "tests/test_words.py": "import unittest\nfrom words import count\n\n\nclass T(unittest.TestCase):\n"
     "    def test_two(self):\n        self.assertEqual(count('a b'), 2)\n",
-    "benchmarks/bench_words.py": "from words import count\n\nfor _ in range(300):\n    count('a b c ' * 5000)\n",
+    "benchmarks/bench_words.py": "from words import count\n\nfor _ in range(5):\n    count('a b c ' * 1000)\n",
     "pyproject.toml": "[project]\nname='words'\n",
     ".gitignore": "__pycache__/\n",
 }
@@ -189,8 +224,9 @@ def test_the_plan_is_tried_shown_and_written_after_the_go(
         pytest.skip(f"needs {tool}")
     root = git_project(tmp_path / "p", files)
     before = snapshot(root)
-    code, data = planned(autoresearch, root)
+    code, data = planned(autoresearch, root, "--timeout", "100")  # on a busy machine, too
     assert code == 0, data
+    assert data["plan"]["paired"] is (tool != "npm")
     assert (data["plan"]["metric"], data["plan"]["command"]) == (metric, command)
     assert data["dry_run"]["state"] == "ok"
     assert data["dry_run"]["checks"] == "passed"
@@ -201,8 +237,15 @@ def test_the_plan_is_tried_shown_and_written_after_the_go(
     assert snapshot(root) == before
     if tool != "python3":
         return
-    code, data = planned(autoresearch, root, "--yes", "--goal", "Count faster", "--max-iterations", "7")
+    said = ("--goal", "Count faster", "--max-iterations", "7", "--timeout", "100")
+    code, data = planned(autoresearch, root, "--yes", *said)
     assert code == 0
+    copy = root / "evaluator" / "reference"
+    assert (copy / "src/words/__init__.py").read_text() == files["src/words/__init__.py"]
+    assert (copy / "benchmarks/bench_words.py").is_file()
+    assert not (copy / "tests").exists()  # a test runner would find them twice
+    assert "timed_share: 0" in (root / "autoresearch.yaml").read_text()
+    assert "SAME = True" in (root / "evaluator/bench.py").read_text()
     assert "autoresearch.sh" in data["written"]
     assert {name: text for name, text in snapshot(root).items() if name in before} == before
     assert "max_experiments: 7" in (root / "autoresearch.yaml").read_text()

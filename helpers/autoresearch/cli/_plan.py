@@ -24,6 +24,7 @@ def wizard(
 ) -> None:
     """Plan a session for `root` from the options `given`. Exits with the plan's code."""
     from autoresearch.cli._documents import render_document
+    from autoresearch.prepare.reference import copy_reference
     from autoresearch.prepare.scaffold import default_name, refuse_a_second, write_session
     from autoresearch.prepare.wizard import propose
     from autoresearch.project import Project
@@ -45,7 +46,13 @@ def wizard(
     written: list[str] = []
     if go and made.works:
         settings = {"name": name or default_name(root, continued=False), "goal": given["goal"] or ""}
-        written, _ = write_session(root, settings | made.settings, made.plan.files, most=most, force=force)
+        plan = made.plan
+        # A ratio to the reference, in seconds of a round: a run as a whole is half the reference's.
+        more: dict[str, Any] = {"objective.timed_share": 0} if plan.paired else {}
+        values = settings | made.settings
+        written, _ = write_session(root, values, plan.files, settings=more, most=most, force=force)
+        if plan.paired and not copy_reference(root, plan.home):
+            written.append(f"{plan.home}/reference/")
         written += render_document(Project(root))
     follow = "autoresearch doctor" if written else _follow(made, given, most, force=force)
     lines = [] if asked else [_human(made)]
@@ -106,7 +113,7 @@ def _data(made: Proposal, written: list[str], follow: str) -> dict[str, Any]:
         "plan": {
             "id": option.id, "metric": option.metric, "unit": option.unit, "direction": option.direction,
             "command": one_line(option.command, 160), "why": one_line(option.why, 120),
-            "checks": _checks_line(plan), "build": plan.build,
+            "checks": _checks_line(plan), "build": plan.build, "paired": plan.paired,
             "setup": found.setup if "setup_deps.sh" in plan.files else "",
         },
         "scope": list(plan.scope), "off_limits": list(plan.off_limits), "evaluator": list(plan.evaluator),

@@ -101,10 +101,10 @@ def command(
     written, left = write_session(root, values, scripts, settings=settings, most=most, force=force, continued=continued)
     uncopied = ""
     if template is not None and template.paired:
-        from autoresearch.prepare.reference import AT, copy_reference
+        from autoresearch.prepare.reference import copy_reference
 
         uncopied = copy_reference(root)
-        written += [] if uncopied else [f"{AT}/"]
+        written += [] if uncopied else ["evaluator/reference/"]
     history = _take_history(begun) if begun else {}
     written += render_document(Project(root))
     lines = [f"wrote {', '.join(written) or 'nothing: all is here'}"]
@@ -119,7 +119,7 @@ def command(
         lines.append(f"read {template.playbook} of the skill, then adapt what says ADAPT:")
         lines += [f"  {name}" for name, text in template.files.items() if "ADAPT" in text and name in written]
     if uncopied:
-        lines.append(f"{AT} is missing ({uncopied}): copy the program as it is now there")
+        lines.append(f"evaluator/reference is missing ({uncopied}): copy the program as it is now there")
     lines.append(f"next: {first}autoresearch doctor")
     told = {} if template is None else {"playbook": template.playbook}
     told |= {"reference": uncopied} if uncopied else {}

@@ -18,7 +18,6 @@ from autoresearch.errors import POLL, POLL_BASELINE, AutoresearchError, Environm
 from autoresearch.prepare.diagnosis import Diagnosis
 from autoresearch.prepare.lint import is_driver, lint
 from autoresearch.prepare.lint_rules import ScriptKind
-from autoresearch.prepare.reference import AT
 from autoresearch.prepare.toolchain import npm_scripts
 from autoresearch.project import Project
 from autoresearch.safetext import one_line
@@ -202,7 +201,7 @@ def _lint(project: Project, config: Config, frozen: list[str]) -> Iterator[Diagn
         name: (project.root / name).read_text("utf-8", "replace")
         for name in frozen
         if name != evaluator.DEPS  # it may use the network, and is not timed
-        and not name.startswith(f"{AT}/")  # the program
+        and "/reference/" not in name  # the program's copy
         and is_driver(name)
         and (project.root / name).stat().st_size < _LINTED
     }

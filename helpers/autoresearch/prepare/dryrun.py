@@ -8,15 +8,17 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from autoresearch.config import Config, Objective, Timeouts
 from autoresearch.judging.noise import NoiseReport, assess
+from autoresearch.metrics import parse
 from autoresearch.prepare.lint import Mistake, lint_unit
-from autoresearch.prepare.planning import AIM_SECONDS, Plan
+from autoresearch.prepare.planning import Plan
+from autoresearch.prepare.reference import lay
 from autoresearch.prepare.rehearsal import TimedExecution, machine_faults, no_number, pack, trial_in
 from autoresearch.project import Project
 from autoresearch.safetext import clean, one_line, tail
@@ -54,24 +56,26 @@ class Copy:
     """A throw-away copy of `commit` in `root`, for one or more plans; set-up and build are done once.
 
     `scripts` are files of the project that are not committed, put into the copy; those a plan drafts replace them.
+    `program` are the files that a paired plan has beside the benchmark once more.
     """
 
     root: Path
     project: Project
     commit: str
     scripts: dict[str, bytes]
+    program: list[str]
     progress: Callable[[str], None]
     tree: str = ""  # built, and by which commands
     built: tuple[str | None, str] | None = None
 
     @machine_faults()
-    def attempt(self, plan: Plan, redraft: Callable[[int], Plan], limit: float) -> tuple[Plan, DryRun]:
+    def attempt(self, plan: Plan, better: Callable[[float], Iterable[Plan]], limit: float) -> tuple[Plan, DryRun]:
         """Build, measure and check `plan` within `limit` seconds.
 
-        A run that is too short is drafted anew with more rounds (`redraft`); the plan that was measured is returned.
+        Once it has run, what `better` makes of its value is tried: the first plan that runs is measured and returned.
         """
         end = time.monotonic() + limit
-        done = DryRun(rounds=plan.rounds)
+        done = DryRun()
         metric = plan.option.metric
 
         def before(stage: str) -> None:
@@ -79,12 +83,15 @@ class Copy:
             if end - time.monotonic() < 0.2:
                 raise OutOfTime("A", "the time for the dry run was up")
 
+        trial, timed = trial_in(self.root, self._spec(plan, limit), end, before)
+
         def measure() -> None:
             value = trial.measure("A", None, None)
             done.state, done.seconds = "ok", timed.ended[-1][1].seconds
             done.values.append(value)
             if len(done.values) == 1:
-                mistake = lint_unit(metric, "", value, done.seconds)
+                # A ratio to the reference has no part in the run's seconds.
+                mistake = None if plan.paired else lint_unit(metric, "", value, done.seconds)
                 done.mistakes = [mistake] if mistake else []
 
         def well(step: Callable[[], None]) -> bool:
@@ -95,22 +102,39 @@ class Copy:
                 return False
             return True
 
-        trial, timed = trial_in(self.root, self._spec(plan, limit), end, before)
-        if not well(lambda: self._build(trial, plan)) or not well(measure):
+        def runs(plan: Plan) -> bool:
+            nonlocal done, trial, timed
+            done = DryRun(rounds=plan.rounds)
+            trial, timed = trial_in(self.root, self._spec(plan, limit), end, before)
+            return well(lambda: self._build(trial, plan)) and well(measure)
+
+        if not runs(plan):
             return plan, done
-        if plan.option.repeats and done.seconds < AIM_SECONDS:
-            plan = redraft(min(200, max(2, round(AIM_SECONDS / max(done.seconds, 0.005)))))
-            done.rounds, done.values = plan.rounds, []
-            self._put(trial, plan)
-            if not well(measure):
-                return plan, done
+        round_seconds = parse(timed.ended[-1][1].output).metrics.get("time_wall_s", 0.0)
+        checks = "none"
         if trial.spec.checks:
-            done.checks = "passed" if well(lambda: trial.checks.own("A")) else "failed"
+            checks = "passed" if well(lambda: trial.checks.own("A")) else "failed"
             if timed.late:
                 # The number stands; only what guards it is not known yet.
-                done.checks = f"not finished: {done.said}"
+                checks = f"not finished: {done.said}"
                 done.state, done.stage, done.said = "ok", "", ""
-        while len(done.values) < RUNS and done.state == "ok" and time.monotonic() + done.seconds < end:
+        done.checks = checks
+        first = done
+        if checks == "failed":
+            return plan, done
+        for wanted in better(first.values[0]):
+            # A pair takes two rounds, and two runs should fit in.
+            if wanted.paired and end - time.monotonic() < 2 * (first.seconds + 2 * wanted.rounds * round_seconds):
+                continue
+            stands = wanted.files == plan.files and done is first
+            plan = wanted
+            if stands or runs(wanted):
+                break
+        else:
+            done = first
+        done.checks = checks
+        wanted_runs = RUNS if done.seconds < 1.0 else RUNS // 2
+        while len(done.values) < wanted_runs and done.state == "ok" and time.monotonic() + done.seconds < end:
             if not well(measure):
                 break
         if len(done.values) >= 4:
@@ -146,6 +170,8 @@ class Copy:
 
     def _write(self, plan: Plan, tree: Path) -> None:
         prefix = objects.prefix(self.project)
+        if plan.paired:
+            lay(tree / prefix, self.program, tree / prefix / plan.home / "reference")
         for name, content in self._files(plan).items():
             path = tree / prefix / name
             path.unlink(missing_ok=True)  # a link would lead elsewhere

@@ -14,7 +14,7 @@ from autoresearch.resources import shipped
 
 _ABOUT = "kind.yaml"
 # Modules of templates/ that a kind's benchmark imports: they stand beside it.
-_SHARED = ("signed_metric", "paired", "stopwatch")
+_SHARED = ("signed_metric.py", "paired.py", "stopwatch.py")
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ def kinds() -> list[str]:
     return sorted(path.parent.name for path in shipped("templates").glob(f"*/{_ABOUT}"))
 
 
+def shared_modules() -> dict[str, str]:
+    """What benchmarks stand on, by file name: signed results, own time, pairs."""
+    return {name: shipped(f"templates/{name}").read_text(encoding="utf-8") for name in _SHARED}
+
+
 def load_kind(name: str) -> Kind:
     """Read a kind; `BadInput` for a name that is none."""
     if name not in kinds():
@@ -50,9 +55,10 @@ def load_kind(name: str) -> Kind:
         for path in sorted(top.rglob("*"))
         if path.is_file() and path.name != _ABOUT and _belongs(path.relative_to(top))
     }
-    for module in _SHARED:
-        if any(re.search(rf"^(?:import|from) {module}\b", text, re.MULTILINE) for text in files.values()):
-            files[f"evaluator/{module}.py"] = shipped(f"templates/{module}.py").read_text(encoding="utf-8")
+    for module, said in shared_modules().items():
+        stem = module.removesuffix(".py")
+        if any(re.search(rf"^(?:import|from) {stem}\b", text, re.MULTILINE) for text in files.values()):
+            files[f"evaluator/{module}"] = said
     return Kind(
         name, about["what"], about["playbook"], values | {"build": about.get("build", "")},
         about.get("settings", {}), files, about.get("paired", False),

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from autoresearch.config import check_unit
 from autoresearch.errors import BadInput
@@ -18,11 +18,13 @@ from autoresearch.verdict.units import seconds_in
 
 # A run should last this long at least, or the clock and the start-up of processes drown what is measured.
 AIM_SECONDS = 0.5
+# Of the program's rounds, where they are paired: 30 of them while they fit into the first, 10 of the second at most.
+PAIRED_SECONDS, LONGEST_ROUND = 1.8, 0.25
 
 
 @dataclass(frozen=True)
 class Option:
-    """One way to measure this project. `body` makes the script's commands for a number of rounds."""
+    """One way to measure this project. `body` are the script's commands; empty = the command is timed as a whole."""
 
     id: str
     metric: str
@@ -30,8 +32,9 @@ class Option:
     direction: str
     command: str
     why: str
-    body: Callable[[int], str]
+    body: str = ""
     repeats: bool = True  # whether more rounds make a run longer
+    alone: str = ""  # why a frozen copy of the project is nothing to pair it with
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,12 @@ class Wishes:
     evaluator: tuple[str, ...] = ()
     # How a script signs its results: shell lines that define the function `metric`.
     signing: str = ""
+    # Modules that a benchmark stands on, by name: texts of templates/*.py.
+    modules: Mapping[str, str] = field(default_factory=dict)
+    # The directory for the benchmark's files.
+    home: str = "evaluator"
+    # Why there can be no copy of this project to pair the benchmark with; empty = there can.
+    alone: str = ""
     # The text of the files that the given benchmark names.
     drivers: str = ""
     # Whether a fresh copy needs its dependencies installed; False = tried, and it goes without.
@@ -72,6 +81,8 @@ class Plan:
     evaluator: tuple[str, ...]
     reasons: tuple[str, ...]
     rounds: int = 1
+    paired: bool = False
+    home: str = "evaluator"
 
 
 def options(found: Survey, wishes: Wishes) -> list[Option]:
@@ -107,10 +118,8 @@ def _of_benchmark(number: int, command: str, why: str, found: Survey) -> Option:
         go = command.startswith("go")
         metric, word = ("ns_per_op", "ns/op") if go else ("ns_per_iter", "ns/iter")
         pattern = r"\s([0-9.]+) ns/op" if go else r"bench:\s+([0-9,.]+) ns/iter"
-        return Option(
-            name, metric, "ns", "lower", command, f"{why}: geometric mean of {word}",
-            lambda _: _mean_of(metric, command, pattern), repeats=False,
-        )  # fmt: skip
+        told = f"{why}: geometric mean of {word}"
+        return Option(name, metric, "ns", "lower", command, told, _mean_of(metric, command, pattern), repeats=False)
     return _timed(name, "time_s", command, why)
 
 
@@ -118,7 +127,8 @@ def _fallbacks(found: Survey) -> list[Option]:
     """What every project of its kind has: honest numbers, though seldom the one that matters most."""
     made = []
     if found.tests:
-        made.append(_timed("tests", "tests_s", found.tests, "no benchmark is needed: the time of the test suite"))
+        why = "no benchmark is needed: the time of the test suite"
+        made.append(_timed("tests", "tests_s", found.tests, why, alone="a test suite is not one piece of work"))
     for package in found.packages[:1]:
         made.append(_timed("import", "import_s", f"python3 -c 'import {package}'", f"the time to import {package}"))
     entry = found.bundle[0] if found.bundle and found.bundle[0].endswith((".js", ".mjs", ".cjs")) else ""
@@ -128,19 +138,18 @@ def _fallbacks(found: Survey) -> list[Option]:
     if found.bundle:
         made.append(_size(found.bundle[0]))
     if found.build and not found.build.startswith(("npm", "python3")):
-        made.append(
-            _timed("build", "build_s", found.build, "the time of a clean build (a run per copy)", repeats=False)
-        )
+        why, alone = "the time of a clean build (a run per copy)", "a build is not repeated in one tree"
+        made.append(_timed("build", "build_s", found.build, why, repeats=False, alone=alone))
     return made
 
 
-def _timed(name: str, metric: str, command: str, why: str, *, repeats: bool = True) -> Option:
-    return Option(name, metric, "s", "lower", command, why, lambda rounds: _clock(metric, command, rounds), repeats)
+def _timed(name: str, metric: str, command: str, why: str, *, repeats: bool = True, alone: str = "") -> Option:
+    return Option(name, metric, "s", "lower", command, why, repeats=repeats, alone=alone)
 
 
 def _size(target: str) -> Option:
     why = f"the size of {target} as users load it, gzipped"
-    return Option("size", "bundle_bytes", "bytes", "lower", f"gzip {target}", why, lambda _: _gzipped(target), False)
+    return Option("size", "bundle_bytes", "bytes", "lower", f"gzip {target}", why, _gzipped(target), False)
 
 
 def _printing(name: str, metric: str, wishes: Wishes, command: str, why: str) -> Option:
@@ -150,7 +159,7 @@ def _printing(name: str, metric: str, wishes: Wishes, command: str, why: str) ->
 def _as_is(name: str, metric: str, wishes: Wishes, command: str, why: str, text: str) -> Option:
     ending = metric.rpartition("_")[2]
     unit = wishes.unit or (ending if seconds_in(metric) is not None and seconds_in(ending) is not None else "")
-    return Option(name, metric, unit, wishes.direction or "lower", command, why, lambda _: text, repeats=False)
+    return Option(name, metric, unit, wishes.direction or "lower", command, why, text, repeats=False)
 
 
 def _printed(script: str) -> str:
@@ -164,27 +173,75 @@ def _signs(script: str) -> bool:
     return "signed_metric" in script or "AUTORESEARCH_TOKEN" in script
 
 
-def _clock(metric: str, command: str, rounds: int) -> str:
-    """Times `command` as a whole, `rounds` times in a row; its output is shown only when it fails."""
-    return f"""export BENCH_COMMAND={shlex.quote(command)} BENCH_ROUNDS={rounds}
-seconds=$(python3 - <<'PY'
-import os, subprocess, sys, time
+def _words(command: str) -> list[str]:
+    """What to start for a shell's `command`: itself where it needs no shell."""
+    if re.fullmatch(r"[\w./+:,@%-]+( [\w./+:,@%=-]+)*", command):
+        return command.split()
+    return ["bash", "-euo", "pipefail", "-c", command]
 
-command, rounds = os.environ["BENCH_COMMAND"], int(os.environ["BENCH_ROUNDS"])
-begun = time.perf_counter()
-for _ in range(rounds):
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", command],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )
-    if done.returncode:
-        sys.stderr.buffer.write(done.stdout[-4000:])
-        sys.exit(1)
-print(f"{{(time.perf_counter() - begun) / rounds:.6f}}")
-PY
-)
-metric "{metric}=$seconds"
+
+_DRIVER = '''"""Draft by autoresearch init --plan: times the whole command; narrow it to the hot part where you can."""
+
+from signed_metric import metric  # first: it takes the token away before the program starts
+
+import os
+'''
+_SETTINGS = """
+COMMAND = {words!r}
+os.environ.update({environment!r})  # the command's; this process sees nothing of the project
 """
+_PAIRED = """
+import paired
+{settings}
+# Each round is paired with one of {home}/reference, the project as it was when this was planned: see paired.py.
+PAIRS = {rounds}
+NOMINAL = {nominal:.3g}  # seconds of the reference's round: not yet measured well, autoresearch doctor does
+SAME = {same}  # whether what it prints repeats, so that the two have to print the same
+
+seed = os.environ.get("AUTORESEARCH_LAYOUT_SEED", "1")
+result = paired.commands(COMMAND, [b""] * PAIRS, seed, reference="{home}/reference", same=SAME)
+paired.tell(metric, result, NOMINAL, "{metric}")
+"""
+_ALONE = """
+from paired import Command
+from stopwatch import Stopwatch
+{settings}
+ROUNDS = {rounds}
+
+program, watch = Command(COMMAND), Stopwatch()
+{warm}spans = [program.run(b"", watch)[0] for _ in range(ROUNDS)]
+metric("{metric}", sum(span.own for span in spans) / ROUNDS)  # without the turns of other programs: see stopwatch.py
+metric("time_wall_s", sum(span.wall for span in spans))
+metric("time_cpu_s", sum(span.cpu for span in spans))
+"""
+_WARM = 'program.run(b"", watch)  # once before: caches and compiled files\n'
+
+
+def _driver(found: Survey, option: Option, home: str, rounds: int, nominal: float, *, same: bool) -> str:
+    """The benchmark that times the option's command `rounds` times: in pairs where `nominal` says what one takes."""
+    return _DRIVER + (_PAIRED if nominal else _ALONE).format(
+        settings=_SETTINGS.format(words=_words(option.command), environment=found.environment), home=home,
+        rounds=rounds, nominal=nominal, same=same, metric=option.metric, warm="" if option.alone else _WARM,
+    )  # fmt: skip
+
+
+_UNTRIED = "it does not run in a copy, or there was no time to try that: --timeout 110"
+
+
+def better(found: Survey, option: Option, wishes: Wishes, seconds: float) -> Iterator[Plan]:
+    """Plans for a command whose round takes `seconds`, to be tried in this order: the first that runs is taken."""
+    if option.body:
+        return
+    pairs = max(10, min(30, round(PAIRED_SECONDS / seconds)), min(100, round(AIM_SECONDS / max(seconds, 0.005))))
+    alone = option.alone or wishes.alone
+    if not alone and seconds > LONGEST_ROUND:
+        alone = f"a round takes {seconds:.2g} s, and a run needs 20 at least: measure a smaller part"
+    if not alone:
+        for same in (True, False):
+            yield draft(found, option, wishes, pairs, nominal=seconds, same=same)
+    more = option.repeats and seconds < AIM_SECONDS
+    rounds = min(200, max(2, round(AIM_SECONDS / max(seconds, 0.005)))) if more else 1
+    yield draft(found, option, replace(wishes, alone=alone or _UNTRIED), rounds)
 
 
 def _mean_of(metric: str, command: str, pattern: str) -> str:
@@ -217,15 +274,21 @@ metric "raw_bytes=${{sizes#* }}"
 """
 
 
-def draft(found: Survey, option: Option, wishes: Wishes, rounds: int = 1) -> Plan:
-    """The plan for one option: scripts, settings, and why each is as it is."""
+def draft(
+    found: Survey, option: Option, wishes: Wishes, rounds: int = 1, nominal: float = 0.0, *, same: bool = True
+) -> Plan:
+    """The plan for one option: scripts, settings, and why each is as it is; paired where `nominal` is given."""
     build = wishes.build if wishes.build is not None else "" if option.id == "build" else found.build
     exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in found.environment.items())
     files = {}
     if "autoresearch.sh" not in wishes.scripts:
         # A driver that signs its own results needs the token.
         signing = "" if option.id == "given" and _signs(wishes.drivers) else wishes.signing
-        files["autoresearch.sh"] = _script(_warning(option), signing + exports + option.body(rounds))
+        body = signing + exports + option.body if option.body else f"exec python3 {wishes.home}/bench.py\n"
+        files["autoresearch.sh"] = _script(_warning(option), body)
+        if not option.body:
+            files[f"{wishes.home}/bench.py"] = _driver(found, option, wishes.home, rounds, nominal, same=same)
+            files |= {f"{wishes.home}/{name}": text for name, text in wishes.modules.items()}
     tests = wishes.checks or found.tests
     if "autoresearch.checks.sh" not in wishes.scripts:
         smoke = _smoke(found)
@@ -234,8 +297,12 @@ def draft(found: Survey, option: Option, wishes: Wishes, rounds: int = 1) -> Pla
         elif smoke:
             files["autoresearch.checks.sh"] = _script(_SMOKE_NOTE, f"{exports}{smoke}\n")
     needed = wishes.setup and (not wishes.checks or bool(build) or option.id.startswith(("bench", "tests")))
-    if found.setup and needed and "setup_deps.sh" not in wishes.scripts:
-        files["setup_deps.sh"] = _script("Dependencies of a fresh copy.", f"{found.setup}\n")
+    steps = f"{found.setup}\n" if found.setup and needed else ""
+    steps += (
+        f"(cd {wishes.home}/reference && {build})  # before the candidate's own build\n" if nominal and build else ""
+    )
+    if steps and "setup_deps.sh" not in wishes.scripts:
+        files["setup_deps.sh"] = _script("What a fresh copy needs before its build.", steps)
     scope = wishes.scope or found.scope
     reasons = [
         f"{option.metric}: {option.why}",
@@ -244,11 +311,15 @@ def draft(found: Survey, option: Option, wishes: Wishes, rounds: int = 1) -> Pla
         + (f" ({found.builds[0]})" if build and found.builds and wishes.build is None else ""),
         "scope: as you gave it" if wishes.scope else f"scope: where the {found.language or 'source'} files are",
     ]
+    if not option.body:
+        told = f"each round with one of {wishes.home}/reference, a copy of the project as it is now"
+        reasons.append(f"paired: {told}" if nominal else f"not paired: {wishes.alone or option.alone or 'not tried'}")
     if found.setup and not wishes.setup:
         reasons.append(f"setup: left out, as it fails here and nothing needs it: {found.setup}")
+    frozen = (*(wishes.evaluator or _frozen(found)), *(() if option.body else (f"{wishes.home}/**",)))
     return Plan(
         option, files, build, scope, (*wishes.off_limits, *(() if wishes.scope else found.off_limits)),
-        wishes.evaluator or _frozen(found), tuple(reasons), rounds,
+        frozen, tuple(reasons), rounds, nominal > 0, wishes.home,
     )  # fmt: skip
 
 

@@ -16,7 +16,6 @@ from autoresearch.workspace.candidate import export
 from autoresearch.workspace.git import git, places, resolve
 from autoresearch.workspace.objects import prefix
 
-AT = "evaluator/reference"
 # A copy goes into every tree that is measured.
 MOST_FILES, MOST_BYTES = 2_000, 20_000_000
 # What a benchmark's file says until the reference was timed on this machine (templates/cpu/evaluator/settings.py).
@@ -34,25 +33,37 @@ def tracked_files(root: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def lay(tree: Path, tracked: Iterable[str], found: Survey, to: Path) -> str:
-    """Copy the program's files of `tree` to `to`; the reason where they cannot stand there."""
+def program_files(tracked: Iterable[str], found: Survey, home: str = "evaluator") -> list[str]:
+    """Of the project's files, those that a copy of the program needs; `home` holds the evaluator's."""
     aside = set(found.test_files) if found.language in _SEARCHED else set()
-    names = [name for name in tracked if name not in aside and not name.startswith("evaluator/")]
-    if any((tree / name).is_symlink() for name in names):
+    return [name for name in tracked if name not in aside and not name.startswith(f"{home}/")]
+
+
+def unfit(tree: Path, names: Iterable[str]) -> str:
+    """Why the files `names` of `tree` cannot be copied to stand beside the benchmark; empty when they can."""
+    paths = [tree / name for name in names]
+    if any(path.is_symlink() for path in paths):
         return "a link in the project cannot be frozen"
-    files = [name for name in names if (tree / name).is_file()]
-    size = sum((tree / name).stat().st_size for name in files)
-    if len(files) > MOST_FILES or size > MOST_BYTES:
-        return f"{len(files)} files of {size / 1e6:.0f} MB are too much to copy into each tree"
-    for name in files:
-        (to / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(tree / name, to / name)
-    return "" if files else "there is no file to copy"
+    sizes = [path.stat().st_size for path in paths if path.is_file()]
+    if not sizes:
+        return "there is no file to copy"
+    if len(sizes) > MOST_FILES or sum(sizes) > MOST_BYTES:
+        return f"{len(sizes)} files of {sum(sizes) / 1e6:.0f} MB are too much to copy into each tree"
+    return ""
 
 
-def copy_reference(root: Path) -> str:
-    """Copy the program of the last commit to `AT`, unless something stands there; the reason where that is not done."""
-    if (root / AT).exists():
+def lay(tree: Path, names: Iterable[str], to: Path) -> None:
+    """Copy the files `names` of `tree` below `to`."""
+    for name in names:
+        if (tree / name).is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(tree / name, to / name)
+
+
+def copy_reference(root: Path, home: str = "evaluator") -> str:
+    """Copy the program of the last commit to `home`/reference, unless something stands there; the reason if not."""
+    to = root / home / "reference"
+    if to.exists():
         return ""
     try:
         places(root)
@@ -63,14 +74,18 @@ def copy_reference(root: Path) -> str:
     project, tracked = Project(root), tracked_files(root)
     with tempfile.TemporaryDirectory(prefix="autoresearch-reference-") as place:
         export(project, "HEAD", Path(place))
-        return lay(Path(place) / prefix(project), tracked, survey(root, tracked), root / AT)
+        tree, names = Path(place) / prefix(project), program_files(tracked, survey(root, tracked), home)
+        why = unfit(tree, names)
+        if not why:
+            lay(tree, names, to)
+        return why
 
 
 def set_nominal(root: Path, names: Iterable[str], seconds: float) -> str:
     """Write `seconds` into the evaluator's file that says they are not yet measured; its name, or nothing."""
     for name in names:
         path = root / name
-        if not name.endswith(".py") or name.startswith(AT):
+        if not name.endswith(".py") or "/reference/" in name:
             continue
         text = path.read_text("utf-8", "replace")
         if _UNMEASURED.search(text):

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from autoresearch.errors import BadInput
 from autoresearch.prepare.dryrun import Copy, DryRun
+from autoresearch.prepare.kinds import shared_modules
 from autoresearch.prepare.lint import Mistake, lint
 from autoresearch.prepare.lint_rules import ScriptKind
-from autoresearch.prepare.planning import Option, Plan, Wishes, draft, options
-from autoresearch.prepare.reference import tracked_files
+from autoresearch.prepare.planning import Option, Plan, Wishes, better, draft, options
+from autoresearch.prepare.reference import program_files, tracked_files, unfit
 from autoresearch.prepare.survey import Survey, survey
 from autoresearch.prepare.toolchain import READ_AT_MOST
 from autoresearch.project import EVALUATOR_FILES, Project
@@ -71,8 +72,14 @@ def propose(root: Path, wishes: Wishes, pick: str, limit: float, progress: Calla
     scripts = {name: text.decode("utf-8", "replace") for name, text in own.items()}
     tracked = tracked_files(root)
     drivers, missing = _drivers_of(root, wishes, set(tracked))
-    wishes = replace(wishes, scripts=scripts, signing=_signing(), drivers=drivers)
     found = survey(root, tracked)
+    home = "autoresearch_evaluator" if (root / "evaluator").exists() else "evaluator"
+    program = program_files(tracked, found, home)
+    own_setup = "setup_deps.sh would have to build the copy, and is yours" if "setup_deps.sh" in scripts else ""
+    wishes = replace(
+        wishes, scripts=scripts, signing=_signing(), drivers=drivers, home=home, modules=shared_modules(),
+        alone=unfit(root, program) or (own_setup if found.build else ""),
+    )  # fmt: skip
     choices = options(found, wishes)
     if pick:
         named = ", ".join(option.id for option in choices)
@@ -80,17 +87,18 @@ def propose(root: Path, wishes: Wishes, pick: str, limit: float, progress: Calla
         if not choices:
             raise BadInput(f"no proposal is called {pick}", fix=f"Choose one of {named}")
     own |= _given_files(root, wishes.evaluator)
-    made = _first_that_runs(root, commit, found, choices, wishes, own, limit, progress)
+    made = _first_that_runs(root, commit, found, choices, wishes, own, program, limit, progress)
     if made.tried.state == "failed" and made.tried.stage == "setup" and wishes.benchmark and wishes.checks:
         # What the user gave may need none of the dependencies; what it does need, the next try will say.
         without = replace(wishes, setup=False)
-        again = _first_that_runs(root, commit, found, choices, without, own, limit, progress)
+        again = _first_that_runs(root, commit, found, choices, without, own, program, limit, progress)
         made = again if again.tried.state == "ok" else made
     if not made.plan.scope:
         raise BadInput("no source files were found that may change", fix="Name them: --scope 'GLOB'")
     if made.tried.state == "failed":
         made.tried.fix = _remedy(made.tried, missing)
-    made.tried.mistakes = [*_mistakes(made, root), *made.tried.mistakes, *_too_long(made.tried)]
+    long = [] if made.plan.paired else _too_long(made.tried)  # else its length was chosen, and load shows in it
+    made.tried.mistakes = [*_mistakes(made, root), *made.tried.mistakes, *long]
     return made
 
 
@@ -151,7 +159,7 @@ def _remedy(done: DryRun, missing: list[str]) -> str:
 
 def _first_that_runs(
     root: Path, commit: str, found: Survey, choices: list[Option], wishes: Wishes, own: dict[str, bytes],
-    limit: float, progress: Callable[[str], None],
+    program: list[str], limit: float, progress: Callable[[str], None],
 ) -> Proposal:  # fmt: skip
     """Try the proposals in their order until one works; the first one's failure stands when none does."""
     made = Proposal(found, wishes, choices, draft(found, choices[0], wishes), DryRun(), {})
@@ -160,16 +168,16 @@ def _first_that_runs(
     end = time.monotonic() + limit
     failed: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="autoresearch-plan-") as place:
-        copy = Copy(Path(place), Project(root), commit, own, progress)
+        copy = Copy(Path(place), Project(root), commit, own, program, progress)
         for number, option in enumerate(choices[:4], 1):
 
-            def redraft(rounds: int, option: Option = option) -> Plan:
-                return draft(found, option, wishes, rounds)
+            def redraft(seconds: float, option: Option = option) -> Iterator[Plan]:
+                return better(found, option, wishes, seconds)
 
             # Something is left for the next one, in case this one takes for ever.
             left = max(1.0, end - time.monotonic())
             last = number == min(len(choices), 4)
-            plan, tried = copy.attempt(redraft(1), redraft, left if last else 0.6 * left)
+            plan, tried = copy.attempt(draft(found, option, wishes), redraft, left if last else 0.6 * left)
             if number == 1 or tried.state == "ok":
                 made = replace(made, plan=plan, tried=tried)
             if tried.state == "ok":

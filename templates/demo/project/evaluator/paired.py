@@ -271,8 +271,9 @@ class Command:
                 os.fchdir(home)
                 os.close(home)
             if status:
-                stderr.seek(0)
-                sys.stderr.write(stderr.read()[-4000:].decode("utf-8", "replace"))
+                for file in (stdout, stderr):
+                    file.seek(0)
+                    sys.stderr.write(file.read()[-4000:].decode("utf-8", "replace"))
                 how = "signal %d" % os.WTERMSIG(status) if os.WIFSIGNALED(status) else "exit %d" % (status >> 8)
                 raise SystemExit("paired: %s in %s ended with %s" % (" ".join(self.words)[:200], self.at, how))
             late = _left_behind()
