@@ -20,7 +20,7 @@ from typing import Literal
 from autoresearch.verdict import stats
 from autoresearch.verdict.eprocess import Block, EProcess
 from autoresearch.verdict.rule import Rule
-from autoresearch.verdict.sequential import SequentialTest
+from autoresearch.verdict.sequential import SequentialTest, differences
 from autoresearch.verdict.verdict import Verdict
 
 LimitStatus = Literal["met", "violated", "unclear"]
@@ -153,10 +153,11 @@ def required_pct(least_pct: float, pct_per_100_lines: float, free_lines: int, li
 
 
 def gain_pct(direction: str, blocks: Sequence[Block]) -> float | None:
-    """Gain in percent of the base, positive = better: the mean log ratio of the blocks, else of the medians."""
+    """Gain in percent of the base, positive = better: the median log ratio within blocks, else that of the medians."""
     a, b = _side(blocks, "A"), _side(blocks, "B")
     if min(*a, *b) > 0.0 and not repeats(blocks):
-        ratio = math.exp(stats.mean([math.log(v) for v in b]) - stats.mean([math.log(v) for v in a])) - 1.0
+        logs = [(order, [math.log(v) for v in values]) for order, values in blocks]
+        ratio = math.exp(-stats.median(differences(logs))) - 1.0
     else:
         base = stats.median(a)
         difference = stats.median(b) - base
