@@ -65,9 +65,9 @@ _CHECK = -1
 # reference_s: median of the reference's own time.
 # waited: share of the rounds' time in which other programs had the core, 0 to 1; None where nobody knows.
 # spread: slow to quick rounds of the reference (90th to 10th percentile of own time per round), 1.0 = one speed.
-# wall_s, cpu_s: of all the program's rounds. reference_cpu_s: of all the reference's.
+# own_s, wall_s, cpu_s: of all the program's rounds. reference_cpu_s: of all the reference's.
 # memory_mb: the most that a process of the program had; None for a function.
-Result = namedtuple("Result", "ratio mean_ratio reference_s waited spread wall_s cpu_s reference_cpu_s memory_mb")
+Result = namedtuple("Result", "ratio mean_ratio reference_s waited spread own_s wall_s cpu_s reference_cpu_s memory_mb")
 
 
 def together(results):
@@ -81,6 +81,7 @@ def together(results):
         reference_s=sum(columns.reference_s),
         waited=fmean(waited) if waited else None,
         spread=_geometric(columns.spread),
+        own_s=sum(columns.own_s),
         wall_s=sum(columns.wall_s),
         cpu_s=sum(columns.cpu_s),
         reference_cpu_s=sum(columns.reference_cpu_s),
@@ -96,6 +97,7 @@ def tell(metric, result, nominal, name="time_s"):
     """Print the value `name`, and beside it what guards it and what the run met, by `metric` of signed_metric.py."""
     metric(name, nominal * result.ratio)
     metric("time_mean_s", nominal * result.mean_ratio)
+    metric("time_own_s", result.own_s)
     metric("time_wall_s", result.wall_s)
     metric("time_cpu_s", result.cpu_s)
     metric("ref_s", result.reference_s)
@@ -239,6 +241,7 @@ class _Pairs:
             reference_s=median(theirs),
             waited=max(0.0, 1.0 - (sum(own) + sum(theirs)) / clock) if knows_delay else None,
             spread=ranked[-1 - tenth] / ranked[tenth],
+            own_s=sum(own),
             wall_s=sum(span.wall for span in self._own),
             cpu_s=sum(span.cpu for span in self._own),
             reference_cpu_s=sum(span.cpu for span in self._theirs),

@@ -107,9 +107,8 @@ def paired_run(machine: Machine, side: str, pairs: Pairs) -> Timed:
     wall = used + pairs.wait + reference + taken + rest + elsewhere
     told = {
         "time_mean_s": NOMINAL * (own + pairs.few * speed) / reference * gauss(1.0, 0.01),
-        "time_wall_s": used + pairs.wait + taken / 2, "time_cpu_s": used,
+        "time_own_s": own + pairs.few * speed, "time_cpu_s": used,
         "ref_s": reference / 60, "ref_cpu_s": reference,
-        "waited_pct": 100.0 * taken / (used + reference + taken),
     }  # fmt: skip
     waited = (taken + elsewhere) * gauss(1.0, 0.02) if machine.knows else None
     return Timed(side, value, wall, used + reference + rest, waited, None, pairs.printed(told))

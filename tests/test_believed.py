@@ -98,7 +98,7 @@ def test_a_gain_in_most_rounds_and_a_loss_in_a_few_is_none(gain: float, load: st
 @pytest.mark.parametrize("gain", [0.05, 0.10])
 def test_processor_time_outside_of_the_rounds_is_no_gain(gain: float, load: str, speeds: bool) -> None:
     found = words(pairs(Pairs(work=0.2 * (1 - gain), outside=0.2 * gain), load, speeds), 100)
-    assert len(found) >= (90 if speeds or load != "quiet" else 95)
+    assert len(found) >= 90
     assert set(found) <= {"untimed_work", "moved_work", "slow_rounds", "slow_reference"}
 
 
@@ -120,7 +120,7 @@ def test_a_program_that_loses_time_on_its_own_clock_saves_nothing_of_the_run() -
     assert few.word == "slow_rounds"
 
 
-@pytest.mark.parametrize("name", ["time_mean_s", "time_cpu_s", "ref_s"])
+@pytest.mark.parametrize("name", ["time_mean_s", "time_own_s", "time_cpu_s", "ref_s"])
 def test_what_the_base_prints_the_candidate_cannot_leave_out(name: str) -> None:
     def without(told: dict[str, float]) -> dict[str, float]:
         return {key: value for key, value in told.items() if key != name}

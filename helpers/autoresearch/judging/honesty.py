@@ -50,8 +50,8 @@ def doubt(objective: Objective, outcome: Outcome, effect_pct: float | None) -> D
         )
     paired = scale is not None and rounds.paired(blocks)
     # Where the base's time is longer than its runs, it is no part of them (a sum over threads, a simulated time).
-    timed = scale is not None and not paired and not _longer(base, scale)
-    if scale is not None and timed and _longer(candidate, scale):
+    within = scale is not None and not paired and not _longer(base, scale)
+    if scale is not None and within and _longer(candidate, scale):
         worst = max(candidate, key=lambda r: r.value * scale - r.wall)
         return Doubt(
             "timer",
@@ -62,10 +62,9 @@ def doubt(objective: Objective, outcome: Outcome, effect_pct: float | None) -> D
     if found is not None:
         return found
     share = objective.timed_share
-    if share is None and paired:
-        found = rounds.moved(blocks)
-    elif share is None and timed and scale is not None:
-        found = _moved(blocks, scale)
+    timed = rounds.timed(blocks) if paired else _scaled(scale) if within and scale is not None else None
+    if share is None and timed is not None:
+        found = _moved(blocks, timed)
     elif share and effect_pct is not None:
         found = _out_of_proportion(blocks, share * effect_pct / 100.0)
     if found is not None:
@@ -98,12 +97,18 @@ def _longer(runs: Sequence[Timed], scale: float) -> bool:
     return any(r.value * scale > _LONGER_SHARE * r.wall + _LONGER_SECONDS for r in runs)
 
 
-def _moved(blocks: Blocks, scale: float) -> Doubt | None:
-    """Whether the rest of the run got longer by what the metric says was saved."""
-    claimed = -excess(blocks, lambda run: scale * run.value).estimate
-    if claimed <= 0.0 or not unsaved(
-        blocks, lambda _: claimed, lambda measure: lambda run: measure(run) - scale * run.value
-    ):
+def _scaled(scale: float) -> Measure:
+    return lambda run: scale * run.value
+
+
+def _moved(blocks: Blocks, timed: Measure) -> Doubt | None:
+    """Whether the rest of the run got longer by what was saved of the `timed` seconds."""
+
+    def rest(measure: Measure) -> Measure:
+        return rounds.steady(blocks, lambda run: measure(run) - timed(run))
+
+    claimed = -excess(blocks, rounds.steady(blocks, timed)).estimate
+    if claimed <= 0.0 or not unsaved(blocks, lambda _: claimed, rest):
         return None
     return _moved_work(f"the metric says that {seconds(claimed)} a run were saved, the whole run saved {saved(blocks)}")
 

@@ -18,7 +18,7 @@ from autoresearch.verdict import Reason, stats
 # A gain is doubted where more than this share of it is missing.
 MISSING_SHARE = 0.5
 # The chance that luck passes for an excess.
-CHANCE = 0.015
+CHANCE = 0.02
 Blocks = Sequence[Sequence[Timed]]
 Measure = Callable[[Timed], float]
 

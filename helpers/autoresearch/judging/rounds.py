@@ -7,7 +7,7 @@ asked. The evaluator signs them, and each may have one value (`trial.reading`), 
 | name | what it is |
 |---|---|
 | `time_mean_s` | the objective over all rounds together, where it is a middle one itself |
-| `time_wall_s`, `time_cpu_s` | seconds of the program's rounds by the clock, and of the processor |
+| `time_own_s`, `time_cpu_s` | seconds of the program's rounds: own time (the ratio's), and of the processor |
 | `ref_s`, `ref_cpu_s` | the reference's middle round, and the processor seconds of its rounds |
 """
 
@@ -16,20 +16,7 @@ from __future__ import annotations
 import math
 
 from autoresearch.judging.outcome import Timed
-from autoresearch.judging.outside import (
-    Blocks,
-    Doubt,
-    Measure,
-    added,
-    base_median,
-    exceeds,
-    excess,
-    saved,
-    seconds,
-    unsaved,
-    used,
-    wall,
-)
+from autoresearch.judging.outside import Blocks, Doubt, Measure, base_median, exceeds, excess, seconds, used
 from autoresearch.trial.reading import ROUNDS
 
 # The mean of the rounds and their middle one are the same quantity within this factor.
@@ -57,25 +44,20 @@ def doubt(blocks: Blocks) -> Doubt | None:
 
 def paired(blocks: Blocks) -> bool:
     """Whether the objective is a ratio to a reference: its seconds are not those of the run."""
-    return all(_told(blocks, name) for name in ("ref_s", "time_wall_s", "time_cpu_s"))
+    return _told(blocks, "ref_s")
 
 
-def moved(blocks: Blocks) -> Doubt | None:
-    """Whether the whole run of a paired benchmark saved much less than the gain is of its program's rounds."""
-    share = 1.0 - math.exp(-max(0.0, _gain(blocks)))
+def timed(blocks: Blocks) -> Measure | None:
+    """The seconds of a run that the ratio was made of, None where they were not printed."""
+    return _printed("time_own_s") if _told(blocks, "time_own_s") else None
 
-    def due(measure: Measure) -> float:
-        name = "time_cpu_s" if measure is used else "time_wall_s"
-        kept = 1.0 if measure in (used, wall) else 1.0 - base_median(blocks, _printed("waited_pct")) / 100.0
-        return share * kept * base_median(blocks, _printed(name))
 
-    if not unsaved(blocks, due, lambda measure: added(_steady(blocks, measure), due(measure))):
-        return None
-    return Doubt(
-        "moved_work",
-        f"a gain of {100 * share:.3g} % in the program's rounds should save {seconds(due(used))} of a whole run, "
-        f"which saved {saved(blocks)}: work was moved out of what is timed, or the timer is fooled",
-    )
+def steady(blocks: Blocks, measure: Measure) -> Measure:
+    """The measure of a run as if the machine had done the reference's work as fast as in the base's middle one."""
+    if not _told(blocks, "ref_cpu_s"):
+        return measure
+    usual = base_median(blocks, _printed("ref_cpu_s"))
+    return lambda run: measure(run) * usual / run.printed["ref_cpu_s"]
 
 
 def _slow_rounds(blocks: Blocks, gain: float) -> Doubt | None:
@@ -89,16 +71,19 @@ def _slow_rounds(blocks: Blocks, gain: float) -> Doubt | None:
     )
 
 
-def _untimed(blocks: Blocks, gain: float, timed: list[str]) -> Doubt | None:
+def _untimed(blocks: Blocks, gain: float, names: list[str]) -> Doubt | None:
     def outside(run: Timed) -> float:
-        return used(run) - sum(run.printed[name] for name in timed)
+        return used(run) - sum(run.printed[name] for name in names)
 
+    own = timed(blocks)
     claimed = (1.0 - math.exp(-gain)) * base_median(blocks, _printed("time_cpu_s"))
+    if own is not None:
+        claimed = -excess(blocks, steady(blocks, own)).estimate
     if any(run.cpu is None for block in blocks for run in block) or not exceeds(
-        blocks, _steady(blocks, outside), claimed
+        blocks, steady(blocks, outside), claimed
     ):
         return None
-    more = seconds(excess(blocks, _steady(blocks, outside)).estimate)
+    more = seconds(excess(blocks, steady(blocks, outside)).estimate)
     return Doubt(
         "untimed_work",
         f"processor time outside of what was timed: {more} a run more than the base's, and {seconds(claimed)} are said "
@@ -115,14 +100,6 @@ def _slow_reference(blocks: Blocks, gain: float) -> Doubt | None:
         f"the reference is {slower:.3g} % slower beside the candidate than beside the base (ref_s), and the gain in "
         f"their ratio is {_pct(gain)}",
     )
-
-
-def _steady(blocks: Blocks, measure: Measure) -> Measure:
-    """The measure of a run as if the machine had done the reference's work as fast as in the base's middle one."""
-    if not _told(blocks, "ref_cpu_s"):
-        return measure
-    usual = base_median(blocks, _printed("ref_cpu_s"))
-    return lambda run: measure(run) * usual / run.printed["ref_cpu_s"]
 
 
 def _told(blocks: Blocks, name: str) -> bool:

@@ -20,7 +20,7 @@ OWN = "own_s"  # of one without the wait for a core (`conditions.own_seconds`)
 
 
 # What an evaluator may sign beside the objective to guard it (`judging.rounds`): one value each, as the objective has.
-ROUNDS = ("time_mean_s", "time_wall_s", "time_cpu_s", "ref_s", "ref_cpu_s")
+ROUNDS = ("time_mean_s", "time_own_s", "time_cpu_s", "ref_s", "ref_cpu_s")
 
 
 class RunValue(NamedTuple):
