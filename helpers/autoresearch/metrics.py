@@ -211,7 +211,9 @@ def _value_problem(raw: str) -> str:
     """Why the value of an otherwise well-formed line is no number."""
     if raw[-1] in ",;" and to_number(raw[:-1]) is not None:
         return "its value ends in %s" % show(raw[-1])
-    if re.fullmatch(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?", raw):
+    if re.fullmatch(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}", raw):
+        return "its value %s has a decimal comma or thousands separators; print plain digits and a point" % show(raw)
+    if re.fullmatch(r"[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]*)?", raw):
         return "its value %s has thousands separators; print plain digits" % show(raw)
     if re.fullmatch(r"[+-]?[0-9]+,[0-9]+", raw):
         return "its value %s has a decimal comma; print a point" % show(raw)

@@ -187,7 +187,8 @@ def _export(
 ) -> None:  # fmt: skip
     import tempfile
 
-    from autoresearch.peers.export import write_jsonl, write_tsv
+    from autoresearch.ledger.records import Run
+    from autoresearch.peers.export import valueless, write_jsonl, write_tsv
     from autoresearch.peers.foreign import entries
 
     target = Path(output) if output else None
@@ -218,9 +219,12 @@ def _export(
             raise
         raise EnvironmentMissing(f"cannot write {target or 'the export'}: {exc.strerror or exc}") from None
     left_out = summary.runs - written
-    note = f"; {left_out} runs of earlier segments left out, since this form has no segments" if left_out else ""
+    empty = sum(isinstance(entry, Run) and valueless(entry) for entry in entries(path, direction)) if left_out else 0
+    earlier = left_out - empty if form == "tsv" else 0
+    note = f"; {empty} runs without a value left out, since readers of this form would take them for 0" if empty else ""
+    note += f"; {earlier} runs of earlier segments left out, since this form has no segments" if earlier > 0 else ""
     if target:
-        data = {"written": str(target), "runs": written, "left_out": left_out}
+        data = {"written": str(target), "runs": written, "left_out": left_out, "without_value": empty}
         emit(data, f"{written} runs to {target}{note}", as_json=as_json)
     elif note:
         say(f"{written} runs{note}")

@@ -26,7 +26,7 @@ class PeerConfidence:
         self.positive: list[float] = []
 
     def add(self, metric: float, status: str) -> float | None:
-        """The confidence after this run. A run without a value counts as 0, as the peers write it."""
+        """The confidence after this run. A crash counts as 0, as the peers write it."""
         if self.first is None:
             self.first = metric
         if metric > 0:
@@ -80,8 +80,9 @@ def peer_records(
 ) -> Iterator[dict[str, Any]]:
     """Headers and runs with the peers' fields only, in their order; every other record is left out.
 
-    An unknown status becomes a discard, since one known reader takes an unknown word for a keep; a missing value
-    becomes 0, as the peers write it. A recorded confidence is kept, a missing one computed. A log without a header
+    An unknown status becomes a discard, since one known reader takes an unknown word for a keep. A crash and failed
+    checks have the value 0, as the peers write it; any other run without a value is left out (`valueless`), as a 0
+    would be the best of all to them. A recorded confidence is kept, a missing one computed. A log without a header
     gets one, of `metric_name` and `direction`.
     """
     confidence = PeerConfidence(direction)
@@ -91,12 +92,17 @@ def peer_records(
             confidence = PeerConfidence(entry.direction)
             segment, headed = entry.segment, True
             yield peer_header(entry.name, entry.metric_name, entry.metric_unit, entry.direction)
-        elif isinstance(entry, Run):
+        elif isinstance(entry, Run) and not valueless(entry):
             if not headed or entry.segment > segment:
                 headed, segment, confidence = True, entry.segment, PeerConfidence(direction)
                 yield peer_header("imported", metric_name, "", direction)
             position += 1
             yield _peer_run(entry, position, segment, confidence)
+
+
+def valueless(run: Run) -> bool:
+    """Whether nothing was measured, though neither a crash nor failed checks say so."""
+    return run.metric is None and run.status not in FAILED
 
 
 def _peer_run(run: Run, position: int, segment: int, confidence: PeerConfidence) -> dict[str, Any]:
@@ -121,7 +127,7 @@ def _peer_run(run: Run, position: int, segment: int, confidence: PeerConfidence)
 def write_jsonl(
     entries: Iterable[object], handle: IO[bytes], metric_name: str = "metric", direction: str | None = None
 ) -> int:
-    """Write pi-autoresearch's JSON lines; returns the number of runs written."""
+    """Write pi-autoresearch's JSON lines; returns how many runs were written."""
     import jsonlines  # heavy, and for this form only
 
     runs = 0
@@ -133,7 +139,7 @@ def write_jsonl(
 
 
 def write_tsv(entries: Iterable[object], handle: IO[bytes]) -> int:
-    """Write Karpathy's five columns for the runs of the last segment; returns how many.
+    """Write Karpathy's five columns for the runs of the last segment that have a value; returns how many.
 
     The form has no segments, and numbers never mix across them. Crashes and failed checks are 0.000000 with the
     status crash; the column keeps its name `val_bpb` whatever the metric, since readers look for it.
@@ -146,7 +152,7 @@ def write_tsv(entries: Iterable[object], handle: IO[bytes]) -> int:
             handle.seek(start)
             handle.truncate()
             runs = _tsv_header(handle)
-        if isinstance(entry, Run):
+        if isinstance(entry, Run) and not valueless(entry):
             runs += 1
             handle.write(_tsv_row(entry))
     return runs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from autoresearch.ledger.records import (
     timestamp_ms,
 )
 from autoresearch.ledger.store import physical_lines
-from autoresearch.metrics import to_number
+from autoresearch.metrics import show, to_number
+from autoresearch.peers.digits import plain, style_of
 
 KARPATHY = ("commit", "val_bpb", "memory_gb", "status", "description")
 # Tables that are found without their header, in the order of trust: what each column is.
@@ -68,6 +69,7 @@ _NUMBER = re.compile(
 _SAID = re.compile(r"direction:\s*(\w+)|\b(higher|lower)[ _-](?:is[ _-])?better", re.IGNORECASE)
 _NAMED = re.compile(r"#\s*(?:metric|metric_name|primary_metric):\s*([A-Za-z_][\w.]*)\s*")
 _WORDS = _KNOWN - {*_METRIC, *_CORRECT}
+_DELIMITERS = {"csv": ",", "ssv": ";"}
 # How many lines are looked at for a row that shows a file to be such a table.
 _LOOKED_AT = 200
 
@@ -81,13 +83,13 @@ class Problem:
 
 
 def sniff_table(text: str) -> str:
-    """`tsv`, `csv` or `markdown` for the beginning of a results table, else nothing.
+    """`tsv`, `csv`, `ssv` (semicolons) or `markdown` for the beginning of a results table, else nothing.
 
     Any program may write a table with a status or a score; what makes it a loop's is a commit, a verdict that loops
     use, or numbered attempts with a number each.
     """
     lines = text.split("\n")[:_LOOKED_AT]
-    for kind, mark in (("tsv", "\t"), ("tsv", "\\t"), ("markdown", "|"), ("csv", ",")):
+    for kind, mark in (("tsv", "\t"), ("tsv", "\\t"), ("markdown", "|"), ("ssv", ";"), ("csv", ",")):
         if mark in text and _is_results(Table(kind=kind), lines):
             return kind
     return ""
@@ -95,6 +97,7 @@ def sniff_table(text: str) -> str:
 
 def _is_results(table: Table, lines: list[str]) -> bool:
     runs: list[Run] = []
+    table.learn(lines)
     for number, line in enumerate(lines, 1):
         entry = table.take(number, line)
         if isinstance(entry, Problem) and not table.header:
@@ -123,14 +126,21 @@ class Table:
         self.kind = kind
         self.runs = 0
         self.segment = 0
+        self.style = ""
         self._label = ""
         self._column = ""
         self._inside = False
 
     def read(self, path: Path | str) -> Iterator[Run | Problem | None]:
         """One entry a line; None for the header, comments and blank lines."""
+        self.learn(_text(line) for line in physical_lines(path))
         for number, line in enumerate(physical_lines(path), 1):
-            yield self.take(number, line.decode("utf-8", "replace").lstrip("\ufeff"))
+            yield self.take(number, _text(line))
+
+    def learn(self, lines: Iterable[str]) -> None:
+        """What a comma means in this table, by all of its lines."""
+        cells = (cell for line in lines if "," in line for cell in self._cells(line) or ())
+        self.style = style_of(match[1] if (match := _NUMBER.fullmatch(cell[:128])) else cell for cell in cells)
 
     def take(self, number: int, line: str) -> Run | Problem | None:
         line = line.rstrip("\r\x00")
@@ -172,9 +182,9 @@ class Table:
             return [cell.replace("**", "").strip("*`_ \t") for cell in parts] if line.startswith("|") else None
         if not line.strip() or (line.startswith("#") and "\t" not in line):
             return None
-        if self.kind == "csv":
+        if self.kind in _DELIMITERS:
             try:
-                return [cell.strip() for cell in next(csv.reader([line]))]
+                return [cell.strip() for cell in next(csv.reader([line], delimiter=_DELIMITERS[self.kind]))]
             except csv.Error:
                 return [line]
         if "\t" not in line:
@@ -205,11 +215,14 @@ class Table:
         row = dict(zip(self.header, cells, strict=False))
         status, commit = self._status(row), _pick(row, _COMMIT)
         metric = self._metric(row)
+        cell = row.get(self._column, "")
+        if self._number(cell)[0] is None and self._looks(cell):
+            return Problem(number, f"its value {show(cell)} can be read in two ways: write points for decimals only")
         if metric is None and not commit and not _pick(row, _STATUS):
             return Problem(number, "no status, value or commit")
         self.runs += 1
         identity = _pick(row, _RUN)
-        values = {n: _number(cell)[0] for n, cell in row.items() if n not in _WORDS and n != self._column}
+        values = {n: self._number(cell)[0] for n, cell in row.items() if n not in _WORDS and n != self._column}
         return Run(
             run=int(identity) if re.fullmatch(r"[0-9]{1,18}", identity, re.ASCII) else identity or self.runs,
             commit=commit, metric=metric,
@@ -253,7 +266,7 @@ class Table:
                 named = row.get("metric_name") or row.get("metric", "")
                 of_row = named if self._column in _METRIC and re.fullmatch(r"[A-Za-z_]\S*", named) else ""
                 self.metric_name = of_row or (self._label if self._column == "metric" else "") or self._column
-        value, unit = _number(row.get(self._column, ""))
+        value, unit = self._number(row.get(self._column, ""))
         if value is not None and unit:
             self.metric_unit = self.metric_unit or unit
         return value if unit in ("", self.metric_unit) else None
@@ -269,19 +282,33 @@ class Table:
         ]
         good = [name for name in other if not COST.fullmatch(name[:64])]
         for names in (usual, good or other):
-            found = next((name for name in names if _number(row[name])[0] is not None), "")
+            found = next((name for name in names if self._looks(row[name])), "")
             if found:
                 return found
         return ""
 
+    def _number(self, cell: str) -> tuple[float | None, str]:
+        return _number(cell, self.style)
 
-def _number(cell: str) -> tuple[float | None, str]:
-    """A finite number and its unit: "42", "42.3s", "68.6%", "18 (+157%)", "22 -> 27"; else (None, "")."""
-    value = to_number(cell[:64])
+    def _looks(self, cell: str) -> bool:
+        """Whether it is a number, also one that may be two."""
+        return any(_number(cell, style)[0] is not None for style in (self.style, "thousands"))
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "replace").lstrip("\ufeff")
+
+
+def _number(cell: str, style: str = "") -> tuple[float | None, str]:
+    """A finite number and its unit: "42", "42.3s", "68.6%", "18 (+157%)", "22 -> 27"; else (None, "").
+
+    `style` says what a comma is in this table; without it, `1,234` is no number.
+    """
+    value = to_number(plain(cell[:64], style) or "")
     if value is not None:
         return value, ""
     match = _NUMBER.fullmatch(cell) if len(cell) <= 128 else None
-    value = to_number(match[1]) if match else None
+    value = to_number(plain(match[1], style) or "") if match else None
     return (None, "") if match is None or value is None else (value, match[2] or "")
 
 
