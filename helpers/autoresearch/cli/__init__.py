@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import os
+import shlex
 import sys
 import time
+from pathlib import Path
 from typing import NoReturn
 
 import click
 
 from autoresearch import __version__
-from autoresearch.errors import AutoresearchError, EnvironmentMissing
+from autoresearch.errors import AutoresearchError, BadInput, EnvironmentMissing
 
 # name -> one-line help. The module is `autoresearch.cli.<name>`, its click command the attribute `command`.
 COMMANDS: dict[str, str] = {
@@ -100,6 +103,7 @@ def main(argv: list[str] | None = None) -> None:
     args = sys.argv[1:] if argv is None else argv
     _began[:] = [time.monotonic()]
     try:
+        _stand_on_ground(args)
         code = group.main(args=args, prog_name="autoresearch", standalone_mode=False)
     except AutoresearchError as exc:
         _fail(exc, args)
@@ -117,6 +121,25 @@ def main(argv: list[str] | None = None) -> None:
         where = f" {exc.filename}" if exc.filename else ""
         _fail(EnvironmentMissing(f"the system refused{where}: {exc.strerror or exc}"), args)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _stand_on_ground(args: list[str]) -> None:
+    """Raise `BadInput` where the directory that the caller stands in was removed, as `decide` does with a copy."""
+    try:
+        os.getcwd()  # noqa: PTH109
+    except OSError:
+        if args[:1] == ["hook"]:  # its events say where they are
+            return
+        from autoresearch.project import session_root
+
+        stood = Path(os.environ.get("PWD") or "/")
+        there = next(place for place in (stood, *stood.parents) if place.is_dir())
+        again = ["autoresearch", *(args or ["status"])]
+        raise BadInput(
+            f"the directory that you stand in ({stood}) is gone",
+            fix="An experiment's copy is closed when it is decided",
+            next=f"cd {shlex.quote(str(session_root(there) or there))} && {shlex.join(again)}",
+        ) from None
 
 
 def _fail(exc: AutoresearchError, args: list[str]) -> NoReturn:

@@ -57,12 +57,33 @@ def _off(setting: str) -> bool:
 
 
 def _answer(raw: bytes) -> HookAnswer | None:
-    event = json.loads(raw)
-    if not isinstance(event, dict):
-        raise ValueError("the event is not a JSON object")
-    project = _project(event)
-    handler = _HANDLERS.get(str(event.get("hook_event_name")))
-    return handler(event, project) if handler is not None and project is not None else None
+    text = raw.decode(json.detect_encoding(raw), "replace").lstrip("\ufeff")
+    try:
+        event = json.loads(text, strict=False)  # a control character may stand in a command as it is
+        if not isinstance(event, dict):
+            raise ValueError("the event is not a JSON object")
+        project = _project(event)
+        handler = _HANDLERS.get(str(event.get("hook_event_name")))
+        return handler(event, project) if handler is not None and project is not None else None
+    except Exception:
+        # Never open: what cannot be read may not name what is guarded.
+        denied = _unread(text)
+        if denied is None:
+            raise
+        return denied
+
+
+def _unread(text: str) -> HookAnswer | None:
+    """The refusal of a tool call that could not be read, where its text names a guarded file."""
+    from autoresearch.cli._guard import refusal
+
+    event = {"hook_event_name": "PreToolUse", "cwd": "."}
+    project = _project(event) if "PreToolUse" in text else None
+    if project is None or not _ledger_size(project):
+        return None
+    named = next((name for name in sorted(_guarded(project).files) if name.rpartition("/")[2] in text), None)
+    reason = "" if named is None else f"{refusal(named)} (The call could not be read.)"
+    return None if named is None else _specific(event, permissionDecision="deny", permissionDecisionReason=reason)
 
 
 def _project(event: HookEvent) -> Project | None:
@@ -98,6 +119,7 @@ def _before_tool(event: HookEvent, project: Project) -> HookAnswer | None:
 
 def _names(path: str, cwd: str, root: Path) -> set[str]:
     """A path as names from the project's top, with links followed and as written; empty when it leads elsewhere."""
+    path = path.replace("\0", "").encode("utf-8", "replace").decode()  # no file has such a name
     if "$" in path or "`" in path:  # only the shell knows; the file's own name has to do
         return {path.rsplit("/", 1)[-1]}
     full = os.path.normpath(os.path.join(cwd, os.path.expanduser(path)))  # noqa: PTH111, PTH118

@@ -27,10 +27,12 @@ def command(ctx: click.Context, experiments: tuple[str, ...], as_json: bool) -> 
     """
     from autoresearch.cli._submitting import say_refused, submit_all, worst
     from autoresearch.session import open_session
+    from autoresearch.session.admission import left_out
 
     with open_session() as session:
         submitted, refused, purse = submit_all(session, experiments, "job", quiet=as_json)
         ahead = purse.forecast(len(submitted))
+        unseen = {name: files for name in submitted if (files := left_out(session, name))}
     follow = POLL_WAIT if submitted else next(iter(refused.values())).next or "autoresearch status"
     data = {
         "submitted": submitted,
@@ -39,6 +41,10 @@ def command(ctx: click.Context, experiments: tuple[str, ...], as_json: bool) -> 
         "next": follow,
     }
     lines = [f"submitted: {', '.join(submitted) or 'nothing'}"]
+    lines += [f"{name}: not measured, as .gitignore covers them: {', '.join(unseen[name])}" for name in unseen]
     lines += [f"forecast: {ahead.sentence()}"] if ahead is not None else []
-    tell(fit(data, "submitted", "refused"), lines, as_json=as_json)
+    if unseen:
+        data["not_measured"] = unseen
+        data["note"] = "new files that .gitignore covers are no part of a candidate: git add -f them in its copy"
+    tell(fit(data, "submitted", "refused", "not_measured"), lines, as_json=as_json)
     ctx.exit(int(worst(refused)))

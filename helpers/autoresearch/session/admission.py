@@ -14,7 +14,7 @@ from autoresearch.session.stages import stage_of
 from autoresearch.workspace import evaluator, objects
 from autoresearch.workspace.candidate import Candidate, snapshot
 from autoresearch.workspace.git import git
-from autoresearch.workspace.scope import violations
+from autoresearch.workspace.scope import in_scope, violations
 
 
 def describe_candidate(session: Session, experiment: Experiment, frozen: evaluator.Manifest) -> Candidate:
@@ -32,6 +32,16 @@ def last_known(session: Session, experiment: Experiment) -> Candidate:
         experiment.id, parent, commit, commit, found.changes, hashlib.sha256(found.patch).hexdigest(),
         found.lines_added, found.lines_removed, found.patch,
     )  # fmt: skip
+
+
+def left_out(session: Session, name: str) -> list[str]:
+    """New files in scope that git ignores, and so are no part of the candidate; told with its first job only."""
+    if len(session.experiments[name].jobs) != 1:
+        return []
+    where, inside = session.project.worktree(name), objects.prefix(session.project)
+    words = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--", inside or ".")
+    found = [path.removeprefix(inside) for path in git(where, *words).split("\0") if path]
+    return [one_line(path, 80) for path in found if in_scope(path, session.config)][:5]
 
 
 def refusals(session: Session, candidate: Candidate, frozen: evaluator.Manifest) -> list[str]:

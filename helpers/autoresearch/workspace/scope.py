@@ -118,6 +118,15 @@ def violations(
     return found
 
 
+def in_scope(path: str, config: Config) -> bool:
+    """Whether a file (from the project's directory) may change; what tools leave beside sources is none."""
+    from pathspec import GitIgnoreSpec
+
+    if path.endswith(("/", ".pyc", ".o", ".class", "~", ".swp")):
+        return False
+    return GitIgnoreSpec.from_lines(config.scope).match_file(path)
+
+
 def _escapes(link: str, target: str) -> bool:
     """Whether a link may lead out of the tree. A step up after a name may start from where another link leads."""
     steps = [step for step in target.split("/") if step not in ("", ".")]
