@@ -63,7 +63,7 @@ def counter() -> tuple[str, object]:
 
 
 FILES = {
-    "src/work.py": "import time\n\n\ndef work():\n    time.sleep(0.06)\n    return 42\n",
+    "src/work.py": "import time\n\n\ndef work():\n    time.sleep(0.12)\n    return 42\n",
     "bench.py": "import sys\nimport time\n\nsys.path.insert(0, 'src')\nfrom work import work\n\n"
     "begun = time.perf_counter()\nwork()\nprint(f'METRIC time_s={time.perf_counter() - begun:.6f}')\n",
     ".gitignore": "__pycache__/\n",

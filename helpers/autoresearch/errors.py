@@ -27,9 +27,9 @@ POLL_WAIT = f"autoresearch wait {POLL}"
 AUDIT_RUNS, AUDIT_ABLATE = 40, 3
 
 
-def poll_ab(*experiments: str) -> str:
-    """The command that runs, or goes on with, their A/Bs."""
-    return f"autoresearch ab {' '.join(experiments)} {POLL}"
+def poll_ab(*experiments: str, again: int = 0) -> str:
+    """The command that runs, or goes on with, their A/Bs; those that were disturbed for the `again`-th time more."""
+    return f"autoresearch ab {' '.join(experiments)}{f' --again {again}' if again else ''} {POLL}"
 
 
 def poll_audit(runs: int = AUDIT_RUNS, ablate: int = AUDIT_ABLATE) -> str:

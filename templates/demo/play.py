@@ -275,13 +275,17 @@ class Play:
                 self.decide(candidate)
 
     def decide(self, candidate: Candidate) -> None:
-        """Ask for the verdict; an experiment that still needs a measurement stays open."""
+        """Ask for the verdict, once more where it was disturbed; one that still needs a measurement stays open."""
         code, answer = self.ask(
             "decide", candidate.experiment, "--description", candidate.facts["title"], "--risk", RISK,
             "--checked", CHECKED, allowed=(0, NO, INTEGRITY),
         )  # fmt: skip
         if "status" not in answer:
             self.screen.detail(f"{candidate.experiment}: not yet: {answer.get('error')}")
+            follow = shlex.split(str(answer.get("next") or ""))[1:]
+            if "--again" in follow:  # offered twice at most
+                self.poll(*follow[: follow.index("--again") + 2])
+                self.decide(candidate)
             return
         candidate.code, candidate.answer = code, answer
         words = [str(answer["status"]).upper(), candidate.experiment, effect(candidate)]

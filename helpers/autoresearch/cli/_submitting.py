@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def submit_all(
-    session: Session, experiments: Iterable[str], kind: str, *, quiet: bool
+    session: Session, experiments: Iterable[str], kind: str, *, quiet: bool, again: int = 0
 ) -> tuple[dict[str, str], dict[str, AutoresearchError], Purse]:
     """Submit what stop rules, the frozen evaluator and the budgets allow; as `submit_each`, and the purse."""
     from autoresearch.budget.purse import Purse
@@ -28,7 +28,7 @@ def submit_all(
     purse = Purse(session)
 
     def one(name: str) -> str:
-        return submit(session, session.undecided(name), frozen, kind, purse.draw)
+        return submit(session, session.undecided(name), frozen, kind, purse.draw, again)
 
     return *submit_each(experiments, one, quiet=quiet), purse
 

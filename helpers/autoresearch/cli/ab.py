@@ -32,6 +32,10 @@ from autoresearch.safetext import one_line
 @click.option(
     "--timeout", type=click.FloatRange(min=0), help="With EXP: return after this many seconds; repeat to go on."
 )
+@click.option(
+    "--again", type=click.IntRange(0), default=0, metavar="N",
+    help="With EXP: the N-th repeat of an A/B that was disturbed, where `next` offers it. It is a new test.",
+)  # fmt: skip
 @click.option("--a", "cmd_a", metavar="CMD", help="Base command.")
 @click.option("--b", "cmd_b", metavar="CMD", help="Candidate command.")
 @click.option("--build-a", metavar="CMD", help="Build before each run of --a: a fresh layout per run.")
@@ -69,7 +73,7 @@ from autoresearch.safetext import one_line
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, /, experiments: tuple[str, ...], timeout: float | None, samples_file: Path | None,
+    ctx: click.Context, /, experiments: tuple[str, ...], timeout: float | None, again: int, samples_file: Path | None,
     as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Compare candidate and base: clean builds, interleaved in random order, stopped as soon as the rule knows.
@@ -88,7 +92,7 @@ def command(
     if sum(chosen) != 1:
         raise BadInput("give one of: EXP, --a with --b, --samples FILE", next="autoresearch ab --help")
     if experiments:
-        code = _experiments(experiments, timeout, as_json)
+        code = _experiments(experiments, timeout, again, as_json)
     elif samples_file is not None:
         code = _samples(samples_file, as_json)
     else:
@@ -204,7 +208,7 @@ def _commands(options: dict[str, Any], as_json: bool) -> int:
     return 0 if verdict.verdict == "keep" else int(Exit.NO)
 
 
-def _experiments(experiments: tuple[str, ...], timeout: float | None, as_json: bool) -> int:
+def _experiments(experiments: tuple[str, ...], timeout: float | None, again: int, as_json: bool) -> int:
     """Submit what is not submitted yet for the present files, wait, and tell."""
     from autoresearch.cli._submitting import say_refused, submit_all, worst
     from autoresearch.cli._waiting import running, wait_for
@@ -213,7 +217,7 @@ def _experiments(experiments: tuple[str, ...], timeout: float | None, as_json: b
     from autoresearch.session.decision import preview
 
     with open_session() as session:
-        jobs, refused, _ = submit_all(session, experiments, "test", quiet=as_json)
+        jobs, refused, _ = submit_all(session, experiments, "test", quiet=as_json, again=again)
         engine = engine_of(session)
     told = say_refused(refused)
     states = wait_for(engine, jobs, timeout, quiet=as_json) if jobs else {}
@@ -221,22 +225,26 @@ def _experiments(experiments: tuple[str, ...], timeout: float | None, as_json: b
     with open_session() as session:
         verdicts = {name: preview(session, session.experiment(name)) for name in jobs if name not in now}
     if now:
-        follow = poll_ab(*experiments)
+        follow = poll_ab(*experiments, again=again)
     elif verdicts:
-        follow = f"autoresearch decide {next(iter(verdicts))}"
+        # What was disturbed last: a while later the machine may be quieter.
+        settled = (f"autoresearch decide {name}" for name, v in verdicts.items() if "repeat" not in v)
+        follow = next(settled, None) or next(v["next"] for v in verdicts.values())
     else:
         follow = next((exc.next for exc in refused.values() if exc.next), "autoresearch status")
     lines = []
     for name, v in verdicts.items():
-        lines += [f"{name}: {v['line']}", modes_line(v.get("modes") or ())]
+        lines += [f"{name}: {v['line']}", v.get("repeat", ""), modes_line(v.get("modes") or ())]
     lines += [f"{name}: running, {detail}" for name, detail in now.items()]
     data: dict[str, Any] = {"running": now, "refused": told, "next": follow}
-    short = {name: {k: x for k, x in v.items() if k != "line"} for name, v in verdicts.items()}
+    short = {name: {k: x for k, x in v.items() if k not in ("line", "next")} for name, v in verdicts.items()}
     if len(experiments) == 1 and short:
         data = {**next(iter(short.values())), **data, "experiment": experiments[0]}
     else:
         data["verdicts"] = {
-            name: {k: v.get(k) for k in ("verdict", "effect_pct", "runs_used", "reason")} for name, v in short.items()
+            name: {k: v.get(k) for k in ("verdict", "effect_pct", "runs_used", "reason")}
+            | ({"repeat": v["repeat"]} if "repeat" in v else {})
+            for name, v in short.items()
         }
     tell(fit(data, "verdicts", "running", "refused", "modes"), lines, as_json=as_json)
     if refused:

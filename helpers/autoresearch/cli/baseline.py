@@ -34,8 +34,11 @@ def command(
     Example:
       autoresearch baseline --timeout 25
     """
+    from msgspec.structs import asdict
+
     from autoresearch.cli._waiting import wait_for
     from autoresearch.engines.choose import engine_of
+    from autoresearch.judging.met import told
     from autoresearch.ledger.lines import NoiseFields
     from autoresearch.session import open_session
     from autoresearch.session.baseline import finish, start
@@ -71,6 +74,8 @@ def command(
         "noise": {
             "cv_pct": noise.cv_pct, "sigma_short_pct": noise.sigma_short_pct, "mde_pct": noise.mde_pct,
             "class": noise.grade, "advice": noise.advice,
+            **({"delay_pct": asdict(noise.delay_pct)} if noise.delay_pct else {}),
+            **({"ref_cv_pct": noise.ref_cv_pct} if noise.ref_cv_pct is not None else {}),
         },
         "cores": line.cores,
         "branch": session.branch,
@@ -78,8 +83,9 @@ def command(
         "next": "autoresearch ideas next",
     }  # fmt: skip
     unit = f" {objective.unit}" if objective.unit else ""
+    met = told(line.met, objective.metric, objective.unit)
     lines = [
-        f"baseline: {objective.metric} = {line.metric:.6g}{unit}, median of {line.runs_used}",
+        f"baseline: {objective.metric} = {line.metric:.6g}{unit}, median of {line.runs_used}{met and ', '}{met}",
         f"noise: {noise.grade}; {noise.advice}",
         f"checks: {line.checks}; branch {session.branch}",
         note,

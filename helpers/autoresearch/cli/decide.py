@@ -29,12 +29,13 @@ if TYPE_CHECKING:
 @click.option("--checked", default="", help="Review: how you made sure that it does not. A keep needs it.")
 @click.option("--review", "review_file", metavar="FILE", help="The four as a JSON object, '-' for stdin.")
 @click.option("--abandon", is_flag=True, help="Give the experiment up: a discard without a measurement.")
+@click.option("--final", is_flag=True, help="Take a discard as it is, where a disturbed A/B could be repeated.")
 @click.option("--tokens", type=click.IntRange(min=0), help="Tokens that you used for this experiment.")
 @json_option
 @click.pass_context
 def command(
     ctx: click.Context, experiment: str, description: str, source: str, what: str, why: str, risk: str,
-    checked: str, review_file: str | None, abandon: bool, tokens: int | None, as_json: bool,
+    checked: str, review_file: str | None, abandon: bool, final: bool, tokens: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Decide an experiment by its measured A/B: commit the winner, or store the patch.
 
@@ -46,6 +47,7 @@ def command(
       autoresearch decide e1 --description "index the rules by their first byte" \\
         --risk "rules with an empty pattern" --checked "the unit tests, and 10,000 random lines against the base"
     """
+    from autoresearch.judging.met import told
     from autoresearch.report.overview import last_ten, overview
     from autoresearch.session import open_session
     from autoresearch.session.decision import decide
@@ -60,14 +62,15 @@ def command(
     with open_session() as session:
         decision = decide(
             session, experiment, description=description, literature=source, abandon=abandon, reviewed=reviewed,
-            tokens=tokens,
+            tokens=tokens, final=final,
         )  # fmt: skip
         note = render(session.project)
         ten = last_ten(session) if session.decided % 10 == 0 else None
         event = event_of(session, "after", decision.line)
         view = overview(session)
     said = run_script(session.project, event)
-    line = decision.line
+    line, objective = decision.line, session.config.objective
+    met = told(line.met, objective.metric, objective.unit, disturbed=line.judged.disturbed)
     # Straight to the next idea, unless there is something to read first: an advice, an audit, the end.
     quiet = view.code == Exit.DONE and not view.data["advice"]
     follow = str(view.data["next"]) if quiet else decision.next
@@ -76,7 +79,7 @@ def command(
         data["note"] = note
     if ten:
         data["summary"] = f"{ten}. Say in autoresearch.md what these ten taught, then go on"
-    lines = [human(line), modes_line(line.modes), note, data.get("summary", ""), said]
+    lines = [human(line, met), modes_line(line.modes), note, data.get("summary", ""), said]
     tell(fit(with_said(data, said), "modes"), lines, as_json=as_json)
     ctx.exit(int(decision.code))
 
@@ -88,6 +91,8 @@ _FIGURES = (
 
 def summary(line: RunLine) -> dict[str, Any]:
     """The fields of a run line that an agent needs."""
+    from msgspec.structs import asdict
+
     figures = {name: getattr(line.verdict, name, None) for name in _FIGURES}
     return {
         "experiment": line.experiment,
@@ -95,21 +100,22 @@ def summary(line: RunLine) -> dict[str, Any]:
         "run": line.run,
         "commit": line.commit,
         **{name: value for name, value in figures.items() if value is not None},
+        **({"met": asdict(line.met)} if line.met else {}),
         **({"modes": line.modes} if line.modes else {}),
         "checks": line.checks,
         "error": one_line(line.error, 400),
     }
 
 
-def human(line: RunLine) -> str:
-    """One line for a person: status first."""
+def human(line: RunLine, met: str = "") -> str:
+    """One line for a person: status first; `met` is what to say of the runs."""
     from autoresearch.verdict.verdict import effect_text
 
     verdict = line.judged
     words = [line.status.upper(), line.experiment]
     if verdict.effect_pct is not None:
         words.append(effect_text(verdict.effect_pct, verdict.ci_low_pct, verdict.ci_high_pct))
-        words.append(f"{verdict.runs_used} runs")
+        words.append(", ".join(filter(None, [f"{verdict.runs_used} runs", met])))
     reason = line.error or verdict.reason_text or line.checks or ""
     tail = f" — {one_line(reason, 300)}" if reason else ""
     commit = f" (commit {line.commit})" if line.status == "keep" else ""

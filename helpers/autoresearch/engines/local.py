@@ -169,9 +169,7 @@ class LocalEngine(Engine):
         workdir = jobdir / "workdir"
         bundle = workdir / f"{values.get('EXP_SHA256', '')}.tar.gz"
         takes_itself = "AUTORESEARCH_TRIAL" in values and holds_trial(bundle)
-        # Cores are shared by all sessions on the machine, unless the user has asked for more slots than there are.
-        cores = None if self.warnings else core_locks()
-        slot_dir = self._lock_directory("slots", self.plan.slots, cores)
+        slot_dir = self.slot_directory()
         jobs_dir = self._lock_directory("active", [[] for _ in range(self.jobs_parallel)], None)
         env = environment.allowed(os.environ)
         scratch = jobdir / "scratch"
@@ -197,6 +195,11 @@ class LocalEngine(Engine):
             "drop_workdir": "EXP_SHA256" in values,
         }  # fmt: skip
         write_private(jobdir / "job.json", job)
+
+    def slot_directory(self) -> Path:
+        """The directory of the measurement slots' locks, for `trial.slots.take`."""
+        # Cores are shared by all sessions on the machine, unless the user has asked for more slots than there are.
+        return self._lock_directory("slots", self.plan.slots, None if self.warnings else core_locks())
 
     def _lock_directory(self, name: str, slots: list[list[int]], cores: Path | None) -> Path:
         path = self.state / name

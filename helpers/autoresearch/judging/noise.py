@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from autoresearch.judging.met import Conditions
 from autoresearch.verdict import stats
 from autoresearch.verdict.rule import PRESETS
 
@@ -30,6 +31,8 @@ class NoiseReport:
     `cv_pct` sd / mean; `sigma_short_pct` what an interleaved A/B sees; `weather_ratio` sd over short-term noise;
     `outlier_pct` share with modified z > 3.5; `trend_p` Bartels' test; `mde_pct` the smallest effect that
     `max_runs` runs can show; `grade` quiet (< 2 %), fair or noisy (> 5 %) by cv; `good_enough` MDE <= min_effect.
+    `delay_pct` is the share of a run in which it waited for its core, `ref_cv_pct` the spread of a paired benchmark's
+    reference (`met.Conditions`).
     """
 
     n: int
@@ -47,11 +50,16 @@ class NoiseReport:
     warmup_runs: int
     advice: str
     warnings: tuple[str, ...] = ()
+    delay_pct: dict[str, float] | None = None
+    ref_cv_pct: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """All fields as JSON values; `grade` under the name `class`."""
+        """All fields as JSON values, `grade` under the name `class`; of what was met, what is known."""
         names = {name: "class" if name == "grade" else name for name in self.__dataclass_fields__}
         out = {told: stats.rounded(getattr(self, name), 4) for name, told in names.items()}
+        for name in ("delay_pct", "ref_cv_pct"):
+            if out[name] is None:
+                del out[name]
         return {**out, "median": self.median, "warnings": list(self.warnings)}
 
     def line(self) -> str:
@@ -71,11 +79,14 @@ def assess(
     min_effect_pct: float = 1.0,
     max_runs: int = PRESETS["default"]["max_runs"],
     warm_up: bool = True,
+    timed: bool = True,
+    met: Conditions | None = None,
 ) -> NoiseReport:
     """Noise report of at least two runs of one build, in time order. ValueError for fewer or non-finite values.
 
     `direction` says which end is slow, for the warm-up (left out of the figures if `warm_up`). Values at or
-    below 0 are taken relative to their median size instead of as logs.
+    below 0 are taken relative to their median size instead of as logs. `timed` says that they are times or rates, so
+    that what the runs `met` may be why they vary.
     """
     if len(values) < 2:
         raise ValueError(f"noise needs at least 2 values, got {len(values)}")
@@ -97,7 +108,10 @@ def assess(
     common: dict[str, Any] = {
         "n": len(values), "median": stats.median(kept), "outlier_pct": 100.0 * stats.outlier_share(y), "trend_p": trend,
         "min_effect_pct": min_effect_pct, "max_runs": max_runs, "warmup_runs": warmup,
+        "ref_cv_pct": met.ref_cv_pct if met else None,
     }  # fmt: skip
+    if met is not None and met.met.waited_pct is not None:
+        common["delay_pct"] = {"median": met.met.waited_pct, "p90": met.met.worst_pct}
     if size == 0.0:  # there is no percentage of nothing
         warnings.append("the median is 0, so there are no percentages")
         advice = "the median is 0: choose a metric whose size is not 0"
@@ -126,11 +140,16 @@ def assess(
         warnings.append(f"neighbouring runs are alike (p={trend:.1g}): never compare with a stored baseline here")
     if hidden and step > max(1e-4, weather):
         warnings.append(f"readings come in steps of {100 * step:.2g} %: a finer timer or a longer run sees more")
+    cause = (met.cause if met else "") if timed else "score more cases a run, or fix what is drawn at random"
+    advice = _advice(100.0 * sigma, mde, min_effect_pct, max_runs, cause)
+    if identical and mde > min_effect_pct:
+        advice = f"all runs give {kept[0]:g}, in steps of {100 * step:.2g} %: nothing smaller shows. "
+        advice += "Print more digits, or count more cases"
     return NoiseReport(
         cv_pct=cv, sigma_short_pct=100.0 * sigma, weather_ratio=ratio, mde_pct=mde,
         grade="quiet" if cv < QUIET_PCT else "noisy" if cv > NOISY_PCT else "fair",
         good_enough=mde <= min_effect_pct or sigma == 0.0,
-        advice=_advice(100.0 * sigma, mde, min_effect_pct, max_runs), warnings=tuple(warnings), **common,
+        advice=advice, warnings=tuple(warnings), **common,
     )  # fmt: skip
 
 
@@ -152,13 +171,18 @@ def warmup_runs(values: Sequence[float], direction: str = "lower") -> int:
     return slow.index(False) if False in slow else len(slow)
 
 
-def _advice(sigma: float, mde: float, least: float, max_runs: int) -> str:
+def _advice(sigma: float, mde: float, least: float, max_runs: int, cause: str) -> str:
+    """`cause` is why the values vary, and the remedy; empty where that is not known."""
     if sigma == 0.0:
         return "no noise at all: one comparison decides"
     if mde <= least:
         return f"good enough: {max_runs} runs can show {mde:.2g} %, and {least:g} % is the least worth keeping"
-    needed = stats.runs_for(least, sigma)
+    needed, longer = stats.runs_for(least, sigma), "make the benchmark longer"
     first = f"{max_runs} runs show only gains of {mde:.2g} % and more, not {least:g} %"
     if needed is not None and needed <= 4 * max_runs:
-        return f"{first}: raise max_runs to {needed}, make the benchmark longer, or keep only gains ≥ {mde:.2g} %"
-    return f"{first}: make the benchmark longer or steadier, take another machine, or keep only gains ≥ {mde:.2g} %"
+        more = f"raise max_runs to {needed}"
+        return (
+            f"{first}: {cause}; or {more}" if cause else f"{first}: {more}, {longer}, or keep only gains ≥ {mde:.2g} %"
+        )
+    others = f"{longer} or steadier, take another machine, or keep only gains ≥ {mde:.2g} %"
+    return f"{first}: {cause or others}"

@@ -27,6 +27,8 @@ from autoresearch.project import Project
 
 # How often a candidate that crashed or failed its checks may be mended and measured again.
 MOST_REWORKS = 2
+# How often an A/B that was disturbed is offered again; each is a test of its own.
+MOST_REPEATS = 2
 
 
 @dataclass
@@ -46,6 +48,11 @@ class Experiment:
     def reworks(self) -> int:
         """How often it was submitted again after it had failed."""
         return max((job.rework for job in self.jobs), default=0)
+
+    @property
+    def repeats(self) -> int:
+        """How often it was measured again because an A/B was disturbed."""
+        return max((job.again for job in self.jobs), default=0)
 
 
 NO_HEADER = Header("", "", "", None, 0, {})

@@ -53,6 +53,13 @@ class VerdictFields(Fields):
     limits: list[LimitFields] = []
 
 
+class DelayFields(Fields):
+    """`delay_pct` of a noise report: percent of a run in which it waited for its core."""
+
+    median: float | None = None
+    p90: float | None = None
+
+
 class NoiseFields(Fields):
     """`noise` of a baseline's line: a `judging.noise.NoiseReport` as it was written."""
 
@@ -62,6 +69,8 @@ class NoiseFields(Fields):
     mde_pct: float | None = None
     advice: str | None = None
     warnings: list[Any] = []
+    delay_pct: DelayFields | None = None
+    ref_cv_pct: float | None = None
 
 
 class MetFields(Fields):
@@ -180,6 +189,7 @@ class JobLine(Line):
     lines_removed: int = 0
     modes: list[str] = []
     rework: int = 0
+    again: int = 0
 
     @property
     def is_test(self) -> bool:

@@ -71,7 +71,7 @@ def examine(
 def _machine(project: Project, config: Config) -> Iterator[Diagnosis]:
     python = ".".join(map(str, sys.version_info[:3]))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    yield Diagnosis("ok", "machine", f"{cores} cores, Python {python}")
+    yield Diagnosis("ok", "machine", f"{cores} cores, load {os.getloadavg()[0]:.1f}, Python {python}")
     have = version()
     if have < (2, 32):
         yield Diagnosis("fail", "git", f"git {have[0]}.{have[1]} is too old", "Install git 2.32 or newer")

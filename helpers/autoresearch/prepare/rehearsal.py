@@ -22,6 +22,7 @@ from autoresearch.engines.bundle import tree_tar
 from autoresearch.errors import EnvironmentMissing
 from autoresearch.files import remove, scratch
 from autoresearch.metrics import parse
+from autoresearch.prepare import conditions
 from autoresearch.prepare.diagnosis import Diagnosis
 from autoresearch.prepare.lint import lint_unit
 from autoresearch.prepare.reference import set_nominal
@@ -60,11 +61,15 @@ class TimedExecution(Execution):
         self.stage, self.late = stage, True
         self.before(stage)
         limit = self._spec.timeouts[stage] if timeout is None else timeout
-        left = max(0.1, self.end - time.monotonic())
+        left = max(0.1, self.left())
         done = super().run(stage, command, min(limit, left))
         self.late = done.timed_out and left < limit
         self.ended.append((stage, done))
         return done
+
+    def left(self) -> float:
+        """Seconds until `end`."""
+        return self.end - time.monotonic()
 
 
 def pack(root: Path, project: Project, commit: str, complete: Callable[[Path], None]) -> None:
@@ -106,7 +111,9 @@ def no_number(metric: str, done: Finished) -> str:
 
 
 def rehearse(project: Project, config: Config, end: float) -> Iterator[Diagnosis]:
-    """Build, check and benchmark the base commit in a throw-away copy, the benchmark twice, until `end`."""
+    """Build, check and benchmark the base commit in a throw-away copy until `end`; the benchmark twice or, where the
+    two differ, once more: the first is its warm-up.
+    """
     manifest = evaluator.survey(project, config)
     spec = spec_of(project, config, manifest, "rehearsal", "noise", None)
     with machine_faults(), scratch(project.state, "rehearsal-") as root:
@@ -116,21 +123,26 @@ def rehearse(project: Project, config: Config, end: float) -> Iterator[Diagnosis
                 lambda tree: evaluator.overlay(project.root, manifest, tree, prefix(project)),
             )  # fmt: skip
             trial, timed = trial_in(root, spec, end)
-            yield from _steps(trial, timed, config, differential(config, manifest))
+            yield from _steps(project, trial, timed, config, differential(config, manifest))
             yield from _reference(project, manifest, timed)
         except GitError as exc:
             yield Diagnosis("fail", "checkout", one_line(str(exc), 200))
 
 
 def _steps(
-    trial: Trial, timed: TimedExecution, config: Config, inputs: Mapping[str, Any] | None
+    project: Project, trial: Trial, timed: TimedExecution, config: Config, inputs: Mapping[str, Any] | None
 ) -> Iterator[Diagnosis]:
     values: list[float] = []
     runs: list[Finished] = []
     failed = None
     try:
         trial.build_first("A")
-        values = [trial.measure("A", None, None), trial.measure("A", None, None)]
+        values.append(trial.measure("A", None, None))  # on all cores, to see how many it keeps busy
+        with conditions.core(project, config) as timed.slot:
+            values.append(trial.measure("A", None, None))
+            if conditions.apart_pct(values) > conditions.FAR_PCT and timed.left() > 2 * timed.ended[-1][1].seconds:
+                values.append(trial.measure("A", None, None))
+        timed.slot = None
         trial.checks.own("A")
     except Failed as exc:
         failed = exc
@@ -143,10 +155,11 @@ def _steps(
             yield Diagnosis("ok", stage, f"passed in {done.seconds:.1f} s")
             continue
         runs.append(done)
-        yield from cores_of(config, done.cpu_seconds, done.seconds) if len(runs) == 2 else ()
+        yield from cores_of(config, done.cpu_seconds, done.seconds) if len(runs) == 1 else ()
     if inputs is not None:
         yield _inputs(trial, timed, inputs)
     yield from _cross_check(config, values, runs[-1].seconds)
+    yield from _met(project, timed, config, values, runs[1:])
     if trial.expected is not None and trial.spec.metric not in trial.expected.signed:
         yield Diagnosis(
             "warn", "signature", f"{trial.spec.metric} is not signed: the measured program could print it instead",
@@ -162,6 +175,18 @@ def _reference(project: Project, manifest: evaluator.Manifest, timed: TimedExecu
     name = set_nominal(project.root, manifest.files, median(took))
     if name:
         yield Diagnosis("ok", "reference", f"a round takes {median(took):.3g} s: {name} says so now")
+
+
+def _met(
+    project: Project, timed: TimedExecution, config: Config, values: list[float], runs: list[Finished]
+) -> Iterator[Diagnosis]:
+    """Nothing is measured any more, so that the core can be looked at."""
+    metrics, speeds = parse(runs[-1].output).metrics, None
+    with conditions.core(project, config) as slot:
+        if slot is not None and conditions.wants_probe(config, metrics) and timed.left() > 2 * conditions.PROBE:
+            timed.before("the core's speed")
+            speeds = conditions.probe(slot.cpus)
+    yield from conditions.told(config, values, runs, metrics, speeds)
 
 
 def _failure(trial: Trial, timed: TimedExecution, failed: Failed) -> Diagnosis:
@@ -218,18 +243,18 @@ def cores_of(config: Config, cpu: float | None, seconds: float) -> Iterator[Diag
 
 def _cross_check(config: Config, values: list[float], seconds: float) -> Iterator[Diagnosis]:
     """Compare the printed number with the clock on the wall."""
-    first, second = values
     unit, name = config.objective.unit, config.objective.metric
-    gap = 100 * abs(first - second) / abs(first) if first else 0.0
+    shown, gap = ", ".join(f"{value:.6g}" for value in values), conditions.apart_pct(values)
+    last = "the last two " if len(values) > 2 else ""
     yield Diagnosis(
-        "ok", "benchmark", f"{name} = {first:.6g}, {second:.6g} {unit} ({gap:.1f} % apart), {seconds:.1f} s a run",
+        "ok", "benchmark", f"{name} = {shown} {unit} ({last}{gap:.1f} % apart), {seconds:.1f} s a run",
     )  # fmt: skip
-    mistake = None if config.objective.timed_share == 0 else lint_unit(name, unit, second, seconds)
+    mistake = None if config.objective.timed_share == 0 else lint_unit(name, unit, values[-1], seconds)
     if mistake is not None:
         yield Diagnosis("warn", mistake.rule, mistake.found, mistake.fix)
-    if first == second and seconds_in(name, unit) is not None:
+    if len(set(values)) == 1 and seconds_in(name, unit) is not None:
         yield Diagnosis("warn", "timer", "two timings are identical to the last digit", "Is the result cached?")
-    if seconds < 0.05:
+    if seconds < 0.05 and seconds_in(name, unit) is None:  # of a short time, the section is told
         yield Diagnosis(
             "warn", "length", f"a run takes {1000 * seconds:.0f} ms", "Repeat the work inside: aim at 0.2-5 s"
         )

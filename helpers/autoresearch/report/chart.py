@@ -127,7 +127,7 @@ def _frame(figure: Figure, axes: Axes, view: View) -> None:
     facts = [
         f"{plain(segment.metric, 40)}{unit}, {segment.direction} is better",
         counted(segment),
-        plural(segment.runs, "run"),
+        ", ".join(filter(None, [plural(segment.runs, "run"), segment.met])),
     ]
     if len(view.segments) > 1:
         facts.append(f"segment {segment.index + 1} of {len(view.segments)}")

@@ -85,12 +85,13 @@ def _baseline(segment: SegmentView) -> str:
 _NOISE = {
     "sigma_short_pct": "Noise between neighbouring runs: {} %",
     "cv_pct": "Spread of all runs (coefficient of variation): {} %",
+    "ref_cv_pct": "Spread of the paired reference from run to run: {} %",
     "mde_pct": "Smallest effect that an experiment can show: about {} %",
 }
 
 
 def _noise(segment: SegmentView) -> str:
-    report = segment.baseline.line.noise if segment.baseline else None
+    report, met = (segment.baseline.line.noise, segment.baseline.met) if segment.baseline else (None, "")
     if report is None:
         return "Not measured."
     lines = []
@@ -98,7 +99,7 @@ def _noise(segment: SegmentView) -> str:
         value = number(getattr(report, key))
         if value is not None:
             lines.append("- " + sentence.format(f"{value:.2g}" if abs(value) < 99.5 else f"{value:.0f}"))
-    for label, word in (("Class", report.grade), ("Advice", report.advice)):
+    for label, word in (("Its runs", met), ("Class", report.grade), ("Advice", report.advice)):
         if word:
             lines.append(f"- {label}: {markdown(word, 400)}")
     lines += [f"- Warning: {markdown(w, 400)}" for w in report.warnings[:10] if isinstance(w, str)]
@@ -151,7 +152,7 @@ def _row(e: ExperimentView) -> str:
         e.effect_text(),
         str(e.runs),
         markdown(e.description or e.hypothesis, 160),
-        markdown(e.reason, 160),
+        "; ".join(filter(None, [markdown(e.reason, 160), e.met])),
     )
     return f"| {' | '.join(cells)} |"
 
@@ -244,7 +245,7 @@ def _win(win: ExperimentView, count: int, level: str) -> list[str]:
     effect = win.effect_text() or "not measured"
     if win.effect is not None:
         effect += " (95 % interval, against its own base)"
-    lines.append(f"- Effect: {effect}, {plural(win.runs, 'run')}")
+    lines.append(f"- Effect: {', '.join(filter(None, [effect, plural(win.runs, 'run'), win.met]))}")
     lines.append(f"- Commit: {_commit(win.run.commit)}, experiment {markdown(win.id, 64)}")
     if win.line.judged.reason == "rescued":
         lines.append(f"- Kept for another metric: {markdown(win.reason, 400)}")

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import asdict
+
 from autoresearch.budget.error_budget import error_budget
 from autoresearch.budget.purse import enforce, spend_of
 from autoresearch.budget.rules import best_value, stop_view
 from autoresearch.budget.spend import Spend, cost_json, cost_text
 from autoresearch.errors import POLL_BASELINE, Exit, poll_audit
 from autoresearch.judging.claims import naive
+from autoresearch.judging.met import together, told
 from autoresearch.ledger.history import Session
 from autoresearch.ledger.in_flight import pending
 from autoresearch.ledger.lines import NoiseFields, Record, RunLine
@@ -51,6 +54,8 @@ def overview(session: Session, who: str = "") -> Overview:
     gone = {line.experiment for line in session.reverted}
     done = [e.result for e in session.experiments.values() if e.result is not None]
     recent = sorted(done, key=lambda line: line.run)[-MOST:]
+    met = together([session.baseline.met, *(line.met for line in session.results)])
+    met_words = told(met, objective.metric, objective.unit)
     data: dict[str, Any] = {
         "session": session.config.name,
         "goal": one_line(session.config.goal, 160),
@@ -66,6 +71,7 @@ def overview(session: Session, who: str = "") -> Overview:
         "undecided_more": max(0, len(stages) - MOST),
         "recent": [_short(line, gone) for line in recent],
         "noise": {"class": noise.grade, "sigma_short_pct": noise.sigma_short_pct, "mde_pct": noise.mde_pct},
+        **({"met": asdict(met)} if met is not None and met_words else {}),
         "error_budget": error_budget(session),
         "cost": {"runs": session.runs_used, "seconds": round(session.seconds), **cost_json(spend)},
         "stop": {"now": stop.stop, "reason": one_line(stop.reason, 160), "near": stop.rules},
@@ -73,7 +79,7 @@ def overview(session: Session, who: str = "") -> Overview:
         "summary": last_ten(session),
         "next": follow,
     }
-    return Overview(data, _text(session, data, stages, spend), Exit.STOPPED if stop.stop else Exit.DONE)
+    return Overview(data, _text(session, data, stages, spend, met_words), Exit.STOPPED if stop.stop else Exit.DONE)
 
 
 def last_ten(session: Session) -> str | None:
@@ -125,7 +131,7 @@ def _short(line: RunLine, gone: set[str]) -> str:
     return one_line(f"{line.experiment} {status}{gain}: {line.description}", 80)
 
 
-def _text(session: Session, data: dict[str, Any], stages: dict[str, Stage], spend: Spend) -> str:
+def _text(session: Session, data: dict[str, Any], stages: dict[str, Stage], spend: Spend, met: str) -> str:
     objective = session.config.objective
     counts = ", ".join(f"{n} {status}" for status, n in session.by_status.items()) or "none decided yet"
     gain = data["claimed_gain_pct"]
@@ -135,7 +141,7 @@ def _text(session: Session, data: dict[str, Any], stages: dict[str, Stage], spen
         f"best      {data['branch']} at {data['tip']}"
         + (f", claims {gain:+.1f} %" if gain is not None and session.kept else ""),
         *_verified_line(data["verified_gain"]),
-        f"decided   {counts}; {session.runs_used} runs",
+        f"decided   {counts}; {session.runs_used} runs{met and ', '}{met}",
         f"tested    {_tested(data['error_budget'])}",
         f"spent     {cost_text(spend)}",
         f"stop      {', '.join(f'{k} {v}' for k, v in data['stop']['near'].items())}",

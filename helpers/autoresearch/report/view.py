@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from autoresearch.judging.met import together, told
 from autoresearch.ledger.history import History, Segment
 from autoresearch.ledger.lines import AuditLine, RunLine
 from autoresearch.ledger.records import STATUSES, UNKNOWN, Run
@@ -46,6 +47,7 @@ class ExperimentView:
     low: float | None = None
     high: float | None = None
     best: float = 0.0
+    met: str = ""  # what its runs met on their machine, where that is of note
     overruled: bool = False  # kept although no verdict says so
     reverted: str = ""  # why a keep was taken back
 
@@ -152,6 +154,11 @@ class SegmentView:
     def seconds(self) -> float:
         return math.fsum(max(0.0, line.seconds) for line in self._costly)
 
+    @property
+    def met(self) -> str:
+        """What its runs met on their machine, where that is of note."""
+        return told(together(line.met for _, line in self.folded.runs), self.metric, self.unit)
+
 
 @dataclass(frozen=True)
 class View:
@@ -198,12 +205,14 @@ def _chained(index: int, segment: Segment) -> SegmentView:
     best = 1.0
     levels: dict[str, float] = {}
     found: list[ExperimentView] = []
+    measured = segment.header.metric_name, segment.header.metric_unit
     for run, line in segment.runs:
+        verdict = line.judged
+        met = told(line.met, *measured, disturbed=verdict.disturbed)
         if line.kind == "baseline" or (baseline is None and not line.experiment):
-            baseline = baseline or ExperimentView(0, run, line, run.metric, position=0.0)
+            baseline = baseline or ExperimentView(0, run, line, run.metric, position=0.0, met=met)
             levels.setdefault(line.commit_full, 1.0)
             continue
-        verdict = line.judged
         effect, low, high = map(effect_of, (verdict.effect_pct, verdict.ci_low_pct, verdict.ci_high_pct))
         revert = segment.reverted.get(line.experiment) if run.status == "keep" else None
         kept = run.status == "keep" and revert is None
@@ -217,7 +226,7 @@ def _chained(index: int, segment: Segment) -> SegmentView:
             ExperimentView(
                 len(found) + 1, run, line, run.metric, effect=effect, effect_low=low, effect_high=high,
                 position=_gain(base, effect), low=_gain(base, low), high=_gain(base, high), best=100 * (1 - best),
-                overruled=kept and verdict.verdict != "keep",
+                met=met, overruled=kept and verdict.verdict != "keep",
                 reverted=(revert.reason or "taken back") if revert else "",
             )
         )  # fmt: skip

@@ -85,8 +85,9 @@ def counted(segment: SegmentView) -> str:
 
 
 def cost(segment: SegmentView) -> str:
-    """Such as `120 runs, 12 min`."""
-    return plural(segment.runs, "run") + (f", {duration(segment.seconds)}" if segment.seconds else "")
+    """Such as `120 runs, 12 min`, and what the runs met where that is of note."""
+    time = duration(segment.seconds) if segment.seconds else ""
+    return ", ".join(filter(None, [plural(segment.runs, "run"), time, segment.met]))
 
 
 def summary(segment: SegmentView) -> str:

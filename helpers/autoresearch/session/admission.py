@@ -55,10 +55,12 @@ def refusals(session: Session, candidate: Candidate, frozen: evaluator.Manifest)
     return violations(changes, session.config, frozen, objects.prefix(session.project), links)
 
 
-def running_or_done(session: Session, experiment: Experiment, candidate: Candidate, kind: str) -> str | None:
+def running_or_done(
+    session: Session, experiment: Experiment, candidate: Candidate, kind: str, repeat: bool = False
+) -> str | None:
     """The newest job, if it answers what is asked: the same files, for an A/B also the same best commit.
 
-    A job of other files that still runs is ended: nobody waits for its answer.
+    A job of other files that still runs is ended: nobody waits for its answer. A finished A/B answers no `repeat`.
     """
     newest = experiment.jobs[-1] if experiment.jobs else None
     if newest is None:
@@ -72,7 +74,13 @@ def running_or_done(session: Session, experiment: Experiment, candidate: Candida
     if not state.final and not same:
         engine.cancel(job)
     # A finished screening may be repeated (a flaky check, say); a finished A/B may not: it is a new test.
-    return job if same and (not state.final or (kind == "test" and state.state == "done")) else None
+    done = kind == "test" and state.state == "done" and not repeat
+    return job if same and (not state.final or done) else None
+
+
+def is_repeat(session: Session, experiment: Experiment, again: int) -> bool:
+    """Whether the `again`-th repeat of a disturbed A/B is due: what runs or was done is not begun once more."""
+    return again == experiment.repeats + 1 and stage_of(session, experiment).name == "disturbed"
 
 
 def admit(session: Session, experiment: Experiment, frozen: evaluator.Manifest) -> Candidate:

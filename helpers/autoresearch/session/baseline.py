@@ -10,12 +10,14 @@ from autoresearch.engines import JobResult
 from autoresearch.engines.choose import engine_of
 from autoresearch.errors import POLL_BASELINE, BadInput, EnvironmentMissing
 from autoresearch.files import write_atomic
+from autoresearch.judging.met import conditions
 from autoresearch.judging.noise import assess
 from autoresearch.judging.outcome import Outcome, read_outcome
+from autoresearch.judging.units import is_speed
 from autoresearch.judging.weighing import second_metrics
 from autoresearch.ledger.history import Session
 from autoresearch.ledger.in_flight import Pending, pending, pending_path
-from autoresearch.ledger.lines import Record, RunLine, now_ms, read_as
+from autoresearch.ledger.lines import MetFields, Record, RunLine, now_ms, read_as
 from autoresearch.safetext import one_line, tail
 from autoresearch.session.dispatch import submit_noise
 from autoresearch.session.integrity import look, tip_of
@@ -115,7 +117,8 @@ def finish(session: Session, now: Pending) -> RunLine:
         pending_path(session).unlink(missing_ok=True)
         raise EnvironmentMissing(f"the baseline's job ended as {state.state}", next=POLL_BASELINE)
     report = assess(
-        values, direction=objective.direction, min_effect_pct=objective.min_effect_pct, max_runs=max_runs(session)
+        values, direction=objective.direction, min_effect_pct=objective.min_effect_pct, max_runs=max_runs(session),
+        timed=is_speed(objective), met=conditions(result.records, MetFields(**outcome.met)),
     )  # fmt: skip
     if session.header is None and resolve(session.project.root, f"refs/heads/{session.branch}") is None:
         create_branch(session.project, session.branch, now.commit)

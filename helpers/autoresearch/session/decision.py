@@ -11,7 +11,6 @@ from autoresearch.errors import POLL_WAIT, AutoresearchError, BadInput, Environm
 from autoresearch.files import write_atomic
 from autoresearch.judging.outcome import Outcome, read_outcome
 from autoresearch.judging.screening import screen
-from autoresearch.judging.weighing import weigh
 from autoresearch.ledger.history import MOST_REWORKS, Experiment, Session
 from autoresearch.ledger.lines import Record, RunLine, now_ms, read_as
 from autoresearch.safetext import one_line
@@ -19,8 +18,7 @@ from autoresearch.session import idea_marks, review
 from autoresearch.session.admission import describe_candidate, first_three, last_known, mode_fields, refusals
 from autoresearch.session.integrity import frozen_manifest, tip_of, verify_evaluator
 from autoresearch.session.recover import put_copy_aside
-from autoresearch.session.stages import Stage, stage_of
-from autoresearch.session.trial_spec import rule_of
+from autoresearch.session.stages import AGAIN, Stage, judged, stage_of, what_it_met
 from autoresearch.verdict.verdict import effect_text
 from autoresearch.workspace import copies, objects
 from autoresearch.workspace.branch import advance, commit_winner, require_free
@@ -45,12 +43,14 @@ def decide(
     abandon: bool = False,
     tokens: int | None = None,
     reviewed: Mapping[str, str] | None = None,
+    final: bool = False,
 ) -> Decision:
     """Judge an experiment, write its ledger line, and commit it or store its patch. `tokens` is what its agent used.
 
     Needs an A/B of exactly the present files against the present best commit, unless the experiment crashed, failed
-    its checks, broke the rules, or is given up (`abandon`). A keep needs a whole review (`review.FIELDS`), unless the
-    config turns that off; `BadInput` lists what is missing, and nothing is written.
+    its checks, broke the rules, or is given up (`abandon`). A disturbed A/B that may be repeated is `NotYet`, unless it
+    is to be the last (`final`). A keep needs a whole review (`review.FIELDS`), unless the config turns that off;
+    `BadInput` lists what is missing, and nothing is written.
     """
     experiment = session.undecided(name)
     text = one_line(description or experiment.opened.hypothesis or name, 500)
@@ -85,6 +85,8 @@ def decide(
         )
     stage = stage_of(session, experiment)
     outcome = _outcome(session, experiment, stage, candidate, tip)
+    if stage.name == "disturbed" and not final:
+        raise NotYet(f"{name} is disturbed: {AGAIN}", fix="To take its discard as it is: --final", next=stage.next)
     record = facts | _measured(stage, outcome)
     if outcome.status in ("crash", "checks_failed"):
         return _finish(session, candidate, record | {"status": outcome.status})
@@ -110,9 +112,7 @@ def preview(session: Session, experiment: Experiment) -> dict[str, Any]:
         return {"verdict": "discard", "reason": stage.name, "line": f"{stage.name}: {stage.detail}"}
     test = stage.record
     modes = {"modes": test.modes} if test.modes else {}
-    rule = rule_of(session, test, stage.records)
-    lines = test.lines_added - test.lines_removed
-    outcome = weigh(session.config, read_outcome(stage.records, rule), rule, lines)
+    outcome = stage.outcome or judged(session, test, stage.records)
     if outcome.verdict is None:
         reason = outcome.status if outcome.status != "done" else "invalid"
         text = outcome.invalid or outcome.error or outcome.checks
@@ -125,7 +125,9 @@ def preview(session: Session, experiment: Experiment) -> dict[str, Any]:
     return {
         **{key: told.get(key) for key in fields}, **({"disturbed": True} if outcome.verdict.disturbed else {}),
         "seed": test.seed, "alpha": test.alpha, "t": test.t,
-        "line": outcome.verdict.line(), **modes,
+        **({"met": outcome.met} if outcome.met else {}), **modes,
+        "line": outcome.verdict.line(what_it_met(session, outcome)),
+        **({"repeat": f"disturbed: {AGAIN}", "next": stage.next} if stage.name == "disturbed" else {}),
     }  # fmt: skip
 
 
@@ -181,8 +183,7 @@ def _outcome(session: Session, experiment: Experiment, stage: Stage, candidate: 
         follow = f"autoresearch decide {name} --abandon" if last else f"autoresearch run {name}"
         raise NotYet(f"the files of {name} changed since its last job", next=follow)
     is_ab = stage.record.is_test
-    rule = rule_of(session, stage.record, stage.records) if is_ab else None
-    outcome = read_outcome(stage.records, rule)
+    outcome = stage.outcome or (judged(session, stage.record, stage.records) if is_ab else read_outcome(stage.records))
     if outcome.base_failed:
         raise EnvironmentMissing(
             f"the base failed in the A/B of {name}: {outcome.error}",
@@ -199,9 +200,7 @@ def _outcome(session: Session, experiment: Experiment, stage: Stage, candidate: 
         raise NotYet(
             f"the best commit moved since the A/B of {name}", fix="Measure it again", next=f"autoresearch ab {name}"
         )
-    if rule is None:
-        return outcome
-    return weigh(session.config, outcome, rule, candidate.lines_added - candidate.lines_removed)
+    return outcome
 
 
 def _measured(stage: Stage, outcome: Outcome) -> dict[str, Any]:

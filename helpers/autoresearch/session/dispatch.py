@@ -22,7 +22,7 @@ from autoresearch.ledger.lines import now_ms
 from autoresearch.project import Project
 from autoresearch.resources import shipped
 from autoresearch.safetext import one_line
-from autoresearch.session.admission import admit, admit_rework, ids, running_or_done
+from autoresearch.session.admission import admit, admit_rework, ids, is_repeat, running_or_done
 from autoresearch.session.integrity import tip_of
 from autoresearch.session.trial_spec import differential, limit, trial_spec
 from autoresearch.task import Task, load_task
@@ -32,18 +32,23 @@ from autoresearch.workspace.candidate import Candidate, Conflict, export, onto
 Allow = Callable[[str], None]
 
 
-def submit(session: Session, experiment: Experiment, frozen: evaluator.Manifest, kind: str, allow: Allow) -> str:
+def submit(
+    session: Session, experiment: Experiment, frozen: evaluator.Manifest, kind: str, allow: Allow, again: int = 0
+) -> str:
     """Submit the candidate; returns the job's id. A job of the same files that runs is not repeated, nor a done A/B.
 
     A "job" is a screening: build, one benchmark run and the checks. A "test" is the clean A/B against the best commit;
-    it books its share of the error budget. `allow` is called with the experiment's id before anything is submitted
-    anew, and raises where a budget forbids it.
+    it books its share of the error budget; so does the `again`-th repeat of one that was disturbed. `allow` is called
+    with the experiment's id before anything is submitted anew, and raises where a budget forbids it.
     """
     candidate = admit(session, experiment, frozen)
-    known = running_or_done(session, experiment, candidate, kind)
+    repeat = kind == "test" and is_repeat(session, experiment, again)
+    known = running_or_done(session, experiment, candidate, kind, repeat)
     if known is not None:
         return known
-    again = admit_rework(session, experiment, candidate.diff_sha256)
+    before = admit_rework(session, experiment, candidate.diff_sha256)
+    if repeats := experiment.repeats + repeat:
+        before["again"] = repeats
     allow(experiment.id)
     spec = trial_spec(session, frozen, experiment.id, "ab" if kind == "test" else "single")
     if kind == "test":
@@ -61,7 +66,7 @@ def submit(session: Session, experiment: Experiment, frozen: evaluator.Manifest,
     job = _submit(session, spec, trees, frozen)
     session.append(
         {"type": kind, "experiment": experiment.id, "mode": spec["mode"], "job": job, **booked, **ids(candidate),
-         **again, "timestamp": now_ms()},
+         **before, "timestamp": now_ms()},
     )  # fmt: skip
     return job
 

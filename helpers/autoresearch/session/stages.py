@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from autoresearch.budget.purse import Purse
+from autoresearch.budget.rules import stop_view
 from autoresearch.engines import JobResult
 from autoresearch.engines.choose import engine_of
-from autoresearch.errors import POLL_WAIT, poll_ab
-from autoresearch.judging.outcome import problem_of
+from autoresearch.errors import POLL_WAIT, Stopped, poll_ab
+from autoresearch.judging.met import told
+from autoresearch.judging.outcome import Outcome, problem_of, read_outcome
 from autoresearch.judging.screening import screen
-from autoresearch.ledger.history import MOST_REWORKS, Experiment, Session
-from autoresearch.ledger.lines import JobLine
+from autoresearch.judging.units import is_speed
+from autoresearch.judging.weighing import weigh
+from autoresearch.ledger.history import MOST_REPEATS, MOST_REWORKS, Experiment, Session
+from autoresearch.ledger.lines import JobLine, MetFields
 from autoresearch.session.integrity import tip_of
+from autoresearch.session.trial_spec import rule_of
+from autoresearch.verdict.verdict import Verdict
 
 TRIES = 3
+# What is said of a disturbed test.
+AGAIN = "run `ab` again when the machine is quieter, it is a test of its own"
 
 
 # Nothing ran; its job runs, was killed or cancelled; a run passed and an A/B is due, or it was far worse than the best
-# commit and none is; crash or checks_failed; the A/B is done; it is done, but the best commit moved since.
-StageName = Literal["open", "running", "lost", "screened", "poor", "failed", "measured", "stale"]
+# commit and none is; crash or checks_failed; the A/B is done; so it is, but it was disturbed and may be repeated; so it
+# is, but the best commit moved since.
+StageName = Literal["open", "running", "lost", "screened", "poor", "failed", "measured", "disturbed", "stale"]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Where an experiment stands: `record` is the ledger's line of the newest job, `records` what its trial printed."""
+    """Where an experiment stands: `record` is the ledger's line of the newest job, `records` what its trial printed.
+
+    `outcome` is what they say of it, where that is a done A/B against the best commit.
+    """
 
     name: StageName
     detail: str
     next: str
     record: JobLine | None = None
     records: list[Mapping[str, Any]] = field(default_factory=list)
+    outcome: Outcome | None = None
 
 
 def stage_of(session: Session, experiment: Experiment) -> Stage:
@@ -73,7 +87,52 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
         return Stage("screened", "build, benchmark and checks passed", poll_ab(exp), record, records)
     if record.base != tip_of(session):
         return Stage("stale", "the best commit moved since its A/B", poll_ab(exp), record, records)
-    return Stage("measured", "A/B done", f"autoresearch decide {exp}", record, records)
+    outcome = judged(session, record, records)
+    if _spoilt(session, outcome.verdict):
+        if _may_repeat(session, experiment):
+            return Stage("disturbed", AGAIN, poll_ab(exp, again=experiment.repeats + 1), record, records, outcome)
+        outcome = _standing(outcome, experiment.repeats)
+    met = what_it_met(session, outcome)
+    return Stage(
+        "measured", f"A/B done{met and ', '}{met}", f"autoresearch decide {exp}", record, records, outcome,
+    )  # fmt: skip
+
+
+def judged(session: Session, test: JobLine, records: Sequence[Mapping[str, Any]]) -> Outcome:
+    """What the records of an A/B say, by the rule that it was submitted with and the whole of `autoresearch.yaml`."""
+    rule = rule_of(session, test, records)
+    return weigh(session.config, read_outcome(records, rule), rule, test.lines_added - test.lines_removed)
+
+
+def what_it_met(session: Session, outcome: Outcome) -> str:
+    """What the runs of an A/B met on their machine, in words; empty where nothing of note."""
+    objective, found = session.config.objective, outcome.verdict
+    disturbed = found is not None and found.disturbed
+    return told(MetFields(**outcome.met), objective.metric, objective.unit, disturbed=disturbed)
+
+
+def _spoilt(session: Session, found: Verdict | None) -> bool:
+    """Whether a disturbed run or two may have hidden a gain: not where the candidate is shown to be worse."""
+    if found is None or not found.disturbed or not is_speed(session.config.objective):
+        return False
+    return found.reason in ("hopeless", "budget") and (found.ci_high_pct is None or found.ci_high_pct >= 0.0)
+
+
+def _may_repeat(session: Session, experiment: Experiment) -> bool:
+    """Whether stop rules and budgets allow another A/B, and it was not disturbed too often already."""
+    try:
+        Purse(session).draw(experiment.id)
+    except Stopped:
+        return False
+    return experiment.repeats < MOST_REPEATS and not stop_view(session).stop
+
+
+def _standing(outcome: Outcome, repeats: int) -> Outcome:
+    """A spoilt test that is not repeated, which says so."""
+    assert outcome.verdict is not None
+    why = f"disturbed in each of its {repeats + 1} A/Bs" if repeats else "disturbed, and nothing more may be measured"
+    text = f"{outcome.verdict.reason_text}; {why}: the discard stands"
+    return replace(outcome, verdict=replace(outcome.verdict, reason_text=text))
 
 
 def was_killed(result: JobResult) -> bool:
@@ -86,12 +145,14 @@ def was_killed(result: JobResult) -> bool:
 
 def _tries(experiment: Experiment, record: JobLine) -> int:
     """Jobs of these files so far. One that kills its runner every time is a crash in the end."""
-    asked = (record.type, record.diff_sha256, record.base)
-    return sum((job.type, job.diff_sha256, job.base) == asked for job in experiment.jobs)
+    asked = (record.type, record.diff_sha256, record.base, record.again)
+    return sum((job.type, job.diff_sha256, job.base, job.again) == asked for job in experiment.jobs)
 
 
-# Which stage to serve first: what costs nothing and frees the queue, before what takes time.
-_ORDER: tuple[StageName, ...] = ("measured", "poor", "screened", "stale", "failed", "lost", "running", "open")
+# Which stage to serve first: what costs nothing and frees the queue, before what takes time, and a quieter hour last.
+_ORDER: tuple[StageName, ...] = (
+    "measured", "poor", "screened", "stale", "failed", "lost", "running", "open", "disturbed",
+)  # fmt: skip
 
 
 def next_step(stages: Mapping[str, Stage]) -> str | None:

@@ -49,8 +49,8 @@ class Verdict:
         out = {name: stats.rounded(getattr(self, name)) for name in self.__dataclass_fields__}
         return {**out, "warnings": list(self.warnings)}
 
-    def line(self) -> str:
-        """The verdict on one line for a person."""
+    def line(self, met: str = "") -> str:
+        """The verdict on one line for a person; `met` is what to say of the runs."""
         parts = [self.verdict.upper()]
         if self.e_value is not None and self.reason not in ("deterministic", "identical", "invalid"):
             parts.append(f"e={self.e_value:.3g} (needed {self.e_needed:.4g})")
@@ -58,7 +58,7 @@ class Verdict:
             parts.append(f"p={self.p_value:.2g} (needed {self.alpha:.2g})")
         if self.effect_pct is not None:
             parts.append(effect_text(self.effect_pct, self.ci_low_pct, self.ci_high_pct))
-        parts.append(f"{self.runs_used} runs")
+        parts.append(", ".join(filter(None, [f"{self.runs_used} runs", met])))
         if self.sigma_short_pct is not None and self.mde_pct is not None:
             parts[-1] += f", noise {self.sigma_short_pct:.1f} %, can see ≥ {self.mde_pct:.1f} %"
         return " ".join(parts) + f" — {self.reason_text}"
