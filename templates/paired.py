@@ -61,6 +61,8 @@ from stopwatch import Span, Stopwatch, cpu_seconds_of
 _ORDER = struct.Struct("iQ")  # what to do, and a word that only who has got the order can answer with
 _CHECK = -1
 
+_HERE = os.path.dirname(os.path.abspath(__file__))
+
 # ratio: median of the rounds' own time, program to reference. mean_ratio: all rounds together.
 # reference_s: median of the reference's own time.
 # waited: share of the rounds' time in which other programs had the core, 0 to 1; None where nobody knows.
@@ -187,13 +189,19 @@ def rounds(program, reference, inputs, seed, check=None, launches=10):
     `check(answer, input)`, untimed, in the program's process, raises where an answer is wrong. `launches`: how often
     both are started anew; each time the first input is run once before, so that nothing is done for the first time in a
     pair. Fewer where loading takes long, 1 for what gets quicker as it runs."""
-    watch, draw, pairs = _watch(), random.Random(seed), _Pairs()
+    watch, draw, pairs, frozen = _watch(), random.Random(seed), _Pairs(), _files(_HERE)
     _adopt_orphans()
     each = -(-len(inputs) // launches)
+
+    def uncompiled():
+        # What stands compiled beside the reference, the program may have put there.
+        sys.pycache_prefix, sys.dont_write_bytecode = os.path.join(_HERE, "none"), True
+        return reference()
+
     for start in range(0, len(inputs), each):
         made = {}
         for name in draw.sample(("program", "reference"), 2):
-            load, judge = (program, check) if name == "program" else (reference, None)
+            load, judge = (program, check) if name == "program" else (uncompiled, None)
             made[name] = Twin(name, load, inputs, judge, made.values())
         for twin in made.values():
             twin.turn(0)
@@ -202,7 +210,15 @@ def rounds(program, reference, inputs, seed, check=None, launches=10):
         for twin in made.values():
             twin.close()
         pairs.late(_left_behind(), number + 1 - start)
+    if _files(_HERE) != frozen:
+        raise SystemExit("paired: the program wrote to %s, where the reference is" % _HERE)
     return pairs.result(watch.knows_delay)
+
+
+def _files(directory):
+    """What changes when a file below `directory` is written, made or removed; compiled ones aside."""
+    found = _states(directory)
+    return {path: state for path, state in found.items() if not os.path.isdir(path) and "__pycache__" not in path}
 
 
 def _watch():

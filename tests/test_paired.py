@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -332,6 +333,38 @@ def test_a_reference_that_was_stopped_ends_the_benchmark() -> None:
     done = run(program)
     assert done.returncode == 1
     assert "stopped the reference" in done.stderr
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_program_that_writes_to_the_reference_ends_the_benchmark_or_is_not_read(
+    tmp_path: Path, compiled: bool
+) -> None:
+    for name in ("paired.py", "stopwatch.py"):
+        shutil.copy2(TEMPLATES / name, tmp_path / name)
+    (tmp_path / "reference").mkdir()
+    (tmp_path / "reference" / "frozen.py").write_text("def work(given):\n    pass\n")
+    slow = "import time\ndef work(given):\n    time.sleep(0.05)\n"
+    program = f"""
+    import importlib.util, os, py_compile, sys
+    import paired
+    top = os.path.join(os.getcwd(), "reference")
+    source = os.path.join(top, "frozen.py")
+    def reference():
+        sys.path.insert(0, top)
+        from frozen import work
+        return work
+    def program():
+        open("slow.py", "w").write({slow!r}) if {compiled} else open(source, "w").write({slow!r})
+        if {compiled}:
+            made = importlib.util.cache_from_source(source)
+            py_compile.compile("slow.py", made, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+            os.unlink("slow.py")
+        return abs
+    print(paired.rounds(program, reference, [1, 2, 3, 4], seed=1, launches=4).reference_s < 0.04)
+    """
+    done = run(program, tmp_path)
+    assert done.stdout.split() == (["True"] if compiled else []), done.stderr
+    assert compiled or "the program wrote to" in done.stderr
 
 
 @pytest.mark.parametrize("where", ["load", "work"])
