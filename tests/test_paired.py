@@ -354,8 +354,11 @@ def test_a_program_that_writes_to_the_reference_ends_the_benchmark_or_is_not_rea
         from frozen import work
         return work
     def program():
-        open("slow.py", "w").write({slow!r}) if {compiled} else open(source, "w").write({slow!r})
-        if {compiled}:
+        with open("slow.py", "w") as file:
+            file.write({slow!r})
+        if not {compiled}:
+            os.replace("slow.py", source)
+        else:
             made = importlib.util.cache_from_source(source)
             py_compile.compile("slow.py", made, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
             os.unlink("slow.py")
