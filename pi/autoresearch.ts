@@ -20,7 +20,10 @@ function ask(cwd: string, event: Record<string, unknown>): any {
     input: JSON.stringify({ cwd, session_id: `pi-${process.pid}`, ...event }),
     encoding: "utf8",
     timeout: 20000,
-    env: { ...process.env, PATH: [process.env.PATH, join(homedir(), ".local/bin")].join(delimiter) },
+    env: {
+      ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("PYTHON"))),
+      PATH: [process.env.PATH, join(homedir(), ".local/bin")].join(delimiter),
+    },
   });
   try {
     return done.stdout ? JSON.parse(done.stdout) : undefined;

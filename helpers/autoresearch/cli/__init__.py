@@ -100,6 +100,8 @@ def started() -> float:
 
 def main(argv: list[str] | None = None) -> None:
     """Entry point: runs a command and turns expected failures into one sentence and an exit code."""
+    if argv is None:
+        _isolate()
     args = sys.argv[1:] if argv is None else argv
     _began[:] = [time.monotonic()]
     try:
@@ -121,6 +123,21 @@ def main(argv: list[str] | None = None) -> None:
         where = f" {exc.filename}" if exc.filename else ""
         _fail(EnvironmentMissing(f"the system refused{where}: {exc.strerror or exc}"), args)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+# With these, an interpreter ends otherwise than its program does, or stops at a warning or a letter.
+_CHANGES_US = ("PYTHONINSPECT", "PYTHONWARNINGS", "PYTHONIOENCODING", "PYTHONUTF8")
+
+
+def _isolate() -> None:
+    """Begin again where the caller has set up his interpreter, in one that does not look; programs that are run for
+    him still see it."""
+    if sys.flags.ignore_environment or not any(os.environ.get(name) for name in _CHANGES_US):
+        return
+    ours = str(Path(__file__).resolve().parents[2])
+    start = f"import sys; sys.path.insert(0, {ours!r}); from autoresearch.cli import main; main()"
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-I", "-c", start, *sys.argv[1:]])
 
 
 def _stand_on_ground(args: list[str]) -> None:
