@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch.judging.outcome import read_outcome
+from autoresearch.trial.reading import MEASURED
 from autoresearch.verdict.eprocess import draw_order
 from autoresearch.verdict.rule import Rule
 from made_blocks import judge
@@ -135,7 +136,9 @@ def test_several_values_per_run_count_as_their_median(tmp_path: Path) -> None:
     tree = make_tree(tmp_path / "b", "for v in 9 1 2; do echo METRIC time_s=$v; done; echo METRIC mem=5")
     metric = {"name": "time_s", "direction": "lower", "values_per_run": 3}
     ran = run_trial(tmp_path / "t", spec("single", metric=metric), None, tree)
-    assert ran.counted[0]["metrics"] == {"time_s": 2.0, "mem": 5.0}
+    metrics = ran.counted[0]["metrics"]
+    assert {name: metrics[name] for name in metrics if name not in MEASURED} == {"time_s": 2.0, "mem": 5.0}
+    assert set(metrics) > set(MEASURED)
     assert ran.counted[0]["values"] == 3
     assert {"METRIC time_s=2.0", "METRIC mem=5.0"} <= set(ran.lines)
     unpinned = run_trial(tmp_path / "u", spec("noise", runs=2, metric={"name": "time_s"}), tree, None)

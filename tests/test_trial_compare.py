@@ -206,7 +206,7 @@ def test_beside_a_busy_loop_the_commands_are_told_apart_in_own_time(machine: Pat
         other.stdout.readline()
         try:
             compared = compare(
-                machine, f"{work} 0.10", f"{work} 0.07", metric=None, pin=lambda _: contextlib.nullcontext([core])
+                machine, f"{work} 0.10", f"{work} 0.05", metric=None, pin=lambda _: contextlib.nullcontext([core])
             )
         finally:
             other.kill()

@@ -13,6 +13,7 @@ from autoresearch.judging.honesty import doubt
 from autoresearch.judging.outcome import Outcome
 from autoresearch.judging.outside import Doubt
 from autoresearch.judging.units import is_speed
+from autoresearch.trial.reading import CPU, WALL
 from autoresearch.verdict import Reason
 from autoresearch.verdict.rule import Rule
 from autoresearch.verdict.stats import rounded
@@ -38,6 +39,7 @@ def split(config: Config) -> int:
 def trial_settings(config: Config, alpha: float) -> dict[str, Any]:
     """What the trial's `test` needs beyond its preset: this test's part of `alpha`, and blocks to go on to."""
     relative = config.rescue or any(c.limit_pct is not None for c in config.constraints)
+    relative = relative or config.objective.metric == CPU
     blocks = config.test.keep_blocks or (KEEP_BLOCKS if relative else 1)
     settings: dict[str, Any] = {"alpha": alpha / split(config)}
     if blocks > 1:
@@ -73,6 +75,7 @@ def weigh(config: Config, outcome: Outcome, rule: Rule, lines: int) -> Outcome:
             _implausible(config.objective, outcome, verdict.effect_pct),
             _same_work(config.objective, outcome, verdict.layout),
             doubt(config.objective, outcome, verdict.effect_pct),
+            _slept(config.objective, outcome),
             _limits(config.objective, verdict.effect_pct, findings),
             _size(config.complexity, effect, least, lines),
         )
@@ -173,6 +176,23 @@ def _same_work(objective: Objective, outcome: Outcome, layout: str) -> Doubt | N
         f"both sides execute the same instructions ({counts['A']:,} and {counts['B']:,} by {counts['tool']}), so "
         "with one build a side this may be the luck of the linker: give the build a fresh layout (templates/layout.md)",
     )
+
+
+def _slept(objective: Objective, outcome: Outcome) -> Doubt | None:
+    """Processor time that we measured counts no sleep: what saves it has to save time as well."""
+    runs = [run for block in outcome.timed for run in block]
+    if objective.metric != CPU or any(run.cpu is None or abs(run.value - run.cpu) > 1e-3 for run in runs):
+        return None
+    own = all(run.own is not None for run in runs)
+    series = [
+        ("".join(run.side for run in block), [run.wall if run.own is None or not own else run.own for run in block])
+        for block in outcome.timed
+    ]
+    found = hold(Limit("own_s" if own else WALL, pct=0.0), series)
+    if found.status == "met":
+        return None
+    word: Reason = "constraint" if found.status == "violated" else "constraint_unclear"
+    return Doubt(word, f"{CPU} counts neither sleep nor waiting, so the runs have to be shorter, too: {found.text}")
 
 
 def _limits(objective: Objective, effect: float | None, findings: list[LimitResult]) -> Doubt | None:

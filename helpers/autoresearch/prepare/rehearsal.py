@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import math
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,10 +30,12 @@ from autoresearch.prepare.reference import set_nominal
 from autoresearch.project import Project
 from autoresearch.safetext import one_line, tail
 from autoresearch.session.trial_spec import differential, spec_of
+from autoresearch.trial.conditions import own_seconds
 from autoresearch.trial.emit import Recorder
 from autoresearch.trial.execution import Execution
 from autoresearch.trial.failed import Failed
 from autoresearch.trial.procs import Finished
+from autoresearch.trial.reading import CPU, MEASURED, measured
 from autoresearch.trial.runner import Trial
 from autoresearch.trial.spec import Spec, parse_spec
 from autoresearch.trial.stage import TrialStage
@@ -42,6 +45,10 @@ from autoresearch.workspace import evaluator
 from autoresearch.workspace.candidate import export
 from autoresearch.workspace.git import GitError, resolve
 from autoresearch.workspace.objects import prefix
+
+# A run of which this much is neither work nor the wait for a core sleeps; but on a busy machine, making and clearing
+# away a container takes some time, mostly up to so many seconds, which is no sleep of the program's: it is tried again.
+_IDLE_SHARE, _START, _TRIES = 0.1, 0.15, 3
 
 
 class TimedExecution(Execution):
@@ -104,7 +111,7 @@ def machine_faults() -> Iterator[None]:
 def no_number(metric: str, done: Finished) -> str:
     """What to say of a run that went well and printed no `metric`; empty when it did."""
     parsed = parse(done.output)
-    if metric in parsed.metrics:
+    if metric in parsed.metrics or metric in measured(done):
         return ""
     hint = "; ".join(parsed.warnings[:2]) or f"it printed {sorted(parsed.metrics)[:5]}"
     return f"no line 'METRIC {metric}=…': {one_line(hint, 200)}"
@@ -160,7 +167,11 @@ def _steps(
         yield _inputs(trial, timed, inputs)
     yield from _cross_check(config, values, runs[-1].seconds)
     yield from _met(project, timed, config, values, runs[1:])
-    if trial.expected is not None and trial.spec.metric not in trial.expected.signed:
+    if trial.expected is None:
+        return
+    if config.objective.metric == CPU and CPU in trial.expected.measured:
+        yield from _slept(project, trial, timed, config)
+    if trial.spec.metric not in trial.expected.signed | trial.expected.measured:
         yield Diagnosis(
             "warn", "signature", f"{trial.spec.metric} is not signed: the measured program could print it instead",
             "Print it with metric from templates/autoresearch.sh, or templates/signed_metric.py in Python",
@@ -241,6 +252,37 @@ def cores_of(config: Config, cpu: float | None, seconds: float) -> Iterator[Diag
         )  # fmt: skip
 
 
+def _slept(project: Project, trial: Trial, timed: TimedExecution, config: Config) -> Iterator[Diagnosis]:
+    """`idle` of more runs on the measuring core: what they wait for is exact on one core only."""
+    found: list[Diagnosis] = []
+    with conditions.core(project, config) as timed.slot:
+        pinned = timed.slot is not None and len(timed.slot.cpus) == 1 and hasattr(os, "sched_setaffinity")
+        for _ in range(_TRIES):
+            with contextlib.suppress(Failed):  # it took what it took
+                trial.measure("A", None, None)
+            done = timed.ended[-1][1]
+            found = list(idle(done, exact=pinned)) if done.ok else []
+            if not found:
+                break
+    timed.slot = None
+    yield from found
+
+
+def idle(done: Finished, *, exact: bool) -> Iterator[Diagnosis]:
+    """Why processor time is no objective where a run sleeps or waits: nothing of that is in it."""
+    own = own_seconds(done.seconds, done.cpu_seconds, done.met.waited or 0.0)
+    slept = own - done.cpu_seconds
+    share = slept / own if own > 0 else 0.0
+    if share > _IDLE_SHARE and slept > _START:
+        known = exact and done.met.waited is not None
+        yield Diagnosis(
+            "fail" if known else "warn", "objective",
+            f"a run sleeps or waits for {100 * share:.0f} % of its time, and {CPU} counts none of that"
+            + ("" if known else ", unless other programs had its core"),
+            f"Make a time the objective, and {CPU} a constraint or a rescue metric",
+        )  # fmt: skip
+
+
 def _cross_check(config: Config, values: list[float], seconds: float) -> Iterator[Diagnosis]:
     """Compare the printed number with the clock on the wall."""
     unit, name = config.objective.unit, config.objective.metric
@@ -249,7 +291,8 @@ def _cross_check(config: Config, values: list[float], seconds: float) -> Iterato
     yield Diagnosis(
         "ok", "benchmark", f"{name} = {shown} {unit} ({last}{gap:.1f} % apart), {seconds:.1f} s a run",
     )  # fmt: skip
-    mistake = None if config.objective.timed_share == 0 else lint_unit(name, unit, values[-1], seconds)
+    elsewhere = config.objective.timed_share == 0 or name in MEASURED
+    mistake = None if elsewhere else lint_unit(name, unit, values[-1], seconds)
     if mistake is not None:
         yield Diagnosis("warn", mistake.rule, mistake.found, mistake.fix)
     if len(set(values)) == 1 and seconds_in(name, unit) is not None:

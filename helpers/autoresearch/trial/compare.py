@@ -118,13 +118,14 @@ def compare_commands(
 
     def value_of(side: str, done: procs.Finished) -> float:
         timed = metric is None and chosen in (reading.WALL, reading.OWN)
-        got = reading.wall(done) if timed else reading.read(done, chosen, values_per_run)
+        got = reading.wall(done) if timed else reading.read(done, chosen, values_per_run, expected=expected)
         if got.value is None:
             raise CommandFailed(side, "run", got.problem or "no value", safetext.tail(done.output), got.conflict)
         return _own(done, largest=(side == "A") == (direction == "higher")) if chosen == reading.OWN else got.value
 
     test = SequentialTest(rule)
     chosen = metric or reading.WALL
+    expected = None
     with contextlib.ExitStack() as stack:
         try:
             warm_up = measure("A", True)
@@ -133,6 +134,8 @@ def compare_commands(
             way = direction or ("higher" if is_rate(chosen) else "lower")
             test = SequentialTest(replace(rule, direction=way, counted=is_count(chosen)))
             value_of("A", warm_up)
+            measured = reading.read(warm_up, chosen, None).measured
+            expected = reading.Expected(frozenset(), None, measured)
             other = measure("B", True)
             value_of("B", other)
             if chosen == reading.WALL and metric is None and None not in (warm_up.met.waited, other.met.waited):

@@ -4,7 +4,8 @@ Each signal is exact where it is known, and None where the system does not tell 
 
 - stall: time in which something of the run wanted a core and nothing of it had one, over its whole tree: "full" in the
   `cpu.pressure` of a cgroup (v2) of the run's own, which root may make, and a desktop's user below their own session.
-  What a run does to itself, with more threads than cores, is not in it.
+  What a run does to itself, with more threads than cores, is not in it. It is exact on one core; of a run that moves
+  among several, the kernel's mean over them tells too little, never too much.
 - delay: time that the started process waited for a core (/proc/PID/schedstat of the zombie), told only where that
   one thread did the work: with a shell in between, it says nothing about the work.
 Both with the wait of the one who looks for its end, which is in the run's duration as well.

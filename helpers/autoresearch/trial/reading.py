@@ -15,6 +15,9 @@ from autoresearch.verdict import stats
 _BEGIN = re.compile(r"^BENCHMARK_BEGIN[ \t]*\r?$", re.MULTILINE)
 
 
+# What we measure of every run from outside: processor seconds of its whole tree, and its largest process's peak memory.
+CPU, RSS = "cpu_s", "peak_rss_mb"
+MEASURED = (CPU, RSS)
 WALL = "wall_s"  # the name of a duration that we measured from outside, start to end
 OWN = "own_s"  # of one without the wait for a core (`conditions.own_seconds`)
 
@@ -26,7 +29,8 @@ ROUNDS = ("time_mean_s", "time_own_s", "time_cpu_s", "ref_s", "ref_cpu_s")
 class RunValue(NamedTuple):
     """`value` is None when there is a `problem`. A `conflict` is a number not to be trusted.
 
-    `signed` are the names that came with a right signature, `begins` how often the benchmark said that it begins.
+    `signed` are the names that came with a right signature, `begins` how often the benchmark said that it begins,
+    `measured` those of `MEASURED` that are ours.
     """
 
     value: float | None
@@ -36,13 +40,15 @@ class RunValue(NamedTuple):
     conflict: bool
     signed: FrozenSet[str] = frozenset()
     begins: int = 0
+    measured: FrozenSet[str] = frozenset()
 
 
 class Expected(NamedTuple):
-    """How the base's evaluator speaks: the names that it signs, and how often it says that it begins."""
+    """How the base's evaluator speaks, as in `RunValue`; `begins` None: as often as it likes."""
 
     signed: FrozenSet[str]
-    begins: int
+    begins: Optional[int]
+    measured: FrozenSet[str] = frozenset(MEASURED)
 
 
 def read(
@@ -59,6 +65,8 @@ def read(
     A metric in `guarded` may have one value only. With a `token`, a signed value is the evaluator's word, and a
     line that says otherwise is a conflict; `expected` (None: not known yet) tells what the same evaluator did for the
     base, and a run that signs less, or begins less often, is a conflict too.
+
+    Those of `MEASURED` that the base's evaluator does not print itself stand in the metrics, too.
     """
     if not finished.ok:
         return _no("benchmark " + _ending(finished))
@@ -67,13 +75,18 @@ def read(
     if expected is not None:
         # What the base's evaluator does not sign, somebody else has signed.
         signed = {name: found for name, found in signed.items() if name in expected.signed}
+    # An evaluator that prints one of the names means something of its own by it.
+    ours = {
+        name: value for name, value in measured(finished).items()
+        if (name not in parsed.samples and name not in signed if expected is None else name in expected.measured)
+    }  # fmt: skip
     begins = [match.end() for match in _BEGIN.finditer(finished.output)]
-    samples = {**parsed.samples, **signed}
+    samples = {**parsed.samples, **signed, **{name: [value] for name, value in ours.items()}}
     others = {name: found[-1] for name, found in samples.items() if math.isfinite(found[-1])}
     found = samples.get(metric, [])
 
     def conflict(problem: str) -> RunValue:
-        return RunValue(None, others, len(found), problem, True, frozenset(signed), len(begins))
+        return RunValue(None, others, len(found), problem, True, frozenset(signed), len(begins), frozenset(ours))
 
     if not found:
         return _no("no METRIC " + metric)
@@ -82,7 +95,10 @@ def read(
             return conflict("unsigned METRIC %s: the evaluator signs it, this run did not" % name)
         if set(parsed.samples.get(name, [])) - set(signed[name]):
             return conflict("conflicting METRIC %s: a line differs from the signed value" % name)
-    if expected is not None and len(begins) != expected.begins:
+    for name in ours:
+        if name in parsed.samples:
+            return conflict("conflicting METRIC %s: it is measured from outside, and this run prints another" % name)
+    if expected is not None and expected.begins not in (None, len(begins)):
         return conflict("BENCHMARK_BEGIN was printed %d times, expected %d" % (len(begins), expected.begins))
     early = metrics.parse(finished.output[: begins[0]]).samples if begins else {}
     for name in (metric, *guarded):
@@ -100,7 +116,14 @@ def read(
         if len(set(samples.get(name, []))) > 1:
             return conflict("conflicting METRIC %s: %d values" % (name, len(samples[name])))
     value = stats.median(found)
-    return RunValue(value, {**others, metric: value}, len(found), None, False, frozenset(signed), len(begins))
+    others = {**others, metric: value}
+    return RunValue(value, others, len(found), None, False, frozenset(signed), len(begins), frozenset(ours))
+
+
+def measured(finished: Finished) -> Mapping[str, float]:
+    """What is known of `MEASURED`."""
+    peak = finished.met.peak_rss_mb
+    return {CPU: finished.cpu_seconds, **({} if peak is None else {RSS: peak})}
 
 
 def wall(finished: Finished) -> RunValue:

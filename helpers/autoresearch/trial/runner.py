@@ -263,7 +263,7 @@ class Trial:
             "sample", slot=slot, block=block, side=side, value=got.value, metrics=dict(got.metrics),
             timed_out=done.timed_out,
             values=got.values, seconds=round(done.seconds, 4), cpu_seconds=round(done.cpu_seconds, 4),
-            warmup=slot is None, problem=got.problem, signed=self.spec.metric in got.signed,
+            warmup=slot is None, problem=got.problem, signed=self.spec.metric in got.signed | got.measured,
             **done.met.known(), **({"tail": safetext.tail(done.output)} if got.problem else {}),
         )  # fmt: skip
         if censored:
@@ -277,7 +277,7 @@ class Trial:
             self.values_per_run = got.values
         self.last_seconds = done.seconds
         if side == "A" and self.expected is None:
-            self.expected = reading.Expected(got.signed, got.begins)
+            self.expected = reading.Expected(got.signed, got.begins, got.measured)
         if slot is not None:
             self.samples.append((side, got))
         return got.value
@@ -373,4 +373,5 @@ class Trial:
 
     def _medians(self) -> dict[str, float]:
         side = "A" if self.spec.mode == "noise" or "B" not in self.trees else "B"
-        return reading.medians([got for where, got in self.samples if where == side])
+        found = reading.medians([got for where, got in self.samples if where == side])
+        return {n: v for n, v in found.items() if n == self.spec.metric or n not in reading.MEASURED}
