@@ -458,7 +458,7 @@ def test_one_file_a_run_is_noise(tmp_path: Path) -> None:
 def test_noise_runs_a_harness(tmp_path: Path) -> None:
     line = f"cat {shlex.quote(str(DATA / 'benchmark.js.txt'))}"
     done = CliRunner().invoke(noise.command, ["--run", line, "--runs", "4", "--json"])
-    assert json.loads(done.output)["median"] == pytest.approx(6728447.87)
+    assert json.loads(done.stdout)["median"] == pytest.approx(6728447.87)
     # A program's own JSON is no result unless somebody says so.
     printing = ["--run", "echo '{\"answer\": 42}'", "--runs", "4"]
     assert "--from flat" in told(CliRunner().invoke(noise.command, printing))

@@ -41,7 +41,7 @@ EXTENSION = "python3 setup.py -q build_ext --inplace"
          ("xxhash/**", "src/**")),
         ("semver-npm", "JavaScript", "", "npm test --silent", "tests_s",
          ("functions/**", "ranges/**", "internal/**", "classes/**", "bin/**", "index.js", "preload.js")),
-        ("fast-json-stable-stringify-npm", "JavaScript", "", "npm test --silent", "time_s", ("index.js",)),
+        ("fast-json-stable-stringify-npm", "JavaScript", "", "npm test --silent", "geomean_ops_per_s", ("index.js",)),
         ("nanoid-npm", "JavaScript", "", "", "import_s",
          ("bin/**", "index.browser.js", "index.js", "nanoid.js", "non-secure/**", "url-alphabet/**")),
         ("marked-npm", "JavaScript", "npm run --silent build", "npm test --silent", "time_s", ("lib/**", "bin/**")),
@@ -63,11 +63,11 @@ def tree(**texts: str) -> Survey:
 def test_rust_and_go_are_recognised_by_their_text() -> None:
     rust = tree(**{"Cargo.toml": "[package]", "Cargo.lock": "", "src/lib.rs": "", "benches/hot.rs": "", "build.rs": ""})
     assert (rust.build, rust.tests) == ("cargo build --release --locked", "cargo test --quiet --locked")
-    assert options(rust, Wishes())[0].metric == "ns_per_iter"
+    assert options(rust, Wishes())[0].metric == "geomean_ns"
     assert rust.scope == ("src/**",)
     go = tree(**{"go.mod": "module x", "x.go": "", "x_test.go": "func BenchmarkX(b *testing.B) {}", "pb/a.pb.go": ""})
     assert (go.language, go.tests) == ("Go", "go test ./...")
-    assert options(go, Wishes())[0].metric == "ns_per_op"
+    assert options(go, Wishes())[0].metric == "geomean_ns"
     assert "*.pb.go" in go.off_limits
 
 

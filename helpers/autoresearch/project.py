@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-EVALUATOR_FILES = (
-    "autoresearch.sh", "autoresearch.checks.sh", "setup_deps.sh", "autoresearch.diff.sh", "autoresearch.formats.py",
-)  # fmt: skip
+# A copy of peers/formats.py, which `metric --from FORMAT` of the benchmark runs.
+READER = "autoresearch.formats.py"
+EVALUATOR_FILES = ("autoresearch.sh", "autoresearch.checks.sh", "setup_deps.sh", "autoresearch.diff.sh", READER)
 # Files a session owns at the project's top: never part of a candidate's diff.
 SESSION_FILES = (
     "autoresearch.yaml",

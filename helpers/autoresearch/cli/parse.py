@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from autoresearch.metrics import Parsed
     from autoresearch.peers.formats import Results
 
-READER = "autoresearch.formats.py"
-
 
 @click.command("parse")
 @click.argument("file", metavar="[FILE]", default="-")
 @from_option("What FILE holds:")
 @click.option("--lenient", is_flag=True, help="Also take METRIC values with a unit glued on, such as 12ms.")
-@click.option("--reader", is_flag=True, help=f"Write {READER} here, by which `metric --from` of autoresearch.sh reads.")
+@click.option(
+    "--reader", is_flag=True, help="Write autoresearch.formats.py, by which `metric --from` in autoresearch.sh reads."
+)
 @json_option
 @click.pass_context
 def command(ctx: click.Context, file: str, wanted: str, lenient: bool, reader: bool, as_json: bool) -> None:
@@ -104,6 +104,7 @@ def _tell_results(results: Results, as_json: bool) -> None:
 def _write_reader(as_json: bool) -> None:
     from autoresearch.files import write_atomic
     from autoresearch.peers import formats
+    from autoresearch.project import READER
 
     path, text = Path(READER), Path(formats.__file__).read_bytes()
     if path.exists() and path.read_bytes() != text:

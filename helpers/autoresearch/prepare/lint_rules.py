@@ -43,7 +43,7 @@ RULES = (
     LintRule(
         "interactive", r"(?:^|[\s;&|])(?:npx\s+|pnpm\s+|yarn\s+|bunx\s+)?vitest\b",
         "vitest without 'run' watches for ever", "Say vitest run", ALL,
-        unless=r"vitest\s+(?:bench\s+)?run\b|--run\b|--watch[= ]false|--no-watch|\bCI=",
+        unless=r"vitest\s+(?:bench\s+)?run\b|--run\b|--watch[= ]false|--no-watch|\bCI=|--from vitest\b",
     ),
     LintRule(
         "interactive",

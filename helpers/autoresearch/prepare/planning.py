@@ -13,8 +13,11 @@ from dataclasses import dataclass, field, replace
 
 from autoresearch.config import check_unit
 from autoresearch.errors import BadInput
+from autoresearch.prepare.harnesses import HARNESSES, harness_of, unread
 from autoresearch.prepare.survey import Survey
-from autoresearch.verdict.units import seconds_in
+from autoresearch.prepare.toolchain import Benchmark
+from autoresearch.project import READER
+from autoresearch.verdict.units import is_rate, seconds_in
 
 # A run should last this long at least, or the clock and the start-up of processes drown what is measured.
 AIM_SECONDS = 0.5
@@ -52,6 +55,8 @@ class Wishes:
     evaluator: tuple[str, ...] = ()
     # How a script signs its results: shell lines that define the function `metric`.
     signing: str = ""
+    # The text of the reader that stands beside a script with `metric --from`.
+    reader: str = ""
     # Modules that a benchmark stands on, by name: texts of templates/*.py.
     modules: Mapping[str, str] = field(default_factory=dict)
     # The directory for the benchmark's files.
@@ -95,32 +100,41 @@ def options(found: Survey, wishes: Wishes) -> list[Option]:
     if wishes.benchmark and printed:
         return [_printing("given", printed, wishes, wishes.benchmark, "the command that you gave")]
     if wishes.benchmark:
+        harness = harness_of(wishes.benchmark, wishes.drivers)
+        reason = "" if harness else unread(wishes.benchmark, wishes.drivers)
+        if reason:
+            raise BadInput(f"{wishes.benchmark}: {reason}", fix="See docs/formats.md, or give another --benchmark")
+        if harness:
+            return [_of_harness("given", Benchmark(wishes.benchmark, "the command that you gave", harness))]
         return [_timed("given", "time_s", wishes.benchmark, "the command that you gave")]
     made = [
-        *(_of_benchmark(n, command, why, found) for n, (command, why) in enumerate(found.benchmarks, 1)),
+        *(_of_benchmark(n, bench) for n, bench in enumerate(found.benchmarks, 1) if not bench.unread),
         *_fallbacks(found),
     ]
     if wishes.metric:
         made = [option for option in made if option.metric == wishes.metric]
     if not made:
+        unusable = "".join(f"; {bench.command}: {bench.unread}" for bench in found.benchmarks if bench.unread)
         what = f"measures {wishes.metric}" if wishes.metric else "can be measured as it is"
         raise BadInput(
-            f"nothing in this project {what}: no benchmark, no tests, no package that could be started",
+            f"nothing in this project {what}: no benchmark, no tests, no package that could be started{unusable}",
             fix="Give the command: --benchmark 'COMMAND', with --metric NAME if it prints METRIC NAME=value itself",
             next="autoresearch init --plan --benchmark COMMAND",
         )
     return made
 
 
-def _of_benchmark(number: int, command: str, why: str, found: Survey) -> Option:
+def _of_benchmark(number: int, bench: Benchmark) -> Option:
     name = f"bench{number}" if number > 1 else "bench"
-    if command.startswith(("go test", "cargo bench")):
-        go = command.startswith("go")
-        metric, word = ("ns_per_op", "ns/op") if go else ("ns_per_iter", "ns/iter")
-        pattern = r"\s([0-9.]+) ns/op" if go else r"bench:\s+([0-9,.]+) ns/iter"
-        told = f"{why}: geometric mean of {word}"
-        return Option(name, metric, "ns", "lower", command, told, _mean_of(metric, command, pattern), repeats=False)
-    return _timed(name, "time_s", command, why)
+    return _of_harness(name, bench) if bench.harness else _timed(name, "time_s", bench.command, bench.why)
+
+
+def _of_harness(name: str, bench: Benchmark) -> Option:
+    """What a harness measures itself, read from its results: the time of the whole of it would say nothing."""
+    made = HARNESSES[bench.harness]
+    why = f"{bench.why}: the geometric mean of what {bench.harness} measures"
+    text = made.body(bench.command)
+    return Option(name, made.metric, made.unit, made.direction, bench.command, why, text, repeats=False)
 
 
 def _fallbacks(found: Survey) -> list[Option]:
@@ -159,11 +173,16 @@ def _printing(name: str, metric: str, wishes: Wishes, command: str, why: str) ->
 def _as_is(name: str, metric: str, wishes: Wishes, command: str, why: str, text: str) -> Option:
     ending = metric.rpartition("_")[2]
     unit = wishes.unit or (ending if seconds_in(metric) is not None and seconds_in(ending) is not None else "")
-    return Option(name, metric, unit, wishes.direction or "lower", command, why, text, repeats=False)
+    way = wishes.direction or ("higher" if is_rate(metric, unit) else "lower")
+    return Option(name, metric, unit, way, command, why, text, repeats=False)
 
 
 def _printed(script: str) -> str:
     """The metric that a script prints, by itself or with one of the signing helpers; empty = none is seen."""
+    script = re.sub(r"(?m)^\s*#.*$", "", script)  # what the template explains is not what is printed
+    read = re.search(r"\bmetric --from ([\w.-]+)", script)
+    if read and read[1] in HARNESSES:
+        return HARNESSES[read[1]].metric
     name = r"([A-Za-z0-9_.µ]+)"
     found = re.search(rf"\bMETRIC {name}=", script) or re.search(rf"""\bmetric[( ]["']{name}["'=]""", script)
     return found[1] if found else ""
@@ -244,20 +263,6 @@ def better(found: Survey, option: Option, wishes: Wishes, seconds: float) -> Ite
     yield draft(found, option, replace(wishes, alone=alone or _UNTRIED), rounds)
 
 
-def _mean_of(metric: str, command: str, pattern: str) -> str:
-    """Runs `command` and prints the geometric mean of the numbers that `pattern` finds in its output."""
-    return f"""output=$({command} 2>&1) || {{ printf '%s\\n' "$output" >&2; exit 1; }}
-mean=$(printf '%s\\n' "$output" | python3 -c '
-import math, re, sys
-found = [float(n.replace(",", "")) for n in re.findall(r"{pattern}", sys.stdin.read())]
-if not found:
-    sys.exit("the benchmark printed no result")
-print("%.3f" % math.exp(sum(map(math.log, found)) / len(found)))
-')
-metric "{metric}=$mean"
-"""
-
-
 def _gzipped(target: str) -> str:
     return f"""sizes=$(python3 - {shlex.quote(target)} <<'PY'
 import gzip, pathlib, sys
@@ -289,6 +294,8 @@ def draft(
         if not option.body:
             files[f"{wishes.home}/bench.py"] = _driver(found, option, wishes.home, rounds, nominal, same=same)
             files |= {f"{wishes.home}/{name}": text for name, text in wishes.modules.items()}
+        if "metric --from" in option.body and READER not in wishes.scripts:
+            files[READER] = wishes.reader
     tests = wishes.checks or found.tests
     if "autoresearch.checks.sh" not in wishes.scripts:
         smoke = _smoke(found)
@@ -314,6 +321,7 @@ def draft(
     if not option.body:
         told = f"each round with one of {wishes.home}/reference, a copy of the project as it is now"
         reasons.append(f"paired: {told}" if nominal else f"not paired: {wishes.alone or option.alone or 'not tried'}")
+    reasons += [f"passed over: {bench.command}: {bench.unread}" for bench in found.benchmarks if bench.unread]
     if found.setup and not wishes.setup:
         reasons.append(f"setup: left out, as it fails here and nothing needs it: {found.setup}")
     frozen = (*(wishes.evaluator or _frozen(found)), *(() if option.body else (f"{wishes.home}/**",)))

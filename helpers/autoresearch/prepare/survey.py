@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from autoresearch.prepare import toolchain
-from autoresearch.prepare.toolchain import READ_AT_MOST, scripts_of
+from autoresearch.prepare.toolchain import READ_AT_MOST, Benchmark, scripts_of
 
 LANGUAGES = {
     ".py": "Python", ".pyx": "Cython", ".c": "C", ".h": "C", ".cc": "C++", ".cpp": "C++", ".cxx": "C++",
@@ -49,7 +49,7 @@ class Survey:
     environment: dict[str, str]  # variables by which a run finds the copy's own code
     tests: str  # a run-once test command; empty = none found
     test_files: tuple[str, ...]
-    benchmarks: tuple[tuple[str, str], ...]  # (command, why)
+    benchmarks: tuple[Benchmark, ...]
     bench_files: tuple[str, ...]
     scope: tuple[str, ...]
     off_limits: tuple[str, ...]

@@ -10,12 +10,24 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from autoresearch.prepare.harnesses import harness_of, unread
 
 READ_AT_MOST = 200_000
 # Endings by which a benchmark may be started as it is.
 RUNNABLE = {
     ".py": "python3", ".js": "node", ".mjs": "node", ".cjs": "node", ".sh": "bash", ".rb": "ruby", ".pl": "perl",
 }  # fmt: skip
+
+
+class Benchmark(NamedTuple):
+    """A command that measures. `harness` measures by itself (a name of `HARNESSES`); `unread` says why it cannot be."""
+
+    command: str
+    why: str
+    harness: str = ""
+    unread: str = ""
 
 
 def npm_scripts(root: Path) -> dict[str, str]:
@@ -163,25 +175,45 @@ def benchmarks(
     benches: tuple[str, ...],
     scripts: Mapping[str, str],
     read: Callable[[str], str],
-) -> tuple[tuple[str, str], ...]:
+) -> tuple[Benchmark, ...]:
     """Commands that measure something already, the most specific first."""
-    found: list[tuple[str, str]] = []
+    found: list[Benchmark] = []
+
+    def add(command: str, why: str, *texts: str) -> None:
+        """`texts`: what it runs, and the files that this names."""
+        names = {
+            PurePosixPath(word).as_posix() for text in texts for word in re.findall(r"[\w./@-]+", text[:READ_AT_MOST])
+        }
+        texts = (command, *texts, *(read(name) for name in sorted(names & have)))
+        found.append(Benchmark(command, why, harness_of(*texts), unread(*texts)))
+
     for name in ("bench", "benchmark", "benchmarks", "perf"):
         if name in scripts:
-            found.append((f"npm run --silent {name}", f"package.json has a script {name!r}"))
+            tail = " --" if "vitest bench" in scripts[name] else ""
+            add(f"npm run --silent {name}{tail}", f"package.json has a script {name!r}", scripts[name])
     target = _make_target(have, read, ("bench", "benchmark", "benchmarks", "perf"))
     if target:
-        found.append((f"make {target}", f"the Makefile has a target {target!r}"))
-    if "Cargo.toml" in have and any(f.endswith(".rs") for f in benches):
-        found.append(("cargo bench --quiet", "there are Rust benchmarks"))
+        add(f"make {target}", f"the Makefile has a target {target!r}", _recipe(have, read, target))
+    rust = [f for f in benches if f.endswith(".rs")] if "Cargo.toml" in have else []
+    criterion = [f"--bench {PurePosixPath(f).stem}" for f in rust if harness_of(read(f)) == "criterion"]
+    if rust:
+        # By name: the library's own tests do not know criterion's flags.
+        command = " ".join(["cargo bench", *criterion]) if criterion else "cargo bench --quiet"
+        text = "\n".join(map(read, rust))
+        found.append(Benchmark(command, "there are Rust benchmarks", harness_of(text) or "bencher", unread(text)))
     go = [f for f in tests if f.endswith("_test.go") and "func Benchmark" in read(f)]
     if go:
-        found.append(("go test -run '^$' -bench . -benchtime 200x ./...", f"{go[0]} has Go benchmarks"))
+        found.append(Benchmark("go test -run '^$' -bench . ./...", f"{go[0]} has Go benchmarks", "go"))
     fixture = r"def test_\w*\([^)]*\bbenchmark\b"
     marked = [f for f in (*tests, *benches) if f.endswith(".py") and re.search(fixture, read(f))]
     if marked:
         command = f"python3 -m pytest -q -p no:cacheprovider --benchmark-only {shlex.quote(marked[0])}"
-        found.append((command, f"{marked[0]} uses pytest-benchmark"))
+        found.append(Benchmark(command, f"{marked[0]} uses pytest-benchmark", "pytest-benchmark"))
+    if "asv.conf.json" in have:
+        found.append(Benchmark("asv run", "there is an asv.conf.json", "asv"))
+    for binary in _google_benchmarks(have, read):
+        command = f'"$(find build -type f -name {binary} -print -quit)"'
+        found.append(Benchmark(command, f"CMake builds the google-benchmark {binary}", "google-benchmark"))
     for f in benches:
         starter = RUNNABLE.get(PurePosixPath(f).suffix)
         text = read(f)
@@ -189,8 +221,22 @@ def benchmarks(
             continue
         if not text.strip() or (starter == "python3" and not _does_something(text)):
             continue
-        found.append((f"{starter} {shlex.quote(f)}", f"{f} looks like a benchmark"))
+        add(f"{starter} {shlex.quote(f)}", f"{f} looks like a benchmark", text)
     return tuple(found[:6])
+
+
+def _recipe(have: set[str], read: Callable[[str], str], target: str) -> str:
+    """The lines of a Makefile's target."""
+    texts = [read(name) for name in ("Makefile", "GNUmakefile", "makefile", "Makefile.am") if name in have]
+    found = re.search(rf"^{target}\s*:.*\n((?:[\t#].*\n|\s*\n)*)", "\n".join(texts) + "\n", re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _google_benchmarks(have: set[str], read: Callable[[str], str]) -> list[str]:
+    """Targets of CMake that are linked with google-benchmark."""
+    texts = [read(name) for name in sorted(have) if PurePosixPath(name).name == "CMakeLists.txt"]
+    linked = r"target_link_libraries\(\s*([\w.+-]+)[^)]*\bbenchmark(?:::benchmark|_main)?\b[^)]*\)"
+    return [name for text in texts for name in re.findall(linked, text)]
 
 
 def _does_something(text: str) -> bool:

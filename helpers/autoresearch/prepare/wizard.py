@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from autoresearch.errors import BadInput
+from autoresearch.peers import formats
 from autoresearch.prepare.dryrun import Copy, DryRun
 from autoresearch.prepare.kinds import shared_modules
 from autoresearch.prepare.lint import Mistake, lint
@@ -78,6 +79,7 @@ def propose(root: Path, wishes: Wishes, pick: str, limit: float, progress: Calla
     own_setup = "setup_deps.sh would have to build the copy, and is yours" if "setup_deps.sh" in scripts else ""
     wishes = replace(
         wishes, scripts=scripts, signing=_signing(), drivers=drivers, home=home, modules=shared_modules(),
+        reader=Path(formats.__file__).read_text(encoding="utf-8"),
         alone=unfit(root, program) or (own_setup if found.build else ""),
     )  # fmt: skip
     choices = options(found, wishes)
