@@ -49,17 +49,25 @@ need_home() {
   CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/autoresearch"
 }
 
-find_python() {
-  local name
-  for name in python3.13 python3.12 python3.11 python3.10 python3; do
+need_place() { # DIR WHAT-IT-IS: made where it is missing
+  { mkdir -p "$1" 2>/dev/null && [ -w "$1" ]; } || die 3 "cannot write to $1 ($2): mend its permissions, or choose another."
+}
+
+find_python() { # the first that can make a venv: a newer one may lack what Debian packs apart
+  local name bare=""
+  for name in python3.14 python3.13 python3.12 python3.11 python3.10 python3; do
     # It is run because a version manager's shim may stand for a Python that is not installed.
     if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; then
       PYTHON=$("$name" -c 'import sys; print(getattr(sys, "_base_executable", sys.executable))')
-      return
+      if have uv || can_venv; then return; fi
+      bare=${bare:-$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])')}
     fi
   done
+  [ -z "$bare" ] || die 3 "Python $bare has no venv module: install it (Debian, Ubuntu: apt install python$bare-venv)."
   die 3 "Python 3.10 or newer is missing: install it (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python)."
 }
+
+can_venv() { "$PYTHON" -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
 make_venv() { # DIR
   if have uv; then
@@ -70,8 +78,7 @@ make_venv() { # DIR
 }
 
 plain_venv() { # DIR
-  "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null ||
-    die 3 "Python's venv module is missing: install it (Debian, Ubuntu: apt install python3-venv)."
+  can_venv || die 3 "the venv module of $PYTHON is missing: install it (Debian, Ubuntu: apt install python3-venv)."
   "$PYTHON" -m venv "$1"
 }
 
@@ -166,16 +173,23 @@ install_command() {
 install_with_uv() {
   have uv || return 1
   UV_TOOL_BIN_DIR="$BIN" uv tool install --quiet --force --reinstall-package "$PACKAGE" \
-    --no-python-downloads --python "$PYTHON" "${SOURCE}[papers,chart]" && return
+    --no-python-downloads --python "$PYTHON" "${SOURCE}[papers,chart]" &&
+    launcher "$(uv tool dir)/$PACKAGE/bin/python" && return
   note "uv could not install it; trying pip"
   return 1
+}
+
+launcher() { # PYTHON: the command, which no variable of the caller's Python reaches
+  rm -f "$BIN/autoresearch"
+  printf "#!/bin/sh\nexec '%s' -I -m autoresearch \"\$@\"\n" "${1//\'/\'\\\'\'}" >"$BIN/autoresearch"
+  chmod 755 "$BIN/autoresearch"
 }
 
 install_with_pip() {
   rm -rf "$DATA/venv"
   plain_venv "$DATA/venv"
   pip_install "$DATA/venv" "${SOURCE}[papers,chart]"
-  ln -sfn "$DATA/venv/bin/autoresearch" "$BIN/autoresearch"
+  launcher "$DATA/venv/bin/python"
 }
 
 remove_command() {
@@ -184,6 +198,7 @@ remove_command() {
   if [ "$(sed -n 1p "$DATA/receipt")" = uv ]; then
     have uv || die 3 "uv is missing: it installed the command and has to remove it; put it on PATH again."
     UV_TOOL_BIN_DIR="$BIN" uv tool uninstall --quiet "$PACKAGE"
+    rm -f "$BIN/autoresearch"
     tools=$(uv tool dir) # holds uv's lock and .gitignore when the last tool is gone
     if [ -z "$(ls "$tools")" ]; then rm -rf "$tools" && { rmdir "$(dirname "$tools")" 2>/dev/null || true; }; fi
   else
@@ -208,7 +223,13 @@ find_project() {
     fi
     cd "$name"
   fi
-  PROJECT=$(git rev-parse --show-toplevel 2>/dev/null || pwd -P)
+  if ! PROJECT=$(git rev-parse --show-toplevel 2>/dev/null); then
+    local said && said=$(LC_ALL=C git rev-parse --show-toplevel 2>&1 || true)
+    case "$said" in
+      *"not a git repository"*) PROJECT=$(pwd -P) ;;
+      *) die 3 "git refuses $(pwd -P): $(printf '%s' "$said" | tr -s '\n\t' '  ')" ;;
+    esac
+  fi
   MANIFEST="$PROJECT/$SKILL/.installed"
 }
 
@@ -336,6 +357,9 @@ install() {
   find_python
   find_source
   find_project
+  need_place "$BIN" "for the command, in HOME"
+  need_place "$DATA" "for what it needs, in HOME"
+  [ "$PROJECT" = "$SOURCE" ] || need_place "$PROJECT/$SKILL" "for the skill, in the project"
   install_command
   drop_skill
   # So that taking it out of one project leaves the command to the others.

@@ -140,10 +140,7 @@ def test_piped_without_a_source_says_so(tmp_path: Path) -> None:
 
 
 def test_a_truncated_download_does_nothing(tmp_path: Path) -> None:
-    script = (ROOT / "setup.sh").read_text().rsplit("\nmain ", 1)[0]
-    done = subprocess.run(
-        ["bash"], input=script, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True
-    )
+    done = part("", cwd=tmp_path, env=environment(tmp_path))
     assert (done.returncode, done.stdout, list(tmp_path.iterdir())) == (0, "", [])
 
 
@@ -160,6 +157,90 @@ def test_a_missing_tool_is_named_with_its_package(tmp_path: Path, checkout: Path
     assert done.returncode == 3
     assert f"apt install {missing}" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def part(words: str, *, cwd: Path, env: dict[str, str]) -> Done[str]:
+    """Some functions of the script, without its last line."""
+    script = (ROOT / "setup.sh").read_text().rsplit("\nmain ", 1)[0]
+    return subprocess.run(["bash"], input=f"{script}\n{words}\n", cwd=cwd, env=env, capture_output=True, text=True)
+
+
+def odd_python(place: Path, name: str, *, venv: bool) -> None:
+    """A Python of that name, which says that it is its own base."""
+    lacks = "" if venv else "*ensurepip*) exit 1 ;; "
+    place.mkdir(exist_ok=True)
+    (place / name).write_text(
+        f'#!/bin/sh\ncase "$*" in {lacks}*_base_executable*) echo "$0" ;; *) exec {sys.executable} "$@" ;; esac\n'
+    )
+    (place / name).chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("found", "chosen"),
+    [
+        ({"python3.13": False, "python3.11": True}, "python3.11"),
+        ({"python3.14": False, "python3.12": False, "python3": True}, "python3"),
+        ({"python3.13": True, "python3.11": True}, "python3.13"),
+    ],
+)
+def test_the_first_python_that_can_make_a_venv(tmp_path: Path, found: dict[str, bool], chosen: str) -> None:
+    for name, venv in found.items():
+        odd_python(tmp_path / "bin", name, venv=venv)
+    (tmp_path / "bin" / "date").symlink_to(str(shutil.which("date")))
+    (tmp_path / "bin" / "bash").symlink_to(str(shutil.which("bash")))
+    done = part('find_python; echo "$PYTHON"', cwd=tmp_path, env={"PATH": str(tmp_path / "bin")})
+    assert (done.returncode, Path(done.stdout.strip()).name) == (0, chosen), done
+
+
+def test_the_package_of_the_python_that_is_there_is_advised(tmp_path: Path) -> None:
+    odd_python(tmp_path / "bin", "python3", venv=False)
+    for tool in ("date", "bash"):
+        (tmp_path / "bin" / tool).symlink_to(str(shutil.which(tool)))
+    done = part("find_python", cwd=tmp_path, env={"PATH": str(tmp_path / "bin")})
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    assert (done.returncode, f"apt install python{version}-venv" in done.stderr) == (3, True), done
+
+
+@pytest.mark.parametrize("odd", ["of another owner", "with a broken configuration", "of a later format"])
+def test_what_git_refuses_is_gits_own_sentence(tmp_path: Path, odd: str) -> None:
+    place = git_project(tmp_path / "project") / "sub"
+    place.mkdir()
+    env = environment(tmp_path / "home")
+    if odd == "of another owner":
+        env["GIT_TEST_ASSUME_DIFFERENT_OWNER"] = "1"
+    elif odd == "of a later format":
+        subprocess.run(["git", "config", "core.repositoryformatversion", "99"], cwd=place, check=True)
+    else:
+        (tmp_path / "project/.git/config").write_text("[core\n")
+    done = part("find_project; echo $PROJECT", cwd=place, env=env)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1), done
+    assert "git refuses" in done.stderr
+    assert "fatal:" in done.stderr
+    assert "git init" not in done.stderr
+
+
+@pytest.mark.parametrize("home", ["a file", "below a file", "on a system that has none", "data elsewhere"])
+def test_a_home_that_cannot_be_written_is_one_sentence(tmp_path: Path, checkout: Path, home: str) -> None:
+    (tmp_path / "file").write_text("")
+    places = {"a file": "file", "below a file": "file/home", "data elsewhere": "home"}
+    env = environment(tmp_path / places[home] if home in places else Path("/proc/nobody"))
+    if home == "data elsewhere":
+        env["XDG_DATA_HOME"] = str(tmp_path / "file")
+    project = git_project(tmp_path / "project")
+    done = run_setup(checkout, cwd=project, env=env)
+    assert (done.returncode, "cannot write to" in done.stderr, done.stderr.count("\n")) == (3, True, 1), done
+    assert not (project / ".agents").exists()
+
+
+def test_the_command_is_out_of_reach_of_the_callers_python(tmp_path: Path) -> None:
+    """As `setup.sh` makes it: the interpreter that it names looks at no variable."""
+    done = part(f'BIN={tmp_path}; launcher "{sys.executable}"', cwd=tmp_path, env=environment(tmp_path))
+    assert done.returncode == 0, done
+    for name in ("PYTHONHOME", "PYTHONPATH", "PYTHONHASHSEED"):
+        (tmp_path / "random.py").write_text("raise RuntimeError\n")
+        env = environment(tmp_path, **{name: str(tmp_path)})
+        done = subprocess.run([tmp_path / "autoresearch", "--version"], env=env, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, ""), (name, done)
 
 
 def test_a_source_that_is_none_is_refused(tmp_path: Path, checkout: Path) -> None:
