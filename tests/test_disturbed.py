@@ -76,7 +76,11 @@ def test_a_disturbed_test_is_offered_again_twice_and_then_the_discard_stands(tmp
     assert driver.until_done("ab", "e1", "--again", "3", "--timeout", "20")[1]["t"] == 3  # nor is there a fourth
     code, told = driver("decide", "e1")
     assert (code, told["status"]) == (1, "discard"), told
-    assert "the discard stands" in driver.run_line("e1")["verdict"]["reason_text"]
+    line = driver.run_line("e1")
+    assert "the discard stands" in line["verdict"]["reason_text"]
+    assert line["runs_before"] >= 8  # of two tests, which cost as much as if they had decided
+    code, told = driver("status")
+    assert told["cost"]["runs"] == 4 + line["runs_before"] + line["verdict"]["runs_used"]
 
 
 def test_a_repeat_that_was_quiet_decides(tmp_path: Path) -> None:

@@ -27,7 +27,9 @@ from autoresearch.project import Project
 
 # How often a candidate that crashed or failed its checks may be mended and measured again.
 MOST_REWORKS = 2
-# How often an A/B that was disturbed is offered again; each is a test of its own.
+# How often an A/B that was disturbed is offered again; each is a test of its own. Simulated (alpha 0.002, cv 2 %): of
+# null tests 3 % are offered again on a quiet machine, 39 % beside bursts in every eighth run, where a true 5 % is then
+# kept in 82 % instead of 73 %.
 MOST_REPEATS = 2
 
 

@@ -239,6 +239,7 @@ class RunLine(Line):
     noise: NoiseFields | None = None
     cores: float | None = None
     met: MetFields | None = None
+    runs_before: int = 0
 
     @property
     def judged(self) -> VerdictFields:
@@ -252,9 +253,12 @@ class RunLine(Line):
 
     @property
     def cost_runs(self) -> int:
-        """Benchmark runs that it cost: as its verdict counts them, else its line, else by what came with it."""
+        """Benchmark runs that it cost: as its verdict counts them, else its line, else by what came with it.
+
+        `runs_before` are those of its earlier A/Bs, which were disturbed and repeated.
+        """
         counted = (self.judged.runs_used, self.runs_used, self.readings)
-        return max(0, next(count for count in counted if count is not None))
+        return max(0, next(count for count in counted if count is not None)) + max(0, self.runs_before)
 
 
 class AuditLine(Line):

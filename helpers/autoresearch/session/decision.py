@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from autoresearch.budget.purse import spend_fields
+from autoresearch.engines.choose import engine_of
 from autoresearch.errors import POLL_WAIT, AutoresearchError, BadInput, EnvironmentMissing, Exit, IntegrityFault, NotYet
 from autoresearch.files import write_atomic
 from autoresearch.judging.outcome import Outcome, read_outcome
@@ -87,7 +88,7 @@ def decide(
     outcome = _outcome(session, experiment, stage, candidate, tip)
     if stage.name == "disturbed" and not final:
         raise NotYet(f"{name} is disturbed: {AGAIN}", fix="To take its discard as it is: --final", next=stage.next)
-    record = facts | _measured(stage, outcome)
+    record = facts | _measured(stage, outcome) | _before(session, experiment)
     if outcome.status in ("crash", "checks_failed"):
         return _finish(session, candidate, record | {"status": outcome.status})
     if outcome.invalid or outcome.verdict is None or outcome.verdict.verdict != "keep":
@@ -201,6 +202,14 @@ def _outcome(session: Session, experiment: Experiment, stage: Stage, candidate: 
             f"the best commit moved since the A/B of {name}", fix="Measure it again", next=f"autoresearch ab {name}"
         )
     return outcome
+
+
+def _before(session: Session, experiment: Experiment) -> dict[str, int]:
+    """The runs of A/Bs that were disturbed and repeated: they were made, and count."""
+    if not experiment.repeats:
+        return {}
+    fetched = (engine_of(session).fetch(job.job) for job in experiment.jobs[:-1] if job.is_test)
+    return {"runs_before": sum(len(read_outcome(result.records).samples) for result in fetched)}
 
 
 def _measured(stage: Stage, outcome: Outcome) -> dict[str, Any]:
