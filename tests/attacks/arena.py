@@ -25,7 +25,8 @@ _PLAIN = {9, 10}
 
 @dataclass(frozen=True)
 class Kind:
-    """A sort of session: its evaluator ("" the suite's own, else a directory of variants/), and what contains it."""
+    """A sort of session: its evaluator ("" the suite's own, a directory of variants/, or of `PAIRED`), and
+    what contains it."""
 
     evaluator: str = ""
     uncontained: bool = False
@@ -228,6 +229,37 @@ def processes_of(top: Path) -> list[str]:
     return found
 
 
+def _function_in_pairs(root: Path) -> None:
+    """The demo's project and evaluator as they are, with fewer rounds a run."""
+    demo = HERE.parents[1] / "templates" / "demo" / "project"
+    shutil.copytree(demo, root, ignore=shutil.ignore_patterns("__pycache__"))
+    _edit(root / "evaluator" / "bench.py", "LOGS = 60", "LOGS = 24")
+    _edit(root / "autoresearch.yaml", "name: logstat", "name: rank")
+    with (root / "autoresearch.yaml").open("a") as file:
+        file.write("noise_runs: 4\ntest: {preset: lean, layout: fresh, max_runs: 20, fdr: 0.1}\n")
+
+
+def _program_in_pairs(root: Path) -> None:
+    """The evaluator of `templates/cpu` around a program of ours, as `init --template cpu` sets it up."""
+    templates = HERE.parents[1] / "templates"
+    shutil.copytree(HERE / "variants" / "program", root)
+    for path in ("autoresearch.sh", "evaluator/bench.py"):
+        shutil.copy2(templates / "cpu" / path, root / path)
+    for name in ("paired.py", "stopwatch.py", "signed_metric.py"):
+        shutil.copy2(templates / name, root / "evaluator" / name)
+    shutil.copytree(root / "src", root / "evaluator" / "reference" / "src")
+
+
+# Kinds of sessions that measure in pairs, by the templates themselves.
+PAIRED = {"function": _function_in_pairs, "program": _program_in_pairs}
+
+
+def _edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text, f"{path} does not hold {old!r}"
+    path.write_text(text.replace(old, new))
+
+
 def make_template(top: Path, kind: Kind) -> Arena:
     """A committed project with a baseline, measured once; cases are played on copies of it."""
     arena = Arena(top)
@@ -235,8 +267,12 @@ def make_template(top: Path, kind: Kind) -> Arena:
         place.mkdir(parents=True)
     (arena.outside / "canary.txt").write_text("untouched\n")
     (arena.home / ".profile").write_text("# untouched\n")
-    shutil.copytree(HERE / "project", arena.root)
-    if kind.evaluator:
+    if kind.evaluator in PAIRED:
+        PAIRED[kind.evaluator](arena.root)
+    else:
+        shutil.copytree(HERE / "project", arena.root)
+    settings = (arena.root / "autoresearch.yaml").read_text()
+    if kind.evaluator and kind.evaluator not in PAIRED:
         shutil.copytree(HERE / "variants" / kind.evaluator, arena.root, dirs_exist_ok=True)
     subprocess.run(["git", "init", "-q", "-b", "main", str(arena.root)], check=True, env=arena.env())
     arena.git("add", "-A")
@@ -244,7 +280,6 @@ def make_template(top: Path, kind: Kind) -> Arena:
     scope = ["--scope", "src/**"]
     told = arena("init", "--name", "rank", *scope, "--force")
     assert told.code == 0, told.text
-    settings = (HERE / "project" / "autoresearch.yaml").read_text()
     off = "contain: {mode: off}\n" if kind.uncontained else ""
     (arena.root / "autoresearch.yaml").write_text(settings + off)
     for backup in arena.root.glob("autoresearch.yaml.bak*"):

@@ -12,6 +12,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1] / "helpers")]
 
 import cheats_agent  # noqa: E402
 import cheats_files  # noqa: E402
+import cheats_pairs  # noqa: E402
 import cheats_results  # noqa: E402
 import cheats_work  # noqa: E402
 import cheats_world  # noqa: E402
@@ -21,6 +22,7 @@ CHAPTERS: dict[str, list[Cheat]] = {
     "In the diff": cheats_files.CHEATS,
     "Forged results": cheats_results.CHEATS,
     "Work that is not done": cheats_work.CHEATS,
+    "In pairs with a reference": cheats_pairs.CHEATS,
     "The world around": cheats_world.CHEATS,
     "The agent itself": cheats_agent.CHEATS,
 }
