@@ -92,6 +92,10 @@ class Box:
             found.update(homes.pip_config(self._caller))
         found["HOME"] = self._stage.home
         found["TMPDIR"] = self._stage.tmp
+        # Uncontained, a git of the program's would go up to the user's own checkout, and act on it. From a directory
+        # that is one of these itself, only those above it hold.
+        root = self._stage.root
+        found["GIT_CEILING_DIRECTORIES"] = os.pathsep.join([root, *_ancestors(root)])
         return found
 
     @contextlib.contextmanager
