@@ -6,8 +6,9 @@
 #   1. Print the result with  metric name=value  (below), once, as a plain decimal: no unit, no thousands separator. It
 #      prints  METRIC name=value  and signs it. Metrics with other names are recorded, and do not decide.
 #   2. Time only the hot part: start the clock after loading and preparing, stop it before printing.
-#   3. Let a run take 0.2 to 5 s: repeat the work inside, each round on another input, or a remembered answer looks like
-#      a gain. One warm-up round before the clock, if caches matter.
+#   3. Let a run take 0.2 to 5 s, in 30 or more rounds, each timed by itself and paired with the frozen reference, so that
+#      other work on the machine decides nothing (templates/paired.py; recipes for every language: references/measuring.md).
+#      Each round on another input, or a remembered answer looks like a gain.
 #   4. Inputs alike in size and shape every time: drawn from AUTORESEARCH_LAYOUT_SEED, which is new in every run, or fixed
 #      files. Make large ones here or in setup_deps.sh, outside the clock.
 #   5. Do the work every time: no result from a file, a cache or a server that outlives the run. No network.
@@ -33,6 +34,13 @@ metric() {
   [ -z "$token" ] || printf 'SIGNED_METRIC %s %s\n' "$1" "$(printf '%s %s' "$token" "$1" | sha256)"
 }
 
+# Example, in pairs: evaluator/bench.py signs by itself. The copy was made once, and is listed under evaluator: in
+# autoresearch.yaml with the rest:  mkdir -p evaluator/reference && cp -r src evaluator/reference/
+#   exec python3 evaluator/bench.py
+#     from signed_metric import metric
+#     import paired
+#     inputs = [b"%d\n" % n for n in range(40)]
+#     paired.tell(metric, paired.commands(["python3", "src/main.py"], inputs, seed=1), nominal=0.02)
 # Example, for a program that takes its own time:
 #   elapsed=$(./build/bench --input bench/data.bin --rounds 20 | sed -n 's/^elapsed_seconds: *//p')
 #   metric "time_s=$elapsed"

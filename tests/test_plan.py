@@ -244,7 +244,6 @@ def test_the_plan_is_tried_shown_and_written_after_the_go(
     assert (copy / "src/words/__init__.py").read_text() == files["src/words/__init__.py"]
     assert (copy / "benchmarks/bench_words.py").is_file()
     assert not (copy / "tests").exists()  # a test runner would find them twice
-    assert "timed_share: 0" in (root / "autoresearch.yaml").read_text()
     assert "SAME = True" in (root / "evaluator/bench.py").read_text()
     assert "autoresearch.sh" in data["written"]
     assert {name: text for name, text in snapshot(root).items() if name in before} == before

@@ -47,10 +47,8 @@ def wizard(
     if go and made.works:
         settings = {"name": name or default_name(root, continued=False), "goal": given["goal"] or ""}
         plan = made.plan
-        # A ratio to the reference, in seconds of a round: a run as a whole is half the reference's.
-        more: dict[str, Any] = {"objective.timed_share": 0} if plan.paired else {}
         values = settings | made.settings
-        written, _ = write_session(root, values, plan.files, settings=more, most=most, force=force)
+        written, _ = write_session(root, values, plan.files, most=most, force=force)
         if plan.paired and not copy_reference(root, plan.home):
             written.append(f"{plan.home}/reference/")
         written += render_document(Project(root))

@@ -165,7 +165,7 @@ def _steps(
         yield from cores_of(config, done.cpu_seconds, done.seconds) if len(runs) == 1 else ()
     if inputs is not None:
         yield _inputs(trial, timed, inputs)
-    yield from _cross_check(config, values, runs[-1].seconds)
+    yield from _cross_check(config, values, runs[-1])
     yield from _met(project, timed, config, values, runs[1:])
     if trial.expected is None:
         return
@@ -283,15 +283,17 @@ def idle(done: Finished, *, exact: bool) -> Iterator[Diagnosis]:
         )  # fmt: skip
 
 
-def _cross_check(config: Config, values: list[float], seconds: float) -> Iterator[Diagnosis]:
+def _cross_check(config: Config, values: list[float], run: Finished) -> Iterator[Diagnosis]:
     """Compare the printed number with the clock on the wall."""
+    seconds = run.seconds
     unit, name = config.objective.unit, config.objective.metric
     shown, gap = ", ".join(f"{value:.6g}" for value in values), conditions.apart_pct(values)
     last = "the last two " if len(values) > 2 else ""
     yield Diagnosis(
         "ok", "benchmark", f"{name} = {shown} {unit} ({last}{gap:.1f} % apart), {seconds:.1f} s a run",
     )  # fmt: skip
-    elsewhere = config.objective.timed_share == 0 or name in MEASURED
+    # A ratio to a reference, say, is no part of the run's seconds.
+    elsewhere = config.objective.timed_share == 0 or name in MEASURED or "ref_s" in parse(run.output).metrics
     mistake = None if elsewhere else lint_unit(name, unit, values[-1], seconds)
     if mistake is not None:
         yield Diagnosis("warn", mistake.rule, mistake.found, mistake.fix)

@@ -33,6 +33,8 @@ A program of any language, a process a round, with its input on stdin:
     result = paired.commands(["./build/tool"], inputs, seed=1)    # its twin runs in evaluator/reference
     paired.tell(metric, result, NOMINAL)
 
+Or one that stays and answers line by line, so that its start is not timed: `paired.served`, with the same arguments.
+
 NOMINAL is a constant: the seconds that the reference takes for a round here, once measured (`ref_s`). It cancels out in
 every comparison and makes the ratio read as seconds.
 
@@ -47,6 +49,7 @@ import os
 import random
 import signal
 import struct
+import subprocess
 import sys
 import tempfile
 import time
@@ -138,7 +141,7 @@ class Twin:
         self._watch, self._rested = Stopwatch(self._child), None
 
     def _order(self, what):
-        word = os.urandom(8)
+        word = os.urandom(8)  # lint: allow random
         with suppress(BrokenPipeError):  # it has ended: nothing is there to read either
             os.write(self._ask, _ORDER.pack(what, int.from_bytes(word, sys.byteorder)))
         if os.read(self._hear, len(word)) != word:
@@ -265,10 +268,45 @@ class _Pairs:
         )
 
 
+def _stands(at):
+    if not os.path.isdir(at):
+        raise SystemExit("paired: no %s: copy the program as it is now there" % at)
+
+
+class Server:
+    """A program that stays: for each line on stdin it does a round, and prints one line."""
+
+    def __init__(self, words, at):
+        _stands(at)
+        self._words, self._rested = words, None
+        self._process = subprocess.Popen(words, cwd=at, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._watch = Stopwatch(self._process.pid)
+
+    def turn(self, line):
+        """(Span, what it printed) of a round on `line`, with the processor time since the round before."""
+        one = self._process.pid
+        beside = 0.0 if self._rested is None else cpu_seconds_of(one) - self._rested
+        self._watch.start()
+        with suppress(BrokenPipeError):  # it has ended: nothing is there to read either
+            self._process.stdin.write(line + b"\n")
+            self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        span = self._watch.stop()
+        if not answer.endswith(b"\n") or os.waitpid(one, os.WNOHANG | os.WUNTRACED | os.WCONTINUED) != (0, 0):
+            raise SystemExit("paired: %s ended before its time, or was stopped" % " ".join(self._words)[:200])
+        self._rested = cpu_seconds_of(one)
+        return Span(span.wall, span.cpu + beside, span.own + beside), answer
+
+    def close(self):
+        self._watch.close()
+        self._process.communicate()
+
+
 class Command:
     """A program that is started anew for each round: `words`, in the directory `at`; its input comes on stdin."""
 
     def __init__(self, words, at="."):
+        _stands(at)
         self.words, self.at = words, at
 
     def run(self, given, watch):
@@ -306,11 +344,42 @@ def commands(command, inputs, seed, check=None, reference="evaluator/reference",
 
     The same `command` runs in the directory `reference`, where the program is as it was at the start. `check(answer,
     input)` sees what it printed; with `same`, the reference has to print the same. All of it once the clock is read."""
-    if not os.path.isdir(reference):
-        raise SystemExit("paired: no %s: copy the program as it is now there" % reference)
-    watch, answers, memory = _watch(), {}, []
+    watch, draw, pairs, memory = _watch(), random.Random(seed), _Pairs(), []
     own, twin = Command(command), Command(command, reference)
     _adopt_orphans()
+
+    def run(given):
+        span, answer, most = own.run(given, watch)
+        memory.append(most)
+        return span, answer
+
+    program, opponent = _judged(run, lambda given: twin.run(given, watch)[:2], inputs, check, reference, same)
+    for number in range(len(inputs)):
+        pairs.add(number, program, opponent, draw)
+    return pairs.result(watch.knows_delay)._replace(memory_mb=max(memory))
+
+
+def served(command, inputs, seed, check=None, reference="evaluator/reference", same=True, launches=5, warm=3):
+    """As `commands`, for a program that stays and answers line by line: `inputs` are bytes without line ends.
+
+    `launches` as in `rounds`; each time the first `warm` rounds do not count: a compiler at run time needs some."""
+    watch, draw, pairs = _watch(), random.Random(seed), _Pairs()
+    _adopt_orphans()
+    each = -(-len(inputs) // launches)
+    for start in range(0, len(inputs), each):
+        made = {at: Server(command, at) for at in draw.sample((".", reference), 2)}
+        program, opponent = _judged(made["."].turn, made[reference].turn, inputs, check, reference, same, warm)
+        for number in range(start, min(start + each, len(inputs))):
+            pairs.add(number, program, opponent, draw)
+        for server in made.values():
+            server.close()
+        pairs.late(_left_behind(), number + 1 - start)
+    return pairs.result(watch.knows_delay)
+
+
+def _judged(run, twin, inputs, check, reference, same, warm=1):
+    """The two sides of a pair, by an input's number, once both are warm: what they print is looked at, untimed."""
+    answers = {}
 
     def judged(number, answer):
         if same and answers.setdefault(number, answer) != answer:
@@ -318,8 +387,7 @@ def commands(command, inputs, seed, check=None, reference="evaluator/reference",
 
     def program(number):
         frozen = _states(reference)
-        span, answer, most = own.run(inputs[number], watch)
-        memory.append(most)
+        span, answer = run(inputs[number])
         if _states(reference) != frozen:
             raise SystemExit("paired: the program wrote to %s" % reference)
         if check is not None:
@@ -328,16 +396,14 @@ def commands(command, inputs, seed, check=None, reference="evaluator/reference",
         return span
 
     def opponent(number):
-        span, answer, _ = twin.run(inputs[number], watch)
+        span, answer = twin(inputs[number])
         judged(number, answer)
         return span
 
-    opponent(0)  # first: what it makes for itself, compiled files say, is its own
-    program(0)
-    draw, pairs = random.Random(seed), _Pairs()
-    for number in range(len(inputs)):
-        pairs.add(number, program, opponent, draw)
-    return pairs.result(watch.knows_delay)._replace(memory_mb=max(memory))
+    for number in range(min(warm, len(inputs))):
+        opponent(number)  # first: what it makes for itself, compiled files say, is its own
+        program(number)
+    return program, opponent
 
 
 def _states(directory):

@@ -49,7 +49,7 @@ class Stopwatch:
     def __init__(self, other=None):
         self._other, self._files = other, []
         with suppress(OSError):
-            self._files.append(os.open("/proc/self/schedstat", os.O_RDONLY))
+            self._files.append(os.open("/proc/self/schedstat", os.O_RDONLY))  # lint: allow setup-inside
         # Turns on a core, this one included. A kernel that keeps no account has the file and leaves it at nought.
         self.knows_delay = bool(self._files) and int(self._read(self._files[0])[2]) > 0
         if other and self.knows_delay:
