@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 
 from autoresearch import metrics
+from autoresearch.config import load_config
 from autoresearch.errors import BadInput
 from autoresearch.peers import formats
 from autoresearch.prepare.harnesses import HARNESSES, harness_of
 from autoresearch.prepare.lint import lint
 from autoresearch.prepare.planning import Wishes, draft, options
 from autoresearch.prepare.survey import Survey, look
-from driver import REPO
+from driver import REPO, Run, commit_all
 
 SIGNING = (REPO / "templates/autoresearch.sh").read_text()
 SIGNING = SIGNING[SIGNING.index("# Signing") : SIGNING.index("# Example")]
@@ -106,6 +107,20 @@ def test_a_script_that_reads_a_harness_says_its_metric() -> None:
     wishes = Wishes(scripts={"autoresearch.sh": script})
     option = options(surveyed(JS), wishes)[0]
     assert (option.metric, option.direction) == ("geomean_ops_per_s", "higher")
+
+
+def test_a_run_as_a_whole_is_not_held_against_a_harness(autoresearch: Run, tmp_path: Path) -> None:
+    """It measures as long as it wants: a quicker program gives more rounds, and what writes them may take longer."""
+    root = tmp_path / "p"
+    for path, text in PROJECTS["go"][1].items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    subprocess.run(["git", "init", "-q", "-b", "main", str(root)], check=True)
+    commit_all(root)
+    done = autoresearch("init", "--plan", "--no-run", "--yes", cwd=root)
+    assert done.returncode == 0, done.stderr
+    assert load_config(root).objective.timed_share == 0
+    assert (root / "autoresearch.formats.py").read_text() == WISHES.reader
 
 
 def test_every_harness_of_the_table_is_tried() -> None:

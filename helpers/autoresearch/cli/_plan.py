@@ -47,8 +47,10 @@ def wizard(
     if go and made.works:
         settings = {"name": name or default_name(root, continued=False), "goal": given["goal"] or ""}
         plan = made.plan
+        # A harness measures as long as it wants: the run of a quicker program need not be shorter, and may be longer.
+        more: dict[str, Any] = {"objective.timed_share": 0} if plan.option.harness else {}
         values = settings | made.settings
-        written, _ = write_session(root, values, plan.files, most=most, force=force)
+        written, _ = write_session(root, values, plan.files, settings=more, most=most, force=force)
         if plan.paired and not copy_reference(root, plan.home):
             written.append(f"{plan.home}/reference/")
         written += render_document(Project(root))

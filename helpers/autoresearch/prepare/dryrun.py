@@ -91,7 +91,7 @@ class Copy:
             done.values.append(value)
             if len(done.values) == 1:
                 # A ratio to the reference has no part in the run's seconds.
-                mistake = None if plan.paired else lint_unit(metric, "", value, done.seconds)
+                mistake = None if plan.paired or plan.option.harness else lint_unit(metric, "", value, done.seconds)
                 done.mistakes = [mistake] if mistake else []
 
         def well(step: Callable[[], None]) -> bool:

@@ -38,6 +38,7 @@ class Option:
     body: str = ""
     repeats: bool = True  # whether more rounds make a run longer
     alone: str = ""  # why a frozen copy of the project is nothing to pair it with
+    harness: str = ""  # whose own numbers it reads; how long such a run takes says nothing of them
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,9 @@ def _of_harness(name: str, bench: Benchmark) -> Option:
     made = HARNESSES[bench.harness]
     why = f"{bench.why}: the geometric mean of what {bench.harness} measures"
     text = made.body(bench.command)
-    return Option(name, made.metric, made.unit, made.direction, bench.command, why, text, repeats=False)
+    return Option(
+        name, made.metric, made.unit, made.direction, bench.command, why, text, repeats=False, harness=bench.harness
+    )
 
 
 def _fallbacks(found: Survey) -> list[Option]:
