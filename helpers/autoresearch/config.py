@@ -108,6 +108,13 @@ class Contain(Section, frozen=True):
     output_mb: Annotated[int, Meta(ge=1)] = 64
 
 
+class Diff(Section, frozen=True):
+    """The largest diff that is measured: of all files that it changes, their size and their number."""
+
+    max_mb: Positive = 20.0
+    max_files: Annotated[int, Meta(ge=1)] = 2000
+
+
 class Measure(Section, frozen=True):
     """How a run is measured. `priority: auto` = before other programs on the VMs of skypilot, which are ours."""
 
@@ -160,6 +167,7 @@ class Config(Section, frozen=True):
     scope: list[str] = field(default_factory=list)
     off_limits: list[str] = field(default_factory=list)
     evaluator: list[str] = field(default_factory=list)
+    diff: Diff = field(default_factory=Diff)
     build: str = ""
     differential: Differential = field(default_factory=Differential)
     contain: Contain = field(default_factory=Contain)

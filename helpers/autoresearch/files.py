@@ -140,7 +140,7 @@ def write_atomic(path: Path, data: bytes, *, follow_links: bool = True, mode: in
     target = Path(os.path.realpath(path)) if follow_links else path
     try:
         plain = target.is_file() and not target.is_symlink()
-        if plain and target.read_bytes() == data:
+        if plain and target.stat().st_size == len(data) and target.read_bytes() == data:
             return False
         target.parent.mkdir(parents=True, exist_ok=True)
         mode = target.stat().st_mode & 0o7777 if plain else mode & ~_umask()

@@ -11,16 +11,17 @@ from autoresearch.ledger.history import MOST_REWORKS, Experiment, Session
 from autoresearch.safetext import one_line
 from autoresearch.session.integrity import last_candidate, tip_of
 from autoresearch.session.stages import stage_of
-from autoresearch.workspace import evaluator, objects
+from autoresearch.workspace import copies, evaluator, objects
 from autoresearch.workspace.candidate import Candidate, snapshot
 from autoresearch.workspace.git import git
+from autoresearch.workspace.intake import asked_of
 from autoresearch.workspace.scope import in_scope, violations
 
 
 def describe_candidate(session: Session, experiment: Experiment, frozen: evaluator.Manifest) -> Candidate:
     """Read the experiment's worktree as git objects."""
     placed = evaluator.overlay_digests(frozen, objects.prefix(session.project))
-    return snapshot(session.project, experiment.id, experiment.parent, placed, tip_of(session))
+    return snapshot(session.project, experiment.id, experiment.parent, placed, tip_of(session), session.config.diff)
 
 
 def last_known(session: Session, experiment: Experiment) -> Candidate:
@@ -39,8 +40,10 @@ def left_out(session: Session, name: str) -> list[str]:
     if len(session.experiments[name].jobs) != 1:
         return []
     where, inside = session.project.worktree(name), objects.prefix(session.project)
+    admin = copies.admin_of(session.project, name)
+    env = asked_of(session.project, admin, where) if admin else None
     words = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--", inside or ".")
-    found = [path.removeprefix(inside) for path in git(where, *words).split("\0") if path]
+    found = [path.removeprefix(inside) for path in git(where, *words, env=env).split("\0") if path]
     return [one_line(path, 80) for path in found if in_scope(path, session.config)][:5]
 
 

@@ -11,16 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoresearch.config import Diff
 from autoresearch.errors import BadInput
 from autoresearch.files import sha256_of
 from autoresearch.project import Project
 from autoresearch.workspace.copies import link
 from autoresearch.workspace.git import EXACT, GitError, git, run_git
+from autoresearch.workspace.intake import add_all, asked_of
 from autoresearch.workspace.objects import (
     Change,
     changes_between,
     commit_tree,
     compare,
+    config_values,
     diff,
     move_ref,
     places_of,
@@ -55,22 +58,22 @@ class Conflict(Exception):
     """The candidate does not apply to the current best commit."""
 
 
-def snapshot(project: Project, experiment: str, parent: str, overlaid: dict[str, str], tip: str = "") -> Candidate:
+def snapshot(
+    project: Project, experiment: str, parent: str, overlaid: dict[str, str], tip: str = "", limits: Diff | None = None
+) -> Candidate:
     """Read a candidate from its worktree as git objects.
 
     `overlaid` maps files that we put into the worktree (path from the repository's top) to their sha256: left as
     they are they do not count as changes; edited, they show up in `changes` and the evaluator refuses them. `tip` is
-    what it is to be put on, `parent` if empty.
+    what it is to be put on, `parent` if empty. Raises `IntegrityFault` for a diff beyond `limits`.
     """
     where = project.worktree(experiment)
     if not where.is_dir():
         raise BadInput(f"{experiment} has no worktree", fix="Open it again", next="autoresearch doctor --repair")
     admin = link(project, experiment, parent)
-    with private_index(project, admin / "index") as env:
-        try:
-            git(where, *EXACT, "add", "--all", "--", ".", env=env)
-        except GitError as exc:
-            raise BadInput(f"cannot read the files of {experiment}: {exc.said}") from None
+    with private_index(project, admin / "index") as index:
+        env = {**index, **asked_of(project, admin, where)}
+        add_all(project, where, env, limits, overlaid)
         ours = [p for p, digest in overlaid.items() if sha256_of(where / p) == digest]
         if ours:  # back to what `parent` has there, or has not
             git(where, "--literal-pathspecs", *EXACT, "reset", "--quiet", parent, "--", *ours, env=env)
@@ -134,15 +137,10 @@ def _without_filters(project: Project) -> dict[str, str]:
     """Environment in which no filter of a configuration has a command of its own."""
     names = [name for name in settings_of(project) if name.startswith("filter.")]
     drivers = {name[len("filter.") :].rpartition(".")[0] for name in names}
-    if not drivers:
-        return {}
     values = {}
     for driver in sorted(drivers):
         lfs = driver == "lfs"
         values[f"filter.{driver}.smudge"] = "git-lfs smudge -- %f" if lfs else ""
         values[f"filter.{driver}.process"] = "git-lfs filter-process" if lfs else ""
         values[f"filter.{driver}.required"] = "true" if lfs else "false"
-    found = {"GIT_CONFIG_COUNT": str(len(values))}
-    for number, (name, value) in enumerate(values.items()):
-        found |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
-    return found
+    return config_values(values)

@@ -8,10 +8,11 @@ from itertools import count
 from pathlib import Path
 
 from autoresearch import notices
-from autoresearch.errors import BadInput
+from autoresearch.errors import BadInput, IntegrityFault
 from autoresearch.files import remove, scratch, write_atomic
 from autoresearch.project import Project
 from autoresearch.workspace.git import EXACT, GitError, git, run_git
+from autoresearch.workspace.intake import filters_at_home
 from autoresearch.workspace.objects import places_of, prefix, settings_of
 
 
@@ -65,7 +66,8 @@ def open_worktree(project: Project, experiment: str, commit: str) -> Path:
     where.parent.mkdir(parents=True, exist_ok=True)
     forget_worktree(project, experiment)
     try:
-        git(project.root, *EXACT, "worktree", "add", "--quiet", "--detach", str(where), commit)
+        words = ("worktree", "add", "--quiet", "--detach", str(where), commit)
+        git(project.root, *EXACT, *words, env=filters_at_home(project))
     except GitError as exc:
         close_worktree(project, experiment)
         raise BadInput(f"cannot open a worktree for {experiment}: {exc.said}") from None
@@ -88,6 +90,11 @@ def link(project: Project, experiment: str, parent: str) -> Path:
     `parent` is the commit that the copy began at.
     """
     where, known = project.worktree(experiment), admin_of(project, experiment)
+    if where.is_symlink():
+        raise IntegrityFault(
+            f"the copy of {experiment} is a symbolic link",
+            fix="Remove the link, and autoresearch doctor --repair opens the copy again",
+        )
     if (where / ".git").is_dir() and not (where / ".git").is_symlink():
         place = place_aside(project, f"{experiment}.git")
         (where / ".git").rename(place)
@@ -121,10 +128,11 @@ def _is_own_tree(project: Project, admin: Path, where: Path) -> None:
 def _named(where: Path) -> Path | None:
     """git's directory that the `.git` file of a work tree names."""
     marker = where / ".git"
-    if marker.is_symlink() or not marker.is_file():
+    if where.is_symlink() or marker.is_symlink() or not marker.is_file():
         return None
-    named = os.fsdecode(marker.read_bytes()).removesuffix("\n")
-    return where / named[len("gitdir: ") :] if named.startswith("gitdir: ") else None
+    with marker.open("rb") as file:
+        named = os.fsdecode(file.read(1 << 13)).removesuffix("\n")
+    return where / named[len("gitdir: ") :] if named.startswith("gitdir: ") and "\0" not in named else None
 
 
 def _left_behind(project: Project, experiment: str) -> Path | None:

@@ -54,9 +54,10 @@ class GitError(AutoresearchError):
 
 
 def run_git(
-    where: Path, args: Sequence[str], *, env: Mapping[str, str] | None = None, stdin: bytes | None = None
-) -> bytes:
-    """Standard output of `git -C where args…`; raises `GitError` on a non-zero exit."""
+    where: Path, args: Sequence[str], *, env: Mapping[str, str] | None = None, stdin: bytes | None = None,
+    patience: float | None = None,
+) -> bytes:  # fmt: skip
+    """Standard output of `git -C where args…`; raises `GitError` on a non-zero exit, or after `patience` seconds."""
     full = {k: v for k, v in os.environ.items() if k not in _FOREIGN}
     full.update({"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", "GIT_PAGER": "cat"})
     # An object is what its name says, whatever `git replace` has been told.
@@ -69,7 +70,10 @@ def run_git(
             capture_output=True,
             env=full,
             check=False,
+            timeout=patience,
         )
+    except subprocess.TimeoutExpired:
+        raise GitError(args, -1, f"no end after {patience:.0f} s") from None
     except FileNotFoundError:
         raise EnvironmentMissing("git is not installed", fix="Install git 2.32 or newer") from None
     if done.returncode != 0:

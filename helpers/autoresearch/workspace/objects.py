@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +58,16 @@ def settings_of(project: Project) -> dict[str, str]:
         pairs = (entry.partition("\n") for entry in said.split("\0") if entry)
         project.facts["settings"] = {name: value for name, _, value in pairs}
     found: dict[str, str] = project.facts["settings"]
+    return found
+
+
+def config_values(values: Mapping[str, str]) -> dict[str, str]:
+    """Environment that gives git these settings, beside those that the caller's environment gives it."""
+    before = os.environ.get("GIT_CONFIG_COUNT", "")
+    first = int(before) if before.isdecimal() else 0
+    found = {"GIT_CONFIG_COUNT": str(first + len(values))} if values else {}
+    for number, (name, value) in enumerate(values.items(), first):
+        found |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
     return found
 
 

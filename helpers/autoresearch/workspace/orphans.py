@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from autoresearch.errors import BadInput, IntegrityFault
 from autoresearch.files import ensure_directory, remove, write_atomic
 from autoresearch.project import Project
 from autoresearch.workspace.candidate import check_out
@@ -18,6 +19,7 @@ from autoresearch.workspace.copies import (
     place_of,
 )
 from autoresearch.workspace.git import EXACT, git, resolve
+from autoresearch.workspace.intake import add_all, asked_of
 from autoresearch.workspace.objects import changes_between, diff, places_of, private_index
 from autoresearch.workspace.owner import candidates
 
@@ -64,7 +66,8 @@ def put_aside(project: Project, experiment: str, ours: set[str]) -> Path | None:
         return None
     place = place_aside(project, experiment)
     where.rename(place)
-    remove(place / ".git")
+    if not place.is_symlink():
+        remove(place / ".git")
     forget_worktree(project, experiment)
     return place
 
@@ -75,10 +78,13 @@ def _has_edits(project: Project, where: Path, known: list[str], ours: set[str]) 
         return True  # nothing that we have made
     if not known:
         return any(p.is_file() for p in where.rglob("*") if p.relative_to(where).as_posix() not in {".git", *ours})
-    place = (f"--git-dir={places_of(project)[1]}", f"--work-tree={where}", "-c", "core.bare=false")
+    common = places_of(project)[1]
     with private_index(project) as env:
         git(project.root, *EXACT, "read-tree", known[0], env=env)
-        git(where, *place, *EXACT, "add", "--all", "--", ".", env=env)
+        try:
+            add_all(project, where, {**env, **asked_of(project, common, where)}, ours=ours)
+        except (BadInput, IntegrityFault):
+            return True  # what no candidate may hold
         tree = git(project.root, "write-tree", env=env)
     edits = [
         {change.path for change in changes_between(project.root, commit, tree) if change.kind != "D"} - ours
