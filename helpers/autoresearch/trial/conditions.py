@@ -19,6 +19,7 @@ import contextlib
 import functools
 import os
 import sys
+import time
 from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 
 _CGROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
@@ -94,13 +95,28 @@ class Meter:
         if self._group:
             with contextlib.suppress(OSError):
                 self._join = os.open(os.path.join(self._group, "cgroup.procs"), os.O_WRONLY | os.O_CLOEXEC)
+        self._tell = os.pipe()
         self._busy = _busy(cpus)
+        self._waited_before = 0.0
 
     def in_child(self) -> None:
-        """Called in the process that is to become the command, while it may still write."""
+        """Called in the process that is to become the command, while it may still write; its run begins then.
+
+        To be moved takes it up to some ten milliseconds of waiting for the kernel's other processors.
+        """
         if self._join >= 0:
             with contextlib.suppress(OSError):
                 os.write(self._join, b"0")
+        with contextlib.suppress(OSError):
+            os.write(self._tell[1], b"%r %r" % (time.monotonic(), waited_here()))
+
+    def begun(self, otherwise: float) -> float:
+        """When the run began, by the monotonic clock."""
+        os.set_blocking(self._tell[0], False)
+        with contextlib.suppress(OSError, ValueError):
+            begun, self._waited_before = map(float, os.read(self._tell[0], 100).split())
+            return begun
+        return otherwise
 
     def ended(self, pid: int) -> None:
         """Called once while `pid`, the started process, is a zombie."""
@@ -115,7 +131,7 @@ class Meter:
         on_core, waiting = self._schedstat or (0.0, 0.0)
         alone = self._schedstat is not None and on_core >= _ALONE * used.cpu_seconds
         return Met(
-            delay_seconds=waiting + late if alone else None,
+            delay_seconds=max(0.0, waiting - self._waited_before) + late if alone else None,
             stall_seconds=stall + late if stall is not None else None,
             foreign_seconds=max(0.0, busy - self._busy - used.cpu_seconds) if busy and self._busy is not None else None,
             switches=(used.voluntary, used.involuntary),
@@ -124,6 +140,8 @@ class Meter:
 
     def release(self) -> None:
         """Give back what it held."""
+        for fd in self._tell:
+            os.close(fd)
         if self._join >= 0:
             os.close(self._join)
         if self._group:

@@ -135,6 +135,8 @@ def run(
         except subprocess.SubprocessError as exc:
             processes.end_tree(0, MARKER + "=" + marker, before)
             raise OSError("containment: %s" % (entry.report() if entry.report else exc)) from None
+        if meter is not None:
+            begun = meter.begun(begun)
         output.started()
         watch = _Watch(child, output, begun + timeout, output_limit, extend, guard, meter)
         seconds = 0.0
