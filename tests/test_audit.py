@@ -235,6 +235,34 @@ def test_a_heldout_benchmark_is_measured_beside_it(session: Driver) -> None:
     assert (code, data["verified"], data["heldout"]["proven"]) == (0, True, True), data
 
 
+@pytest.mark.parametrize(("own", "verified"), [(0.009, True), (0.00995, True), (0.02, False)])
+def test_own_time_stands_beside_a_ratio_to_a_reference_and_refutes_it_by_a_loss(
+    fresh: Driver, own: float, verified: bool
+) -> None:
+    """The ratio of a benchmark in pairs falls by 10 %; its program's own seconds say the same, nothing, or a loss."""
+    root = fresh.project.root
+    script = (root / "autoresearch.sh").read_text()
+    told = (
+        "noise = __import__('os').urandom(1)[0] % 7 * 2e-5\nprint('METRIC time_s=%.8f' % (steps() / 1e5 + noise))\n"
+        f"print('METRIC time_own_s=%.8f' % ((0.01 if steps() == 1000 else {own}) + noise))"
+    )
+    (root / "autoresearch.sh").write_text(script.replace("print('METRIC steps=%d' % steps())", told))
+    config = (root / "autoresearch.yaml").read_text()
+    objective = "{metric: time_s, direction: lower, unit: s, timed_share: 0, constant_ok: true}"
+    config = config.replace("{metric: steps, direction: lower, unit: steps}", objective)
+    (root / "autoresearch.yaml").write_text(config)
+    fresh.baseline()
+    keep(fresh, "one", "1000", "900")
+    code, data = audit(fresh, "--runs", "24")
+    assert (code, data["verified"]) == (0 if verified else 1, verified), data
+    assert data["effect_pct"] == pytest.approx(10.0, abs=1)
+    assert data["own_time"]["effect_pct"] == pytest.approx(100 * (1 - own / 0.01), abs=2)
+    assert audits(fresh)[0]["own_time"] == data["own_time"]
+    said = fresh.run(*AUDIT, "--runs", "24").stdout
+    assert "paired with the reference; by own time alone " in said
+    assert (": a loss" in said) != verified
+
+
 def test_a_tip_that_fails_its_checks_is_refuted(session: Driver) -> None:
     plant(session, "broken", {"src/work.py": "def steps():\n    return 900\n\n\ndef answer():\n    return 41\n"},
           claimed=10.0, e_value=60.0)  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 DOCUMENT = HERE.parents[1] / "docs" / "attacks.md"
-sys.path[:0] = [str(HERE), str(HERE.parents[1] / "helpers")]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1] / "helpers")]
 
 import cheats_agent  # noqa: E402
 import cheats_files  # noqa: E402

@@ -12,7 +12,7 @@ from autoresearch.errors import AUDIT_ABLATE, AUDIT_RUNS, BadInput, Exit, poll_a
 from autoresearch.safetext import one_line
 
 if TYPE_CHECKING:
-    from autoresearch.ledger.lines import AuditLine, FindingFields, HeldoutFields, LimitFields
+    from autoresearch.ledger.lines import AuditLine, FindingFields, HeldoutFields, LimitFields, OwnTimeFields
 
 MOST = 5  # keeps listed in an answer; the ledger has all
 
@@ -133,6 +133,7 @@ def summary(audit: AuditLine) -> dict[str, Any]:
         "ratio": audit.ratio,
         "checks": audit.checks,
         "layout": audit.layout,
+        **_own_time(audit),
         "heldout": None if heldout is None else {
             **{name: getattr(heldout, name) for name in _FIGURES}, "proven": heldout.proven,
             "error": one_line(heldout.error, 100),
@@ -151,6 +152,11 @@ def summary(audit: AuditLine) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _own_time(audit: AuditLine) -> dict[str, Any]:
+    found = audit.own_time
+    return {} if found is None else {"own_time": {name: getattr(found, name) for name in _FIGURES[:3]}}
+
+
 def _violated(audit: AuditLine) -> list[LimitFields]:
     return [f for f in audit.limits if f.status == "violated"]
 
@@ -166,6 +172,10 @@ def human(audit: AuditLine) -> list[str]:
         lines = [f"{word} {interval(audit)}, {audit.runs_used} runs (sum of claims {claimed}{share})"]
     if audit.shrunken_pct is not None:
         lines.append(f"expected from the claims without their luck: {audit.shrunken_pct:+.1f} %")
+    own = audit.own_time
+    if own is not None and own.effect_pct is not None:
+        loses = own.ci_high_pct is not None and own.ci_high_pct < 0.0
+        lines.append(f"paired with the reference; by own time alone {interval(own)}" + (": a loss" if loses else ""))
     heldout = audit.heldout
     if heldout is not None:
         said = one_line(heldout.error, 100) if heldout.effect_pct is None else interval(heldout)
@@ -184,7 +194,7 @@ def human(audit: AuditLine) -> list[str]:
     return lines
 
 
-def interval(figures: AuditLine | HeldoutFields | FindingFields) -> str:
+def interval(figures: AuditLine | HeldoutFields | FindingFields | OwnTimeFields) -> str:
     """Such as `+4.9 % [+1.6, +8.3]`; of a base of 0 there is no percentage."""
     from autoresearch.verdict.verdict import effect_text
 

@@ -114,6 +114,14 @@ class HeldoutFields(Fields):
     error: str = ""
 
 
+class OwnTimeFields(Fields):
+    """`own_time` of an audit in pairs: the effect in the seconds of the program's rounds alone, from the same runs."""
+
+    effect_pct: float | None = None
+    ci_low_pct: float | None = None
+    ci_high_pct: float | None = None
+
+
 class FindingFields(Fields):
     """One of an audit's `ablation`: what the tip gains by one keep."""
 
@@ -280,6 +288,7 @@ class AuditLine(Line):
     error: str = ""
     checks: str = ""
     layout: str = ""
+    own_time: OwnTimeFields | None = None
     heldout: HeldoutFields | None = None
     ablation: list[FindingFields] = []
     refuted: list[str] = []

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoresearch.budget.purse import refuse_if_used_up, spend_fields
+from autoresearch.config import Objective
 from autoresearch.engines import JobState
 from autoresearch.engines.choose import engine_of
 from autoresearch.errors import (
@@ -28,6 +29,7 @@ from autoresearch.files import sha256_of
 from autoresearch.judging import claims
 from autoresearch.judging.honesty import doubt
 from autoresearch.judging.outcome import Outcome, read_outcome
+from autoresearch.judging.units import seconds_per_unit
 from autoresearch.judging.weighing import judge_limits, saved_by, told
 from autoresearch.ledger.history import Session
 from autoresearch.ledger.in_flight import Ask, Measurement, Work, in_flight, save, work_path
@@ -39,6 +41,7 @@ from autoresearch.session.reverting import without
 from autoresearch.session.trial_spec import rule_for, trial_spec
 from autoresearch.verdict.rule import Rule
 from autoresearch.verdict.sequential import TIMED_OUT, SequentialTest
+from autoresearch.verdict.stats import rounded
 from autoresearch.verdict.verdict import Verdict
 from autoresearch.workspace import evaluator, objects
 from autoresearch.workspace.candidate import Conflict
@@ -212,6 +215,21 @@ def estimate(rule: Rule, samples: Sequence[tuple[str, float | None]]) -> Verdict
     return test.verdict()
 
 
+def own_time(reading: Reading, objective: Objective) -> Verdict | None:
+    """What the seconds of the program's rounds alone say, where the objective is their ratio to a reference.
+
+    No reference can be slowed to better these; a machine of two speeds makes their interval wide."""
+    blocks = reading.outcome.series("time_own_s")
+    if not blocks or reading.rule is None or seconds_per_unit(objective) is None:
+        return None
+    rule = replace(reading.rule, direction="lower", counted=False, margin_pct=0.0)
+    return estimate(rule, [pair for order, values in blocks for pair in zip(order, values, strict=True)])
+
+
+def _loses(found: Verdict | None) -> bool:
+    return found is not None and found.ci_high_pct is not None and found.ci_high_pct < 0.0
+
+
 def _total(session: Session, work: Work) -> Reading:
     total = _read(session, work.total, work.ask.runs)
     if total.outcome.base_failed:
@@ -266,6 +284,8 @@ def _conclude(session: Session, work: Work) -> Record:
     holds = (total.proven or saved is not None) and (share is None or share >= claims.LEAST_RATIO)
     # A gain that other inputs do not show was fitted to the benchmark; a rescued session claims none.
     holds = holds and (heldout is None or heldout.proven or saved is not None)
+    own = own_time(total, session.config.objective)
+    holds = holds and not _loses(own)
     outcomes = {p.job: _read(session, p, ask.runs).outcome for p in work.parts() if p.job}
     return {
         "type": "audit", "base": ask.base, "tip": ask.tip, **figures,
@@ -279,6 +299,9 @@ def _conclude(session: Session, work: Work) -> Record:
         "error": one_line(total.error, 300),
         "checks": total.outcome.checks,
         "layout": total.outcome.layout,
+        **({} if own is None else {"own_time": {
+            name: rounded(getattr(own, name)) for name in ("effect_pct", "ci_low_pct", "ci_high_pct")
+        }}),
         "heldout": None if heldout is None else {
             "sha256": ask.heldout, **heldout.fields(), "proven": heldout.proven,
             "error": one_line(heldout.error, 300),
