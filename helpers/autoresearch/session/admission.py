@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from autoresearch import notices
 from autoresearch.engines.choose import engine_of
-from autoresearch.errors import IntegrityFault, NotYet
+from autoresearch.errors import BadInput, IntegrityFault, NotYet
 from autoresearch.ledger.history import MOST_REWORKS, Experiment, Session
 from autoresearch.safetext import one_line
 from autoresearch.session.integrity import last_candidate, tip_of
@@ -63,7 +64,9 @@ def running_or_done(
 ) -> str | None:
     """The newest job, if it answers what is asked: the same files, for an A/B also the same best commit.
 
-    A job of other files that still runs is ended: nobody waits for its answer. A finished A/B answers no `repeat`.
+    An A/B answers what a screening does: one that runs is that job's, and one that is done stays the newest (`NotYet`).
+    A job of other files that still runs is ended, which is told: nobody waits for its answer. A finished A/B answers no
+    `repeat`.
     """
     newest = experiment.jobs[-1] if experiment.jobs else None
     if newest is None:
@@ -71,11 +74,18 @@ def running_or_done(
     job = newest.job
     engine = engine_of(session)
     state = engine.poll([job])[job]
-    same = newest.type == kind and newest.diff_sha256 == candidate.diff_sha256
-    if kind == "test":
+    same = newest.diff_sha256 == candidate.diff_sha256 and (newest.is_test or kind == "job")
+    if newest.is_test:
         same = same and newest.base == tip_of(session)
     if not state.final and not same:
         engine.cancel(job)
+        if newest.is_test:
+            why = "the best commit moved" if newest.diff_sha256 == candidate.diff_sha256 else "its files changed"
+            notices.say(f"ended the A/B {job}: {why} since it began")
+    if same and newest.is_test and kind == "job":
+        stage = stage_of(session, experiment)
+        if stage.name in ("measured", "disturbed"):
+            raise NotYet(f"the A/B of {experiment.id} is done, and says more than a run", next=stage.next)
     # A finished screening may be repeated (a flaky check, say); a finished A/B may not: it is a new test.
     done = kind == "test" and state.state == "done" and not repeat
     return job if same and (not state.final or done) else None
@@ -84,6 +94,16 @@ def running_or_done(
 def is_repeat(session: Session, experiment: Experiment, again: int) -> bool:
     """Whether the `again`-th repeat of a disturbed A/B is due: what runs or was done is not begun once more."""
     return again == experiment.repeats + 1 and stage_of(session, experiment).name == "disturbed"
+
+
+def refuse_if_nothing(experiment: Experiment, *, changed: bool) -> None:
+    """Raise `BadInput` where a candidate is the best commit as it stands: to measure it would cost all the same."""
+    if not changed:
+        raise BadInput(
+            f"{experiment.id} changes nothing",
+            fix="Edit its worktree first, or give it up",
+            next=f"autoresearch decide {experiment.id} --abandon",
+        )
 
 
 def admit(session: Session, experiment: Experiment, frozen: evaluator.Manifest) -> Candidate:

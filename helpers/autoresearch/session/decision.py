@@ -51,9 +51,32 @@ def decide(
     Needs an A/B of exactly the present files against the present best commit, unless the experiment crashed, failed
     its checks, broke the rules, or is given up (`abandon`). A disturbed A/B that may be repeated is `NotYet`, unless it
     is to be the last (`final`). A keep needs a whole review (`review.FIELDS`), unless the config turns that off;
-    `BadInput` lists what is missing, and nothing is written.
+    `BadInput` lists what is missing, and nothing is written. What a refused call
+    was told, the next one need not be told again.
     """
     experiment = session.undecided(name)
+    told: dict[str, Any] = {"description": description, "source": literature, "tokens": tokens}
+    told |= {field: text for field, text in (reviewed or {}).items() if len(text.strip()) >= review.LEAST}
+    known = review.remembered(session.project, name) | {field: text for field, text in told.items() if text}
+    try:
+        return _decide(session, experiment, known, dict(reviewed or {}), abandon=abandon, final=final)
+    except AutoresearchError:
+        review.remember(session.project, name, known)
+        raise
+
+
+def _decide(
+    session: Session,
+    experiment: Experiment,
+    known: dict[str, Any],
+    reviewed: dict[str, str],
+    *,
+    abandon: bool,
+    final: bool,
+) -> Decision:
+    said_of = review.Said(**{field: text for field, text in known.items() if field not in review.FIELDS})
+    name, tokens, literature, description = experiment.id, said_of.tokens, said_of.source, said_of.description
+    reviewed = {field: text for field, text in known.items() if field in review.FIELDS} | reviewed
     text = one_line(description or experiment.opened.hypothesis or name, 500)
     given_up = {"error": "given up before a verdict"}
     frozen = frozen_manifest(session) if abandon else verify_evaluator(session)
@@ -70,7 +93,7 @@ def decide(
         return _finish(session, candidate, facts | given_up, aside=True)
     facts = _facts(session, experiment, candidate, text, literature)
     facts |= spend_fields(session, [job.job for job in experiment.jobs], tokens)
-    said = review.compose(reviewed or {}, description, experiment.opened.hypothesis or "")
+    said = review.compose(reviewed, description, experiment.opened.hypothesis or "")
     if reviewed:
         facts["review"] = said
     if broken:
@@ -101,7 +124,7 @@ def decide(
             next=f"autoresearch ab {name}",
         )
     if session.config.review:
-        review.require(name, said)
+        review.require(name, said, known)
         record["review"] = said
     return _keep(session, candidate, record, tip)
 
@@ -285,6 +308,7 @@ def _finish(
 def _close(session: Session, record: Record, code: Exit) -> Decision:
     line = read_as(RunLine, record)
     copies.close_worktree(session.project, line.experiment)
+    review.forget(session.project, line.experiment)
     idea_marks.follow(session, line)
     return Decision(line, code, "autoresearch status")
 

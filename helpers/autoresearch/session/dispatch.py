@@ -22,12 +22,13 @@ from autoresearch.ledger.lines import now_ms
 from autoresearch.project import Project
 from autoresearch.resources import shipped
 from autoresearch.safetext import one_line
-from autoresearch.session.admission import admit, admit_rework, ids, is_repeat, running_or_done
+from autoresearch.session.admission import admit, admit_rework, ids, is_repeat, refuse_if_nothing, running_or_done
 from autoresearch.session.integrity import tip_of
 from autoresearch.session.trial_spec import differential, limit, trial_spec
 from autoresearch.task import Task, load_task
 from autoresearch.workspace import evaluator
 from autoresearch.workspace.candidate import Candidate, Conflict, export, onto
+from autoresearch.workspace.git import git
 
 Allow = Callable[[str], None]
 
@@ -46,14 +47,23 @@ def submit(
     known = running_or_done(session, experiment, candidate, kind, repeat)
     if known is not None:
         return known
+    refuse_if_nothing(experiment, changed=bool(candidate.added))
     before = admit_rework(session, experiment, candidate.diff_sha256)
     if repeats := experiment.repeats + repeat:
         before["again"] = repeats
+    trees = {"b": candidate.tree}
+    if kind == "test":
+        tip = tip_of(session)
+        trees = {"a": tip, "b": _onto_tip(session, candidate, tip)}
+        # Where the best commit has moved since, it may hold the same already.
+        moved = candidate.base != tip
+        refuse_if_nothing(
+            experiment, changed=not moved or git(session.project.root, "rev-parse", f"{tip}^{{tree}}") != trees["b"]
+        )
     allow(experiment.id)
     spec = trial_spec(session, frozen, experiment.id, "ab" if kind == "test" else "single")
     if kind == "test":
-        tip = tip_of(session)
-        trees, booked = {"a": tip, "b": _onto_tip(session, candidate, tip)}, _book(session) | {"base": tip}
+        booked = _book(session) | {"base": trees["a"]}
         spec |= {
             "test": {name: booked[name] for name in ("preset", "max_runs", "seed")}
             | trial_settings(session.config, booked["alpha"]),
@@ -61,7 +71,7 @@ def submit(
             "hidden": "hidden" in frozen.settings,
         }
     else:
-        trees, booked = {"b": candidate.tree}, {}
+        booked = {}
         spec["runs"] = 1
     job = _submit(session, spec, trees, frozen)
     session.append(

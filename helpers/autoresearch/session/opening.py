@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from pathlib import Path
 
 from autoresearch.budget.rules import refuse_if_full, refuse_if_stopped
@@ -35,7 +36,12 @@ def open_experiment(
     refuse_if_full(session)
     frozen = verify_evaluator(session)
     if name in session.experiments:
-        raise BadInput(f"{name} exists already", fix="Choose another id", next="autoresearch status")
+        words = ["new", *(["--idea", idea] if idea else []), *(["--hypothesis", hypothesis] if hypothesis else [])]
+        words += ["--parent", parent] if parent else []
+        raise BadInput(
+            f"{name} exists already", fix="Choose another id, or leave it out",
+            next=f"autoresearch {shlex.join(words)}",
+        )  # fmt: skip
     twin = next((known for known in session.experiments if known.casefold() == name.casefold()), None)
     if twin is not None:
         raise BadInput(

@@ -6,9 +6,13 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from autoresearch.errors import BadInput
+from autoresearch.files import ensure_directory, write_atomic
+from autoresearch.project import Project
 from autoresearch.safetext import one_line
 
 # Field -> the question that it answers.
@@ -48,16 +52,52 @@ def compose(given: Mapping[str, str], description: str, hypothesis: str) -> dict
     return {name: text for name, text in cleaned.items() if text}
 
 
-def require(experiment: str, review: Mapping[str, str]) -> None:
-    """Raise `BadInput` that lists what is missing or says nothing."""
+@dataclass(frozen=True)
+class Said:
+    """What `decide` was told beside the review."""
+
+    description: str = ""
+    source: str = ""
+    tokens: int | None = None
+
+
+def _memory(project: Project, experiment: str) -> Path:
+    return project.state / "said" / f"{experiment}.json"
+
+
+def remember(project: Project, experiment: str, said: Mapping[str, str | int]) -> None:
+    """Keep what a refused `decide` was told, for the next one."""
+    if said:
+        ensure_directory(_memory(project, experiment).parent)
+        write_atomic(_memory(project, experiment), json.dumps(said).encode())
+
+
+def remembered(project: Project, experiment: str) -> dict[str, Any]:
+    """What refused calls of `decide` were told of this experiment."""
+    try:
+        said = json.loads(_memory(project, experiment).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    known = {*FIELDS, *(field.name for field in fields(Said))}
+    return {name: text for name, text in said.items() if name in known} if isinstance(said, dict) else {}
+
+
+def forget(project: Project, experiment: str) -> None:
+    """It is decided: nobody asks again."""
+    _memory(project, experiment).unlink(missing_ok=True)
+
+
+def require(experiment: str, review: Mapping[str, str], said: Mapping[str, str | int] | None = None) -> None:
+    """Raise `BadInput` that lists what is missing or says nothing; its next command repeats what was `said`."""
     missing = [name for name in FIELDS if len(review.get(name, "")) < LEAST]
     if not missing:
         return
     words = "; ".join(f"--{name}: {FIELDS[name]}" for name in missing)
     flags = " ".join(f'--{name} "..."' for name in missing)
-    if "what" not in missing:
-        # Nothing of this call is remembered: a repetition without it would ask for it again.
-        flags = f"--description {shlex.quote(review['what'])} {flags}"
+    given = " ".join(f"--{name} {shlex.quote(str(text))}" for name, text in (said or {}).items() if name not in missing)
+    whole = f"{given} {flags}".strip()
+    # Longer than a line it is not shown: it is remembered all the same.
+    flags = whole if len(whole) <= 150 else flags
     raise BadInput(
         f"{experiment} has earned a keep, and its review is missing or says too little: {words}",
         fix="Answer each in a sentence, after a look at the diff; nothing is measured again",
