@@ -230,10 +230,9 @@ def processes_of(top: Path) -> list[str]:
 
 
 def _function_in_pairs(root: Path) -> None:
-    """The demo's project and evaluator as they are, with fewer rounds a run."""
+    """The demo's project and evaluator as they are."""
     demo = HERE.parents[1] / "templates" / "demo" / "project"
     shutil.copytree(demo, root, ignore=shutil.ignore_patterns("__pycache__"))
-    _edit(root / "evaluator" / "bench.py", "LOGS = 60", "LOGS = 24")
     _edit(root / "autoresearch.yaml", "name: logstat", "name: rank")
     with (root / "autoresearch.yaml").open("a") as file:
         file.write("noise_runs: 4\ntest: {preset: lean, layout: fresh, max_runs: 20, fdr: 0.1}\n")
