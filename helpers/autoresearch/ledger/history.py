@@ -8,6 +8,7 @@ from typing import Any
 
 from autoresearch.config import Config
 from autoresearch.errors import BadInput
+from autoresearch.ledger.chain import Chain
 from autoresearch.ledger.lines import (
     AuditLine,
     ExperimentLine,
@@ -283,6 +284,8 @@ class Session(History):
     owner: str | None = None
     commits: dict[str, str | None] = field(default_factory=dict)
     engine: Any = None
+    # Lines of the ledger that no command wrote as they stand, each with its digest.
+    broken: dict[int, str] = field(default_factory=dict)
 
     @property
     def branch(self) -> str:
@@ -336,13 +339,25 @@ def fold(records: Iterable[Record]) -> History:
     return history
 
 
-def replay(project: Project, config: Config, records: Iterable[Record]) -> Session:
-    """The session of a project, as its ledger's records tell it."""
+def replay(project: Project, config: Config, records: Iterable[Record], chain: Chain | None = None) -> Session:
+    """The session of a project, as its ledger's records tell it; `chain` looks at them as they are read."""
     session = Session(project=project, config=config)
     for record in records:
         session.take(record)
     session.turn_page()
+    if chain is not None:
+        # Another loop that goes on in this file knows of no hashes.
+        session.broken = chain.broken(n for n, record, _ in chain.loose if _is_ours(line_of(record)))
     return session
+
+
+def _is_ours(line: Line) -> bool:
+    """Whether only a command of ours writes such a line."""
+    if isinstance(line, HeaderLine):
+        return line.evaluator is not None
+    if isinstance(line, RunLine):
+        return not _is_foreign(line)
+    return isinstance(line, ExperimentLine | JobLine | AuditLine | RevertLine)
 
 
 def _is_foreign(line: Line) -> bool:

@@ -18,6 +18,7 @@ from msgspec.json import Decoder
 
 from autoresearch.errors import BadInput, EnvironmentMissing
 from autoresearch.files import sync_directory
+from autoresearch.ledger.chain import FIELD, Chain, chained, last_of
 from autoresearch.ledger.records import STATUSES, number
 from autoresearch.safetext import redact
 
@@ -120,17 +121,25 @@ def to_text(record: Mapping[str, Any]) -> str:
         raise BadInput(f"a ledger record cannot be written: {exc}") from None
 
 
-def read(path: Path | str) -> Iterator[ReadLine]:
+def read(path: Path | str, chain: Chain | None = None) -> Iterator[ReadLine]:
     """All records of a JSON-lines file in order, and a problem for every line that holds something else.
 
+    `chain` looks at each line's hash, which is in no record.
     Tolerant: byte-order marks, bad UTF-8, CR LF, blank lines, several objects on a line, NaN, a torn line.
     """
     decode = Decoder(dict[str, Any]).decode
+    chain = chain or _Unseen()
     for line_number, line in enumerate(physical_lines(path), 1):
         try:
-            yield ReadLine(line_number, decode(line))
+            record = decode(line)
         except (DecodeError, UnicodeDecodeError, RecursionError):
-            yield from read_odd(line_number, line)
+            for part in read_odd(line_number, line):
+                if part.record is not None:
+                    chain.take(line_number, line, part.record)
+                yield part
+        else:
+            chain.take(line_number, line, record)
+            yield ReadLine(line_number, record)
 
 
 def read_odd(line_number: int, line: bytes) -> Iterator[ReadLine]:
@@ -160,9 +169,16 @@ def read_odd(line_number: int, line: bytes) -> Iterator[ReadLine]:
             position += 1
 
 
-def records(path: Path | str) -> Iterator[dict[str, Any]]:
+class _Unseen(Chain):
+    """For readers that ask for no more than the records."""
+
+    def take(self, number: int, line: bytes, record: dict[str, Any]) -> None:
+        record.pop(FIELD, None)
+
+
+def records(path: Path | str, chain: Chain | None = None) -> Iterator[dict[str, Any]]:
     """The records alone, in order; lines that hold none are passed over."""
-    return (line.record for line in read(path) if line.record is not None)
+    return (line.record for line in read(path, chain) if line.record is not None)
 
 
 def physical_lines(path: Path | str) -> Iterator[bytes]:
@@ -265,6 +281,7 @@ def _open_locked(path: Path) -> int:
 
 def _append_locked(handle: int, line: bytes) -> None:
     size = os.fstat(handle).st_size
+    line = chained(line, last_of(handle, size))
     if size and os.pread(handle, 1, size - 1) != b"\n":
         line = b"\n" + line
     try:

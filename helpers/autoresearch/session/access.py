@@ -10,6 +10,7 @@ from autoresearch import notices
 from autoresearch.config import CONFIG_NAME, load_config
 from autoresearch.errors import BadInput
 from autoresearch.files import locked
+from autoresearch.ledger.chain import Chain
 from autoresearch.ledger.history import Session, replay
 from autoresearch.ledger.store import end_torn_line, records
 from autoresearch.project import Project, session_root
@@ -46,7 +47,21 @@ def load(root: Path) -> Session:
     """Read a project's session; works before the baseline too."""
     project = Project(root)
     config = load_config(root)
-    return replay(project, config, records(project.ledger) if project.ledger.exists() else ())
+    if not project.ledger.exists():
+        return replay(project, config, ())
+    chain = Chain()
+    session = replay(project, config, records(project.ledger, chain), chain)
+    if session.broken:
+        notices.say(f"{broken_lines(session)}: restore the file as git has it, or put it on record by doctor --repair")
+    return session
+
+
+def broken_lines(session: Session) -> str:
+    """Which lines of the ledger are not as a command wrote them."""
+    numbers = [str(number) for number in session.broken]
+    shown = ", ".join(numbers[:5]) + (f" and {len(numbers) - 5} more" if numbers[5:] else "")
+    words = "lines {} are" if numbers[1:] else "line {} is"
+    return f"{words.format(shown)} not as a command wrote it after the one before ({session.project.ledger.name})"
 
 
 @contextlib.contextmanager

@@ -18,11 +18,12 @@ from autoresearch.errors import AutoresearchError
 from autoresearch.files import locked, remove, sweep
 from autoresearch.ledger import in_flight
 from autoresearch.ledger.history import Session
+from autoresearch.ledger.lines import now_ms
 from autoresearch.ledger.store import end_torn_line, read
 from autoresearch.project import Project
 from autoresearch.safetext import one_line
 from autoresearch.session import integrity
-from autoresearch.session.access import load
+from autoresearch.session.access import broken_lines, load
 from autoresearch.session.integrity import frozen_manifest, last_candidate
 from autoresearch.session.recover import (
     close_stale_worktrees,
@@ -100,10 +101,19 @@ def _ledger(session: Session) -> Iterator[Trouble]:
             "ledger", f"{len(damaged)} lines are damaged and passed over (line {shown}: {damaged[0].problem})",
             hint="They stay as they are; nothing that could be read is missing from status",
         )  # fmt: skip
+    if session.broken:
+        yield Trouble("ledger", broken_lines(session), partial(_put_on_record, session))
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
             yield Trouble("ledger", "its last line has no end", lambda: end_torn_line(path))
+
+
+def _put_on_record(session: Session) -> None:
+    """The lines stay as they are, as evidence; a line of ours says which they are, so that another edit is seen."""
+    lines = {str(number): said for number, said in session.broken.items()}
+    session.append({"type": "chain", "lines": lines, "timestamp": now_ms()})
+    session.broken = {}
 
 
 def _branch(session: Session) -> Iterator[Trouble]:
