@@ -99,7 +99,8 @@ def test_a_base_that_fails_is_told_apart(tmp_path: Path) -> None:
 
 def test_failed_checks_stop_before_any_measurement(tmp_path: Path) -> None:
     tree = make_tree(tmp_path / "b", noisy(1.0), autoresearch__checks__sh="echo wrong answer; exit 3")
-    ran = run_trial(tmp_path / "t", spec(checks="bash autoresearch.checks.sh"), tree, tree)
+    right = make_tree(tmp_path / "a", noisy(1.0), autoresearch__checks__sh="true")
+    ran = run_trial(tmp_path / "t", spec(checks="bash autoresearch.checks.sh"), right, tree)
     assert ran.code == 0
     (checks,) = ran.of("checks")
     assert (checks["status"], checks["tail"], checks["side"]) == ("failed (exit 3)", "wrong answer", "B")

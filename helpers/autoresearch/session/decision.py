@@ -25,6 +25,9 @@ from autoresearch.workspace import copies, objects
 from autoresearch.workspace.branch import advance, commit_winner, require_free
 from autoresearch.workspace.candidate import Candidate, onto
 
+# What is said of checks that fail now and then.
+STEADY = "Tell the user which check is not steady, and measure again"
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -109,6 +112,8 @@ def _decide(
         )
     stage = stage_of(session, experiment)
     outcome = _outcome(session, experiment, stage, candidate, tip)
+    if stage.name == "flaky":
+        raise NotYet(f"{name} has no verdict: {stage.detail}", fix=STEADY, next=stage.next)
     if stage.name == "disturbed" and not final:
         raise NotYet(f"{name} is disturbed: {AGAIN}", fix="To take its discard as it is: --final", next=stage.next)
     record = facts | _measured(stage, outcome) | _before(session, experiment)
@@ -134,6 +139,9 @@ def preview(session: Session, experiment: Experiment) -> dict[str, Any]:
     stage = stage_of(session, experiment)
     if stage.record is None or not stage.records:
         return {"verdict": "discard", "reason": stage.name, "line": f"{stage.name}: {stage.detail}"}
+    if stage.name == "flaky":
+        told = {"reason": "flaky", "reason_text": stage.detail, "line": f"no verdict: {stage.detail}"}
+        return {"verdict": None, **told, "repeat": STEADY, "next": stage.next}
     test = stage.record
     modes = {"modes": test.modes} if test.modes else {}
     outcome = stage.outcome or judged(session, test, stage.records)

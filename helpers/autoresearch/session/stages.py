@@ -18,6 +18,7 @@ from autoresearch.judging.units import is_speed
 from autoresearch.judging.weighing import weigh
 from autoresearch.ledger.history import MOST_REPEATS, MOST_REWORKS, Experiment, Session
 from autoresearch.ledger.lines import JobLine, MetFields
+from autoresearch.safetext import one_line
 from autoresearch.session.integrity import tip_of
 from autoresearch.session.trial_spec import rule_of
 from autoresearch.verdict.verdict import Verdict
@@ -29,8 +30,8 @@ AGAIN = "run `ab` again when the machine is quieter, it is a test of its own"
 
 # Nothing ran; its job runs, was killed or cancelled; a run passed and an A/B is due, or it was far worse than the best
 # commit and none is; crash or checks_failed; the A/B is done; so it is, but it was disturbed and may be repeated; so it
-# is, but the best commit moved since.
-StageName = Literal["open", "running", "lost", "screened", "poor", "failed", "measured", "disturbed", "stale"]
+# is, but the best commit moved since; its checks fail now and then, which is no verdict.
+StageName = Literal["open", "running", "lost", "screened", "poor", "failed", "measured", "disturbed", "stale", "flaky"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,10 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
         # A task without our trial (a user's own experiment.yaml), or one that died before its first word.
         error = result.error or f"the job ended with {state.phase or state.state} and no result"
         records.append({"type": "end", "status": status, "error": "" if status == "done" else error})
+    if end.get("flaky"):
+        # No verdict on the idea; but checks that go on like that are not asked for ever.
+        follow = again if _tries(experiment, record) < TRIES else f"autoresearch decide {exp} --abandon"
+        return Stage("flaky", one_line(str(end.get("error")), 200), follow, record, records)
     problem = problem_of(records) if status == "done" else ""
     if status != "done" or problem:
         why = f"{status}: {end.get('error') or result.error or ''}".rstrip(": ")
@@ -151,7 +156,7 @@ def _tries(experiment: Experiment, record: JobLine) -> int:
 
 # Which stage to serve first: what costs nothing and frees the queue, before what takes time, and a quieter hour last.
 _ORDER: tuple[StageName, ...] = (
-    "measured", "poor", "screened", "stale", "failed", "lost", "running", "open", "disturbed",
+    "measured", "poor", "screened", "stale", "failed", "flaky", "lost", "running", "open", "disturbed",
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Callable, Mapping
+from typing import Callable, Mapping, Tuple
 
 from autoresearch import safetext
 from autoresearch.trial import differential, hidden
@@ -31,13 +31,39 @@ class Checks:
         self.unseen = hidden.take(stage.root) if spec.hidden else None
 
     def own(self, side: str) -> None:
-        """`autoresearch.checks.sh`, with the end of its output where it fails."""
+        """`autoresearch.checks.sh`, with the end of its output where it fails.
+
+        What fails is run again, on the base too: a check that fails now and then says nothing of the candidate.
+        """
         if not self.spec.checks:
             return
-        self._place(side)
-        done = self.run(side, self.spec.checks, self.spec.timeouts["checks"])
+        done = self._once(side)
         status = "passed" if done.ok else "timeout" if done.timed_out else "failed (exit %d)" % done.exit_code
-        self._end(side, status, done.seconds, "" if done.ok else safetext.tail(done.output), "checks ")
+        seconds, flaky = done.seconds, ""
+        if not done.ok and not done.timed_out and self.spec.mode != "noise":
+            flaky, more = self._again(side)
+            seconds += more
+        self._end(side, flaky or status, seconds, "" if done.ok else safetext.tail(done.output), "checks ", flaky=flaky)
+
+    def _once(self, side: str) -> Finished:
+        self._place(side)
+        return self.run(side, self.spec.checks or "", self.spec.timeouts["checks"])
+
+    def _again(self, side: str) -> Tuple[str, float]:
+        """Repeat checks that have failed, each side twice at most and for no longer than they may take; how flaky they
+        are, "" where they always fail here and never at the base, and the seconds that it took."""
+        failed, ran, seconds = {side: 1, "A": 0}, {side: 1, "A": 0}, 0.0
+        for where in (side, "A") * 2 if side != "A" and "A" in self.trees else side * 2:
+            if seconds > self.spec.timeouts["checks"]:
+                break
+            done = self._once(where)
+            seconds += done.seconds
+            ran[where] += 1
+            failed[where] += not done.ok
+            if done.ok == (where == side):
+                at_base = ", and in %d of %d at the base" % (failed["A"], ran["A"]) if side != "A" and ran["A"] else ""
+                return "flaky: failed in %d of %d runs%s" % (failed[side], ran[side], at_base), seconds
+        return "", seconds
 
     def inputs(self) -> None:
         """The generated inputs on both sides: the candidate has to answer as the base does."""
@@ -64,8 +90,9 @@ class Checks:
         self.stage.place_copy(self.trees[side])
 
     def _end(
-        self, side: str, status: str, seconds: float, tail: str, prefix: str = "", *, hidden: bool = False
-    ) -> None:
+        self, side: str, status: str, seconds: float, tail: str, prefix: str = "", *, hidden: bool = False,
+        flaky: str = "",
+    ) -> None:  # fmt: skip
         self.status = status
         self.out.record(
             "checks",
@@ -76,4 +103,4 @@ class Checks:
             **({"hidden": True} if hidden else {}),
         )
         if status != "passed":
-            raise Failed(side, prefix + status, status="checks_failed")
+            raise Failed(side, prefix + status, status="crash" if flaky else "checks_failed", flaky=bool(flaky))

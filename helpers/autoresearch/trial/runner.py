@@ -364,11 +364,14 @@ class Trial:
         # In an A/B the base is not the candidate's fault: the session must be able to tell.
         base = failure.side == "A" and self.spec.mode == "ab"
         error = "base: " + failure.error if base else failure.error
-        self._end(failure.status, error, failure.error, base_failed=base)
+        self._end(failure.status, error, failure.error, base_failed=base, flaky=failure.flaky)
         return 0 if failure.status == "checks_failed" else 1
 
-    def _end(self, status: TrialStatus, error: str | None, reason: str | None, base_failed: bool = False) -> None:
-        self.out.record("end", status=status, error=error, reason=reason, base_failed=base_failed)
+    def _end(
+        self, status: TrialStatus, error: str | None, reason: str | None, base_failed: bool = False, flaky: bool = False
+    ) -> None:
+        more = {"flaky": True} if flaky else {}
+        self.out.record("end", status=status, error=error, reason=reason, base_failed=base_failed, **more)
         self.out.result(status, error, self.checks.status, self._medians() if status == "done" else {})
 
     def _medians(self) -> dict[str, float]:
