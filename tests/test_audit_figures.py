@@ -192,7 +192,7 @@ def test_a_keep_without_a_percentage_is_no_claim_and_breaks_no_status() -> None:
         "verified_gain": None, "summary": None, "stop": {"near": {}, "now": False}, "advice": "",
         "recent": [], "next": "n", "error_budget": {"tests": 0, "fdr": 0.1, "spent": 0.0, "next_alpha": 0.001},
     }  # fmt: skip
-    assert "best      b at t" in _text(session, shown, {}, Spend())
+    assert "best      b at t" in _text(session, shown, {}, Spend(), "")
 
 
 def test_a_keep_that_was_measured_without_a_percentage_is_given_none() -> None:

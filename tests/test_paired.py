@@ -301,7 +301,7 @@ def test_a_child_that_works_in_the_references_turns_is_seen_once_it_is_waited_fo
         WORK
         + """
     import subprocess, threading
-    burn = [sys.executable, "-S", "-c", "for _ in range(10**6): pass"]
+    burn = [sys.executable, "-S", "-c", "for _ in range(4 * 10**6): pass"]
     def hidden(turns):
         threading.Thread(target=subprocess.run, args=(burn,), daemon=True).start()
         return work(turns)
@@ -403,7 +403,10 @@ def busy_core() -> Iterator[None]:
         pytest.skip("the system neither pins processes nor keeps account of their waiting")
     usual = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(usual)})
-    loop = subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"], start_new_session=True)
+    endless = [sys.executable, "-S", "-c", "print(flush=True)\nwhile True: pass"]
+    loop = subprocess.Popen(endless, start_new_session=True, stdout=subprocess.PIPE)
+    assert loop.stdout is not None
+    loop.stdout.readline()  # it runs
     try:
         yield
     finally:
@@ -424,10 +427,13 @@ def test_five_percent_less_work_is_seen_beside_a_busy_loop() -> None:
         print(result.ratio, result.waited)
     """
     )
-    alike, waited, less, _ = (float(word) for word in output(program))
-    assert waited > 0.25
-    assert 0.96 < alike < 1.04
-    assert less < alike - 0.02
+    found = []
+    for _ in range(3):  # one run has a scatter of 1 %, and the kernel may give the loop few turns in half a second
+        alike, waited, less, _ = (float(word) for word in output(program))
+        found.append((round(alike, 3), round(less, 3), round(waited, 2)))
+        if waited > 0.25 and 0.96 < alike < 1.04 and less < alike - 0.02:
+            return
+    pytest.fail(f"alike, less, waited: {found}")
 
 
 # --- programs that are a process a round
@@ -485,12 +491,19 @@ def test_a_commands_ratio_is_that_of_its_work_with_all_that_guards_it(tmp_path: 
 
 @pytest.mark.usefixtures("busy_core")
 def test_five_percent_less_work_of_a_command_is_seen_beside_a_busy_loop_in_one_run(tmp_path: Path) -> None:
-    for name, turns in (("alike", 300000), ("less", 285000)):
-        (tmp_path / name).mkdir()
-        got = values(commands(tmp_path / name, turns=turns, of=300000, pairs=31))
-        assert got["waited_pct"] > 25
+    found = []
+    for attempt in range(3):
+        got = []
+        for name, turns in (("alike", 300000), ("less", 285000)):
+            where = tmp_path / f"{name}{attempt}"
+            where.mkdir()
+            got.append(values(commands(where, turns=turns, of=300000, pairs=31)))
+        alike, less = (one["time_s"] / 0.01 for one in got)
+        found.append((alike, less, *(one["waited_pct"] for one in got)))
         # Starting an interpreter is a part of each round, and the same.
-        assert (0.98 < got["time_s"] / 0.01 < 1.02) if name == "alike" else (0.93 < got["time_s"] / 0.01 < 0.98)
+        if 0.98 < alike < 1.02 and 0.93 < less < 0.98 and min(one["waited_pct"] for one in got) > 25:
+            return
+    pytest.fail(f"alike, less, waited, waited: {found}")
 
 
 def test_a_sleep_is_the_commands_own_time(tmp_path: Path) -> None:

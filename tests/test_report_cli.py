@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from autoresearch.project import Project
-from driver import Run
+from driver import REPO, Run
 from peer_logs import CORPUS
 from report_sessions import experiment, session, write_ledger
 
@@ -48,10 +49,7 @@ def test_wrong_use_and_no_session(tmp_path: Path, autoresearch: Run) -> None:
 
 def test_the_chart_can_be_demanded(project: Project, autoresearch: Run, tmp_path: Path) -> None:
     write_ledger(project.root, session())
-    shadow = tmp_path / "shadow" / "matplotlib"
-    shadow.mkdir(parents=True)
-    (shadow / "__init__.py").write_text("raise ImportError('not here')\n")
-    path = f"{shadow.parent}:{Path(__file__).resolve().parents[1] / 'helpers'}"
+    path = os.pathsep.join(str(REPO / place) for place in ("helpers", "tests/data/no_chart"))
     demanded = autoresearch("report", "--chart", PYTHONPATH=path)
     assert demanded.returncode == 3
     assert "matplotlib" in demanded.stderr

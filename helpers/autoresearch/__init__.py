@@ -13,9 +13,17 @@ def _own_modules_first():  # type: () -> None
     """
     places = os.environ.get("PYTHONPATH", "").split(os.pathsep) if "PYTHONPATH" in os.environ else []
     # By -m, the directory where the caller stands comes first.
-    theirs = {os.path.abspath(place) for place in ([*places, os.curdir] if sys.argv[0] == "-m" else places)}
-    ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    sys.path[:] = [p for p in sys.path if os.path.abspath(p) == ours or os.path.abspath(p) not in theirs]
+    theirs = {_absolute(place) for place in ([*places, os.curdir] if sys.argv[0] == "-m" else places)}
+    ours = os.path.dirname(os.path.dirname(_absolute(__file__)))
+    sys.path[:] = [p for p in sys.path if _absolute(p) == ours or _absolute(p) not in theirs]
+
+
+def _absolute(place):  # type: (str) -> str
+    """Empty for what is named from a directory that is gone: nothing is found there."""
+    try:
+        return os.path.abspath(place)
+    except OSError:
+        return ""
 
 
 if os.path.basename((sys.argv or [""])[0]) in ("-m", "autoresearch"):  # as a command, not as somebody's module

@@ -28,9 +28,13 @@ _PATIENCE = 600.0
 
 
 def asked_of(project: Project, admin: Path, where: Path) -> dict[str, str]:
-    """Environment in which git means the copy `where` of this repository, whatever `.git` in the copy says."""
+    """Environment in which git means the copy `where` of this repository, whatever `.git` in the copy says.
+
+    With `filters_at_home`: even `write-tree` and `reset` read a file anew that is as young as the index, by its filter.
+    """
     common = places_of(project)[1]
-    return {"GIT_DIR": str(admin), "GIT_COMMON_DIR": str(common), "GIT_WORK_TREE": str(where)}
+    places = {"GIT_DIR": str(admin), "GIT_COMMON_DIR": str(common), "GIT_WORK_TREE": str(where)}
+    return {**places, **filters_at_home(project)}
 
 
 def filters_at_home(project: Project) -> dict[str, str]:
