@@ -50,6 +50,11 @@ def unsaved(blocks: Blocks, due: Callable[[Measure], float], rest: Callable[[Mea
     A gain in work shows in both, in waiting and by parallel work in the clock's alone, and beside other programs maybe
     in the processor's alone. `rest` makes of a measure what should be alike on both sides, `due` what should be saved.
     """
+    # Where the timed seconds hold waits for the core, what a run saves of them is in the plain clock alone: enough of
+    # it there, and no luck, is saved.
+    plain, enough = rest(wall), MISSING_SHARE * due(wall)
+    if excess(blocks, added(lambda run: -plain(run), enough)).p_value <= CHANCE:
+        return False
     measures = [_clock(blocks, rest)]
     if all(run.cpu is not None for block in blocks for run in block):
         measures.append(used)
