@@ -20,7 +20,7 @@ from autoresearch.ledger.store import read
 # Of one run: clocks, draws, and what is computed from the drawn order.
 VOLATILE = frozenset(
     ("timestamp", "seconds", "seed", "environment", "machine", "samples", "warmups", "noise", "cores", "builds",
-     "e_value", "cost_runs", "cost", "spent", "candidate")
+     "e_value", "cost_runs", "cost", "spent", "candidate", "met", "cpu_s", "peak_rss_mb")
 )  # fmt: skip
 COMMIT = re.compile(r"\b[0-9a-f]{40}\b")
 JOB = re.compile(r"-(single|ab|noise)-\d+$")
