@@ -75,73 +75,31 @@ class Copy:
         Once it has run, what `better` makes of its value is tried: the first plan that runs is measured and returned.
         """
         end = time.monotonic() + limit
-        done = DryRun()
-        metric = plan.option.metric
-
-        def before(stage: str) -> None:
-            self.progress(f"benchmark, run {len(done.values) + 1}" if stage == "benchmark" else stage)
-            if end - time.monotonic() < 0.2:
-                raise OutOfTime("A", "the time for the dry run was up")
-
-        trial, timed = trial_in(self.root, self._spec(plan, limit), end, before)
-
-        def measure() -> None:
-            value = trial.measure("A", None, None)
-            done.state, done.seconds = "ok", timed.ended[-1][1].seconds
-            done.values.append(value)
-            if len(done.values) == 1:
-                # A ratio to the reference has no part in the run's seconds.
-                mistake = None if plan.paired or plan.option.harness else lint_unit(metric, "", value, done.seconds)
-                done.mistakes = [mistake] if mistake else []
-
-        def well(step: Callable[[], None]) -> bool:
-            try:
-                step()
-            except Failed as exc:
-                _note(done, timed, metric, exc)
-                return False
-            return True
-
-        def runs(plan: Plan) -> bool:
-            nonlocal done, trial, timed
-            done = DryRun(rounds=plan.rounds)
-            trial, timed = trial_in(self.root, self._spec(plan, limit), end, before)
-            return well(lambda: self._build(trial, plan)) and well(measure)
-
-        if not runs(plan):
-            return plan, done
-        round_seconds = parse(timed.ended[-1][1].output).metrics.get("time_wall_s", 0.0)
-        checks = "none"
-        if trial.spec.checks:
-            checks = "passed" if well(lambda: trial.checks.own("A")) else "failed"
-            if timed.late:
-                # The number stands; only what guards it is not known yet.
-                checks = f"not finished: {done.said}"
-                done.state, done.stage, done.said = "ok", "", ""
-        done.checks = checks
-        first = done
-        if checks == "failed":
-            return plan, done
-        for wanted in better(first.values[0]):
+        first = now = _Attempt(self, plan, limit, end)
+        if not first.runs():
+            return plan, first.done
+        round_seconds = parse(first.timed.ended[-1][1].output).metrics.get("time_wall_s", 0.0)
+        first.check()
+        if first.done.checks == "failed":
+            return plan, first.done
+        for wanted in better(first.done.values[0]):
             # A pair takes two rounds, and two runs should fit in.
-            if wanted.paired and end - time.monotonic() < 2 * (first.seconds + 2 * wanted.rounds * round_seconds):
+            if wanted.paired and first.left() < 2 * (first.done.seconds + 2 * wanted.rounds * round_seconds):
                 continue
-            stands = wanted.files == plan.files and done is first
-            plan = wanted
-            if stands or runs(wanted):
+            if now is first and wanted.files == plan.files:
+                now.plan = wanted
+                break
+            now = _Attempt(self, wanted, limit, end)
+            if now.runs():
                 break
         else:
-            done = first
-        done.checks = checks
-        wanted_runs = RUNS if done.seconds < 1.0 else RUNS // 2
-        while len(done.values) < wanted_runs and done.state == "ok" and time.monotonic() + done.seconds < end:
-            if not well(measure):
-                break
-        if len(done.values) >= 4:
-            done.noise = assess(done.values, direction=plan.option.direction, min_effect_pct=1.0)
-        return plan, done
+            return plan, first.done
+        now.done.checks = first.done.checks
+        now.measure_more()
+        return now.plan, now.done
 
-    def _spec(self, plan: Plan, limit: float) -> dict[str, Any]:
+    def spec(self, plan: Plan, limit: float) -> dict[str, Any]:
+        """The spec of a plan's trial."""
         digests = {name: hashlib.sha256(text).hexdigest() for name, text in self._files(plan).items()}
         config = Config(
             "plan", Objective(plan.option.metric), build=plan.build,
@@ -152,7 +110,7 @@ class Copy:
     def _files(self, plan: Plan) -> dict[str, bytes]:
         return self.scripts | {name: text.encode() for name, text in plan.files.items()}
 
-    def _build(self, trial: Trial, plan: Plan) -> None:
+    def build(self, trial: Trial, plan: Plan) -> None:
         """Give `trial` the tree of an earlier plan that needs the same steps, or build it."""
         made_by = trial.spec.deps, trial.spec.build
         if made_by != self.built:
@@ -177,6 +135,65 @@ class Copy:
             path.unlink(missing_ok=True)  # a link would lead elsewhere
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
+
+
+class _Attempt:
+    """One plan's trial in a copy, and what came of it so far. Nothing is begun once `end` (monotonic) is near."""
+
+    def __init__(self, copy: Copy, plan: Plan, limit: float, end: float) -> None:
+        self.plan = plan
+        self.done = DryRun(rounds=plan.rounds)
+        self._copy, self._end = copy, end
+        self.trial, self.timed = trial_in(copy.root, copy.spec(plan, limit), end, self._before)
+
+    def left(self) -> float:
+        """Seconds until the end."""
+        return self._end - time.monotonic()
+
+    def runs(self) -> bool:
+        """Whether it is built and a run of it gives a number."""
+        return self._well(lambda: self._copy.build(self.trial, self.plan)) and self._well(self._measure)
+
+    def check(self) -> None:
+        """Run the checks, if there are any."""
+        if self.trial.spec.checks:
+            checks = "passed" if self._well(lambda: self.trial.checks.own("A")) else "failed"
+            if self.timed.late:
+                # The number stands; only what guards it is not known yet.
+                checks = f"not finished: {self.done.said}"
+                self.done.state, self.done.stage, self.done.said = "ok", "", ""
+            self.done.checks = checks
+
+    def measure_more(self) -> None:
+        """Measure for the noise while there is time."""
+        done, wanted = self.done, RUNS if self.done.seconds < 1.0 else RUNS // 2
+        while len(done.values) < wanted and done.state == "ok" and done.seconds < self.left():
+            if not self._well(self._measure):
+                break
+        if len(done.values) >= 4:
+            done.noise = assess(done.values, direction=self.plan.option.direction, min_effect_pct=1.0)
+
+    def _before(self, stage: str) -> None:
+        self._copy.progress(f"benchmark, run {len(self.done.values) + 1}" if stage == "benchmark" else stage)
+        if self.left() < 0.2:
+            raise OutOfTime("A", "the time for the dry run was up")
+
+    def _measure(self) -> None:
+        value, done, option = self.trial.measure("A", None, None), self.done, self.plan.option
+        done.state, done.seconds = "ok", self.timed.ended[-1][1].seconds
+        done.values.append(value)
+        if len(done.values) == 1 and not (self.plan.paired or option.harness):
+            # (A ratio to the reference has no part in the run's seconds.)
+            mistake = lint_unit(option.metric, "", value, done.seconds)
+            done.mistakes = [mistake] if mistake else []
+
+    def _well(self, step: Callable[[], None]) -> bool:
+        try:
+            step()
+        except Failed as exc:
+            _note(self.done, self.timed, self.plan.option.metric, exc)
+            return False
+        return True
 
 
 def _note(done: DryRun, timed: TimedExecution, metric: str, failed: Failed) -> None:
