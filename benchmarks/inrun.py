@@ -28,7 +28,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from loads import beside, busy, cores
+from loads import WORK, beside, busy, cores
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "helpers"))
 
@@ -43,20 +43,12 @@ SHARES = ((1.0, 1.0), (0.98, 1.0), (1.0, 0.98), (0.95, 1.0), (1.0, 0.95))  # of 
 GAINS = (0.0, 0.5, 1.0, 2.0, 5.0)
 MAX_RUNS = 72
 
-PROGRAM = """
+PROGRAM = f"""
 import sys
 sys.path.insert(0, sys.argv[1])
 import paired
 launches, mine, theirs = int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
-
-
-def work(n):
-    seen, x = {}, 12345
-    for _ in range(n):
-        x = (x * 1103515245 + 12345) & 0x7FFFFFFF
-        seen[x % 257] = seen.get(x % 257, 0) + (x >> 7 & 15)
-    return len(seen)
-
+{WORK}
 
 def load(share):
     return lambda: lambda n: work(int(n * share))

@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-from loads import LOADS, TWO_SPEED, beside, cores
+from loads import LOADS, TWO_SPEED, WORK, beside, cores
 from noise_models import Machine
 from peer_rules import Answer, Decide, Lab, mad_confidence, mann_whitney_interleaved, stored_median
 
@@ -56,15 +56,7 @@ sys.path.insert(0, sys.argv[1])
 import paired
 %s
 share, loops, pairs = float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-
-
-def work(n):
-    seen, x = {}, 12345
-    for _ in range(n):
-        x = (x * 1103515245 + 12345) & 0x7FFFFFFF
-        seen[x %% 257] = seen.get(x %% 257, 0) + (x >> 7 & 15)
-    return len(seen)
-
+%s
 
 spans = []
 
@@ -162,7 +154,7 @@ def measure(condition: str, blocks: int, core: int, bar: Callable[[float], None]
     runs = []
     with tempfile.TemporaryDirectory(prefix="loaded-") as scratch, beside(LOADS[condition], [core]):
         script = Path(scratch) / "bench.py"
-        script.write_text(PROGRAM % (shim, timed), encoding="utf-8")
+        script.write_text(PROGRAM % (shim, WORK, timed), encoding="utf-8")
         for block, contrast in enumerate(contrasts):
             for side in draw_order(rng):
                 share = SHARES[contrast] if side == "B" else 1.0

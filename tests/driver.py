@@ -89,6 +89,19 @@ def make_project(root: Path) -> Path:
     return root
 
 
+@contextlib.contextmanager
+def another_program(*cores: int) -> Iterator[None]:
+    """One that wants these cores all the time, in a session of its own."""
+    loop = f"import os\nos.sched_setaffinity(0, {list(cores)})\nprint(flush=True)\nwhile True: pass"
+    with subprocess.Popen([sys.executable, "-S", "-c", loop], stdout=subprocess.PIPE, start_new_session=True) as other:
+        assert other.stdout is not None
+        other.stdout.readline()  # it runs
+        try:
+            yield
+        finally:
+            other.kill()
+
+
 def command(*args: str) -> list[str]:
     return [sys.executable, "-m", "autoresearch", *args]
 

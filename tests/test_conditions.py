@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from autoresearch.judging.outcome import Timed, read_outcome
 from autoresearch.trial import conditions, procs
 from autoresearch.trial.conditions import Met, Meter, Used, own_seconds
+from driver import another_program
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux tells what a process waited for")
 BURN = "import time\nwhile time.process_time() < {}: pass"
@@ -30,12 +30,8 @@ def core() -> int:
 @pytest.fixture
 def busy(core: int) -> Iterator[None]:
     """Another program on that core, all the time."""
-    loop = f"import os\nos.sched_setaffinity(0, [{core}])\nprint(flush=True)\nwhile True: pass"
-    with subprocess.Popen([sys.executable, "-S", "-c", loop], stdout=subprocess.PIPE, start_new_session=True) as other:
-        assert other.stdout is not None
-        other.stdout.readline()
+    with another_program(core):
         yield
-        other.kill()
 
 
 def run(command: procs.Command, core: int, tmp_path: Path) -> procs.Finished:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +21,7 @@ from autoresearch.report.documents import improvements, session_document
 from autoresearch.report.view import build
 from autoresearch.trial.conditions import Met
 from autoresearch.trial.procs import Finished
-from driver import Driver, commit_all, make_project
+from driver import Driver, another_program, commit_all, make_project
 
 TIME = ("time_s", "s")
 BUSY = MetFields(waited_pct=23.4, worst_pct=61.0, runs=8, disturbed=2)
@@ -241,13 +240,8 @@ needs_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="L
 @pytest.fixture
 def other() -> Iterator[None]:
     """Another program on the core that measures, all the time."""
-    core = plan_cpus("auto", 1).slots[0]
-    loop = f"import os\nos.sched_setaffinity(0, {core})\nprint(flush=True)\nwhile True: pass"
-    with subprocess.Popen([sys.executable, "-S", "-c", loop], stdout=subprocess.PIPE, start_new_session=True) as busy:
-        assert busy.stdout is not None
-        busy.stdout.readline()
+    with another_program(*plan_cpus("auto", 1).slots[0]):
         yield
-        busy.kill()
 
 
 def timed_project(root: Path) -> Driver:

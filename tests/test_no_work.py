@@ -67,13 +67,18 @@ def slow(session: Driver) -> None:
     commit_all(session.root)
 
 
-def test_a_run_over_a_running_ab_is_that_ab(fresh: Driver) -> None:
-    slow(fresh)
-    session = fresh
+def in_an_ab(session: Driver) -> Driver:
+    """A session whose A/B of e1 still runs."""
+    slow(session)
     session.baseline()
     session.open("e1")
     session.edit("e1", "1000", "700")
     session("ab", "e1", "--timeout", "0.2")
+    return session
+
+
+def test_a_run_over_a_running_ab_is_that_ab(fresh: Driver) -> None:
+    session = in_an_ab(fresh)
     before = session.lines()
     (job,) = session.project.jobs.glob("e1-ab-*")
     code, data = session("run", "e1")
@@ -87,12 +92,7 @@ def test_a_run_over_a_running_ab_is_that_ab(fresh: Driver) -> None:
 
 
 def test_an_ab_that_ends_for_other_files_is_told(fresh: Driver) -> None:
-    slow(fresh)
-    session = fresh
-    session.baseline()
-    session.open("e1")
-    session.edit("e1", "1000", "700")
-    session("ab", "e1", "--timeout", "0.2")
+    session = in_an_ab(fresh)
     session.edit("e1", "700", "600")
     code, data = session("run", "e1")
     assert (code, "its files changed" in data["recovered"][0]) == (0, True), data

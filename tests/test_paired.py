@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from driver import another_program
+
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 DEMO = TEMPLATES / "demo" / "project"
 
@@ -403,15 +405,10 @@ def busy_core() -> Iterator[None]:
         pytest.skip("the system neither pins processes nor keeps account of their waiting")
     usual = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(usual)})
-    endless = [sys.executable, "-S", "-c", "print(flush=True)\nwhile True: pass"]
-    loop = subprocess.Popen(endless, start_new_session=True, stdout=subprocess.PIPE)
-    assert loop.stdout is not None
-    loop.stdout.readline()  # it runs
     try:
-        yield
+        with another_program(max(usual)):
+            yield
     finally:
-        loop.kill()
-        loop.wait()
         os.sched_setaffinity(0, usual)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from autoresearch.trial.compare import CommandFailed, Comparison, Sample, _cores
 from autoresearch.trial.conditions import Met, own_seconds
 from autoresearch.verdict.rule import Rule
 from autoresearch.verdict.sequential import SequentialTest
+from driver import another_program
 
 LINUX = sys.platform.startswith("linux")
 
@@ -198,18 +198,12 @@ def test_the_runs_are_pinned_to_what_the_command_keeps_busy(machine: Path) -> No
 @pytest.mark.skipif(not LINUX, reason="Linux tells what a process waited for")
 def test_beside_a_busy_loop_the_commands_are_told_apart_in_own_time(machine: Path) -> None:
     core = max(os.sched_getaffinity(0))
-    loop = f"import os\nos.sched_setaffinity(0, [{core}])\nprint(flush=True)\nwhile True: pass"
     (machine / "work.py").write_text("import sys, time\nwhile time.process_time() < float(sys.argv[1]): pass")
     work = f'"{sys.executable}" -S work.py'
-    with subprocess.Popen([sys.executable, "-S", "-c", loop], stdout=subprocess.PIPE, start_new_session=True) as other:
-        assert other.stdout is not None
-        other.stdout.readline()
-        try:
-            compared = compare(
-                machine, f"{work} 0.10", f"{work} 0.05", metric=None, pin=lambda _: contextlib.nullcontext([core])
-            )
-        finally:
-            other.kill()
+    with another_program(core):
+        compared = compare(
+            machine, f"{work} 0.10", f"{work} 0.05", metric=None, pin=lambda _: contextlib.nullcontext([core])
+        )
     assert (compared.metric, compared.verdict.verdict) == ("own_s", "keep")
     data, lines = told(compared, 4, chosen=False)
     assert data["warnings"] == [line for line in lines if "waited for their core" in line]
