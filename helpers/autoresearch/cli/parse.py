@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,14 +81,14 @@ def _tell_results(results: Results, as_json: bool) -> None:
         }
         for metric in results.metrics
     }  # fmt: skip
-    whole: dict[str, dict[str, Any]] = {
-        "metrics": {metric.name: metric.value for metric in results.metrics},
-        "about": told,
-    }
-    shown = len(told)
-    while shown > 1 and len(to_json({**data, **whole, "left_off": 0})) >= 1990:
+    values = {metric.name: metric.value for metric in results.metrics}
+
+    def first(count: int) -> dict[str, dict[str, Any]]:
+        return {"metrics": dict(islice(values.items(), count)), "about": dict(islice(told.items(), count))}
+
+    shown = min(len(told), 64)  # more never fit
+    while shown > 1 and len(to_json({**data, **first(shown), "left_off": 0})) >= 1990:
         shown -= 1
-        whole = {key: dict(list(part.items())[:shown]) for key, part in whole.items()}
     if shown < len(told):
         data["left_off"] = len(told) - shown
     ways = {"lower": "lower is better", "higher": "higher is better", "": ""}
@@ -98,7 +99,7 @@ def _tell_results(results: Results, as_json: bool) -> None:
     ]  # fmt: skip
     count = "1 benchmark" if results.benchmarks == 1 else f"{results.benchmarks} benchmarks"
     head = f"{results.format}: {count}, one run (its readings are no independent runs)"
-    emit({**data, **whole}, "\n".join([head, table(rows), *warnings]), as_json=as_json)
+    emit({**data, **first(shown)}, "\n".join([head, table(rows), *warnings]), as_json=as_json)
 
 
 def _write_reader(as_json: bool) -> None:

@@ -56,12 +56,14 @@ def conditions(records: Iterable[Mapping[str, Any]], met: MetFields) -> Conditio
     if speeds is None and len(cpu) >= _ENOUGH and min(cpu) >= _LEAST_CPU:
         speeds = slow_to_quick(cpu)
     known = len(references) > 1 and min(references) > 0
-    return Conditions(met, bool(spreads), 100.0 * stdev(references) / mean(references) if known else None, speeds)
+    return Conditions(
+        met, any(map(is_paired, printed)), 100.0 * stdev(references) / mean(references) if known else None, speeds
+    )
 
 
 def is_paired(metrics: Mapping[str, Any]) -> bool:
-    """Whether a run prints what templates/paired.py prints beside its value."""
-    return "speed_spread" in metrics
+    """Whether a run prints what its reference took (`judging.rounds`): its value is a ratio to that."""
+    return "ref_s" in metrics
 
 
 def slow_to_quick(values: Sequence[float]) -> float:

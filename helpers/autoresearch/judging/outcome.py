@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from autoresearch.safetext import one_line
-from autoresearch.trial.conditions import own_seconds
+from autoresearch.trial.conditions import Met, lost_share, own_seconds
 from autoresearch.verdict import TrialStatus
 from autoresearch.verdict.eprocess import Block
 from autoresearch.verdict.rule import Rule
@@ -46,9 +46,8 @@ class Timed:
 
     @property
     def waited_share(self) -> float | None:
-        """Share of the run in which others had its core, 0 to 1: its wait, or where that is not known, their time."""
-        lost = self.foreign if self.waited is None else self.waited
-        return None if lost is None or self.wall <= 0 else min(1.0, lost / self.wall)
+        """`trial.conditions.lost_share` of the run."""
+        return lost_share(self.wall, self.waited, self.foreign)
 
 
 @dataclass(frozen=True)
@@ -156,14 +155,13 @@ def _instructions(lines: Sequence[Record]) -> dict[str, Any]:
 
 
 def _timed(record: Record) -> Timed:
-    known = {
-        name: float(record[name])
-        for name in ("cpu_seconds", "stall_seconds", "delay_seconds", "foreign_seconds")
-        if record.get(name) is not None
-    }
+    cpu, delay, stall, foreign = (
+        None if record.get(name) is None else float(record[name])
+        for name in ("cpu_seconds", "delay_seconds", "stall_seconds", "foreign_seconds")
+    )
     return Timed(
-        str(record["side"]), float(record["value"]), float(record.get("seconds") or 0), known.get("cpu_seconds"),
-        known.get("stall_seconds", known.get("delay_seconds")), known.get("foreign_seconds"), _metrics(record),
+        str(record["side"]), float(record["value"]), float(record.get("seconds") or 0), cpu,
+        Met(delay, stall).waited, foreign, _metrics(record),
     )  # fmt: skip
 
 

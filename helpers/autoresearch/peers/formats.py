@@ -3,8 +3,8 @@
 Every benchmark of a file is one metric, its readings' median; where a file holds times or rates, their geometric mean
 comes first. The readings inside a file shared one process and one moment: they are one run, however many they are.
 
-This file stands alone, as a copy of it may lie beside a benchmark (`autoresearch.formats.py`, frozen with it), where
-`metric --from FORMAT` of autoresearch.sh runs it: Python 3.8, standard library, nothing of ours.
+It is one file, long as it is, and stands alone: a copy of it may lie beside a benchmark (`autoresearch.formats.py`,
+frozen with it), where `metric --from FORMAT` of autoresearch.sh runs it. Python 3.8, standard library, nothing of ours.
 """
 
 from __future__ import annotations

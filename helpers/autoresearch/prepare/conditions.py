@@ -17,6 +17,7 @@ from autoresearch.judging.met import LOUD_PCT, PAIR, TWO_SPEEDS, is_paired, slow
 from autoresearch.judging.units import is_speed, seconds_per_unit
 from autoresearch.prepare.diagnosis import Diagnosis
 from autoresearch.project import Project
+from autoresearch.trial.conditions import lost_share
 from autoresearch.trial.procs import Finished
 from autoresearch.trial.slots import Slot, take
 
@@ -51,10 +52,14 @@ def _busy() -> None:
     raise Measuring
 
 
+def cores() -> int:
+    """How many cores we may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def load() -> str:
-    """How many programs wanted a core in the last minute, on average, such as `load 3.1 on 2 cores`."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return f"load {os.getloadavg()[0]:.1f} on {cores} cores"
+    """How many programs wanted a core in the last minute, on average, such as `load 3.1`."""
+    return f"load {os.getloadavg()[0]:.1f}"
 
 
 def apart_pct(values: Sequence[float]) -> float:
@@ -83,13 +88,15 @@ def told(
     causes = []
     if timed and waited > LOUD_PCT:
         fix = "Its pairs mend most of that" if paired else f"Use {PAIR} (own time)"
-        causes.append(Diagnosis("warn", "load", f"{waiting(waited, exact)} ({load()})", fix))
+        causes.append(Diagnosis("warn", "load", f"{waiting(waited, exact)} ({load()} on {cores()} cores)", fix))
     if timed and not paired and speeds is not None and speeds > TWO_SPEEDS:
         causes.append(Diagnosis("warn", "speed", two_speeds(speeds), f"Pair it with a reference: {PAIR}"))
     if apart and causes:
         causes[0] = replace(causes[0], found=f"{causes[0].found}; {apart}")
     elif apart:
-        found = f"{apart}, and no other program or second speed was seen ({load()}): it varies by itself"
+        found = (
+            f"{apart}, and no other program or second speed was seen ({load()} on {cores()} cores): it varies by itself"
+        )
         causes.append(Diagnosis("warn", "apart", found, "Look for what it draws at random, a cache, or the network"))
     yield from causes
     if seconds is not None and not paired and 0 < values[-1] * seconds < SHORT:
@@ -99,9 +106,8 @@ def told(
 
 def _waited(run: Finished) -> tuple[float, bool]:
     """Percent of a run in which others had its core, and whether that is exact."""
-    lost, met = run.met.waited, run.met
-    share = met.foreign_seconds if lost is None else lost
-    return 100.0 * min(1.0, (share or 0.0) / max(run.seconds, 1e-9)), lost is not None
+    waited = run.met.waited
+    return 100.0 * (lost_share(run.seconds, waited, run.met.foreign_seconds) or 0.0), waited is not None
 
 
 def probe(cpus: Sequence[int]) -> float:

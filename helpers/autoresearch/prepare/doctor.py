@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import os
 import shutil
 import sys
 import time
@@ -15,6 +14,7 @@ from autoresearch.config import Config
 from autoresearch.engines import containment
 from autoresearch.engines.cpus import plan_cpus
 from autoresearch.errors import POLL, POLL_BASELINE, AutoresearchError, EnvironmentMissing, IntegrityFault
+from autoresearch.prepare import conditions
 from autoresearch.prepare.diagnosis import Diagnosis
 from autoresearch.prepare.lint import is_driver, lint
 from autoresearch.prepare.lint_rules import ScriptKind
@@ -70,8 +70,7 @@ def examine(
 
 def _machine(project: Project, config: Config) -> Iterator[Diagnosis]:
     python = ".".join(map(str, sys.version_info[:3]))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    yield Diagnosis("ok", "machine", f"{cores} cores, load {os.getloadavg()[0]:.1f}, Python {python}")
+    yield Diagnosis("ok", "machine", f"{conditions.cores()} cores, {conditions.load()}, Python {python}")
     have = version()
     if have < (2, 32):
         yield Diagnosis("fail", "git", f"git {have[0]}.{have[1]} is too old", "Install git 2.32 or newer")

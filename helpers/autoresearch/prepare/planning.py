@@ -255,7 +255,8 @@ def better(found: Survey, option: Option, wishes: Wishes, seconds: float) -> Ite
     """Plans for a command whose round takes `seconds`, to be tried in this order: the first that runs is taken."""
     if option.body:
         return
-    pairs = max(10, min(30, round(PAIRED_SECONDS / seconds)), min(100, round(AIM_SECONDS / max(seconds, 0.005))))
+    enough = round(AIM_SECONDS / max(seconds, 0.005))
+    pairs = max(10, min(30, round(PAIRED_SECONDS / seconds)), min(100, enough))
     alone = option.alone or wishes.alone
     if not alone and seconds > LONGEST_ROUND:
         alone = f"a round takes {seconds:.2g} s, and a run needs 20 at least: measure a smaller part"
@@ -263,7 +264,7 @@ def better(found: Survey, option: Option, wishes: Wishes, seconds: float) -> Ite
         for same in (True, False):
             yield draft(found, option, wishes, pairs, nominal=seconds, same=same)
     more = option.repeats and seconds < AIM_SECONDS
-    rounds = min(200, max(2, round(AIM_SECONDS / max(seconds, 0.005)))) if more else 1
+    rounds = min(200, max(2, enough)) if more else 1
     yield draft(found, option, replace(wishes, alone=alone or _UNTRIED), rounds)
 
 

@@ -22,6 +22,7 @@ from autoresearch.engines import containment
 from autoresearch.engines.bundle import tree_tar
 from autoresearch.errors import EnvironmentMissing
 from autoresearch.files import remove, scratch
+from autoresearch.judging.met import is_paired
 from autoresearch.metrics import parse
 from autoresearch.prepare import conditions
 from autoresearch.prepare.diagnosis import Diagnosis
@@ -145,11 +146,10 @@ def _steps(
     try:
         trial.build_first("A")
         values.append(trial.measure("A", None, None))  # on all cores, to see how many it keeps busy
-        with conditions.core(project, config) as timed.slot:
+        with _on_core(project, config, timed):
             values.append(trial.measure("A", None, None))
             if conditions.apart_pct(values) > conditions.FAR_PCT and timed.left() > 2 * timed.ended[-1][1].seconds:
                 values.append(trial.measure("A", None, None))
-        timed.slot = None
         trial.checks.own("A")
     except Failed as exc:
         failed = exc
@@ -176,6 +176,16 @@ def _steps(
             "warn", "signature", f"{trial.spec.metric} is not signed: the measured program could print it instead",
             "Print it with metric from templates/autoresearch.sh, or templates/signed_metric.py in Python",
         )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _on_core(project: Project, config: Config, timed: TimedExecution) -> Iterator[None]:
+    """What is run meanwhile runs on the core that a trial would be given, as far as it is free."""
+    with conditions.core(project, config) as timed.slot:
+        try:
+            yield
+        finally:
+            timed.slot = None
 
 
 def _reference(project: Project, manifest: evaluator.Manifest, timed: TimedExecution) -> Iterator[Diagnosis]:
@@ -255,7 +265,7 @@ def cores_of(config: Config, cpu: float | None, seconds: float) -> Iterator[Diag
 def _slept(project: Project, trial: Trial, timed: TimedExecution, config: Config) -> Iterator[Diagnosis]:
     """`idle` of more runs on the measuring core: what they wait for is exact on one core only."""
     found: list[Diagnosis] = []
-    with conditions.core(project, config) as timed.slot:
+    with _on_core(project, config, timed):
         pinned = timed.slot is not None and len(timed.slot.cpus) == 1 and hasattr(os, "sched_setaffinity")
         for _ in range(_TRIES):
             with contextlib.suppress(Failed):  # it took what it took
@@ -264,7 +274,6 @@ def _slept(project: Project, trial: Trial, timed: TimedExecution, config: Config
             found = list(idle(done, exact=pinned)) if done.ok else []
             if not found:
                 break
-    timed.slot = None
     yield from found
 
 
@@ -293,7 +302,7 @@ def _cross_check(config: Config, values: list[float], run: Finished) -> Iterator
         "ok", "benchmark", f"{name} = {shown} {unit} ({last}{gap:.1f} % apart), {seconds:.1f} s a run",
     )  # fmt: skip
     # A ratio to a reference, say, is no part of the run's seconds.
-    elsewhere = config.objective.timed_share == 0 or name in MEASURED or "ref_s" in parse(run.output).metrics
+    elsewhere = config.objective.timed_share == 0 or name in MEASURED or is_paired(parse(run.output).metrics)
     mistake = None if elsewhere else lint_unit(name, unit, values[-1], seconds)
     if mistake is not None:
         yield Diagnosis("warn", mistake.rule, mistake.found, mistake.fix)

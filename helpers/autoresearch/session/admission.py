@@ -101,7 +101,7 @@ def refuse_if_nothing(experiment: Experiment, *, changed: bool) -> None:
     if not changed:
         raise BadInput(
             f"{experiment.id} changes nothing",
-            fix="Edit its worktree first, or give it up",
+            fix="Edit its worktree, or give it up with --abandon",
             next=f"autoresearch decide {experiment.id} --abandon",
         )
 

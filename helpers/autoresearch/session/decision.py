@@ -8,7 +8,7 @@ from typing import Any
 
 from autoresearch.budget.purse import spend_fields
 from autoresearch.engines.choose import engine_of
-from autoresearch.errors import POLL_WAIT, AutoresearchError, BadInput, EnvironmentMissing, Exit, IntegrityFault, NotYet
+from autoresearch.errors import POLL_WAIT, AutoresearchError, EnvironmentMissing, Exit, IntegrityFault, NotYet
 from autoresearch.files import write_atomic
 from autoresearch.judging.outcome import Outcome, read_outcome
 from autoresearch.judging.screening import screen
@@ -16,7 +16,14 @@ from autoresearch.ledger.history import MOST_REWORKS, Experiment, Session
 from autoresearch.ledger.lines import Record, RunLine, now_ms, read_as
 from autoresearch.safetext import one_line
 from autoresearch.session import idea_marks, review
-from autoresearch.session.admission import describe_candidate, first_three, last_known, mode_fields, refusals
+from autoresearch.session.admission import (
+    describe_candidate,
+    first_three,
+    last_known,
+    mode_fields,
+    refusals,
+    refuse_if_nothing,
+)
 from autoresearch.session.integrity import frozen_manifest, tip_of, verify_evaluator
 from autoresearch.session.recover import put_copy_aside
 from autoresearch.session.stages import AGAIN, Stage, judged, stage_of, what_it_met
@@ -104,12 +111,7 @@ def _decide(
         return _finish(session, candidate, facts | {"error": refused, "violations": len(broken)}, Exit.INTEGRITY)
     if abandon:
         return _finish(session, candidate, facts | given_up)
-    if not candidate.changes:
-        raise BadInput(
-            f"{name} changes nothing",
-            fix="Edit its worktree, or give it up with --abandon",
-            next=f"autoresearch decide {name} --abandon",
-        )
+    refuse_if_nothing(experiment, changed=bool(candidate.changes))
     stage = stage_of(session, experiment)
     outcome = _outcome(session, experiment, stage, candidate, tip)
     if stage.name == "flaky":

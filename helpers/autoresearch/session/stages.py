@@ -93,11 +93,12 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
     if record.base != tip_of(session):
         return Stage("stale", "the best commit moved since its A/B", poll_ab(exp), record, records)
     outcome = judged(session, record, records)
+    met = what_it_met(session, outcome)
     if _spoilt(session, outcome.verdict):
         if _may_repeat(session, experiment):
-            return Stage("disturbed", AGAIN, poll_ab(exp, again=experiment.repeats + 1), record, records, outcome)
+            follow = poll_ab(exp, again=experiment.repeats + 1)
+            return Stage("disturbed", AGAIN + (f" ({met})" if met else ""), follow, record, records, outcome)
         outcome = _standing(outcome, experiment.repeats)
-    met = what_it_met(session, outcome)
     return Stage(
         "measured", f"A/B done{met and ', '}{met}", f"autoresearch decide {exp}", record, records, outcome,
     )  # fmt: skip

@@ -76,6 +76,12 @@ class Met(NamedTuple):
         return max((v for v in (self.delay_seconds, self.stall_seconds) if v is not None), default=None)
 
 
+def lost_share(seconds: float, waited: Optional[float], foreign: Optional[float]) -> Optional[float]:
+    """Share of a run in which others had its core, 0 to 1: its wait, or where that is not known, their time."""
+    lost = foreign if waited is None else waited
+    return None if lost is None or seconds <= 0 else min(1.0, lost / seconds)
+
+
 def own_seconds(seconds: float, cpu_seconds: float, waited: float) -> float:
     """The duration without the wait for a core. Sleep and I/O stay in it, and so does what a run does to itself:
 

@@ -54,6 +54,8 @@ class SequentialTest:
         self.timed_out = {"A": 0, "B": 0}
         self._raw: List[Block] = []
         self._y: List[Block] = []
+        # How far a side's own two readings lie apart, the lesser first, for each block without time-outs.
+        self._own: List[List[float]] = []
         self._scale: Optional[float] = None  # None: y are logs; else plain values over this scale
         self._mixed = False
         self._gain = EProcess()
@@ -92,6 +94,8 @@ class SequentialTest:
         y = [behind if v == TIMED_OUT else next(places) for v in values]
         self._raw.append((order, tuple(values)))
         self._y.append((order, y))
+        if len(known) == 4:
+            self._own.append(sorted(abs(side[0] - side[1]) for side in _split(order, y)))
         self.blocks += 1
         self._gain.add(order, y)
         self._enough.add(order, y)
@@ -200,17 +204,12 @@ class SequentialTest:
 
     def _apart(self) -> float:
         """The largest difference of a side's own two readings in a block, in sd of an undisturbed run."""
-        return max([two[1] for two in self._own()], default=0.0) / max(self._quiet(), 1e-4)
+        return max([two[1] for two in self._own], default=0.0) / max(self._quiet(), 1e-4)
 
     def _quiet(self) -> float:
         """sd of an undisturbed run, from the steadier side of each block."""
-        own = self._own()
-        return max(stats.median([two[0] for two in own]) / LESSER_OF_TWO if own else 0.0, self._grain())
-
-    def _own(self) -> List[List[float]]:
-        """How far a side's own two readings lie apart, the lesser first, for each block without time-outs."""
-        measured = [y for y, raw in zip(self._y, self._raw) if len(y[1]) == 4 and TIMED_OUT not in raw[1]]
-        return [sorted(abs(side[0] - side[1]) for side in _split(*block)) for block in measured]
+        least = [two[0] for two in self._own]
+        return max(stats.median(least) / LESSER_OF_TWO if least else 0.0, self._grain())
 
     def _delta(self, pct: float) -> float:
         return -math.log1p(-pct / 100.0) if self._scale is None else pct / 100.0
@@ -244,7 +243,7 @@ class SequentialTest:
 
     def _sigma(self) -> float:
         """sd of one run, from the differences of a block's own-side readings, pooled over blocks."""
-        gaps = [gap for two in self._own() for gap in two]
+        gaps = [gap for two in self._own for gap in two]
         hidden = 0.0 if self.exact() else self._grain()
         return max(stats.sigma_from_differences(gaps) if gaps else 0.0, hidden)
 

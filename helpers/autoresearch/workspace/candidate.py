@@ -73,7 +73,7 @@ def snapshot(
     admin = link(project, experiment, parent)
     with private_index(project, admin / "index") as index:
         env = {**index, **asked_of(project, admin, where)}
-        add_all(project, where, env, limits, overlaid)
+        add_all(where, env, limits, overlaid)
         ours = [p for p, digest in overlaid.items() if sha256_of(where / p) == digest]
         if ours:  # back to what `parent` has there, or has not
             git(where, "--literal-pathspecs", *EXACT, "reset", "--quiet", parent, "--", *ours, env=env)

@@ -49,16 +49,13 @@ def filters_at_home(project: Project) -> dict[str, str]:
     })  # fmt: skip
 
 
-def add_all(
-    project: Project, where: Path, env: Mapping[str, str], limits: Diff | None = None, ours: Iterable[str] = ()
-) -> None:
-    """`git add --all` of a copy, into the index and repository of `env`; `IntegrityFault` for what no diff may hold.
+def add_all(where: Path, env: Mapping[str, str], limits: Diff | None = None, ours: Iterable[str] = ()) -> None:
+    """`git add --all` of a copy, into the index and repository of `env` (`private_index` with `asked_of`).
 
-    The files `ours`, which we have put there, do not count.
+    Raises `IntegrityFault` for what no diff may hold. The files `ours`, which we have put there, do not count.
     """
     limits = limits or Diff()
     found = _look(where)
-    env = {**env, **filters_at_home(project)}
     known = _entries(Path(env["GIT_INDEX_FILE"]))
     if found.size > limits.max_mb * _MB or max(found.files, known) > limits.max_files:
         _weigh(where, env, limits, frozenset(map(os.fsencode, ours)))

@@ -82,7 +82,7 @@ def _has_edits(project: Project, where: Path, known: list[str], ours: set[str]) 
     with private_index(project) as env:
         git(project.root, *EXACT, "read-tree", known[0], env=env)
         try:
-            add_all(project, where, {**env, **asked_of(project, common, where)}, ours=ours)
+            add_all(where, {**env, **asked_of(project, common, where)}, ours=ours)
         except (BadInput, IntegrityFault):
             return True  # what no candidate may hold
         tree = git(project.root, "write-tree", env=env)
