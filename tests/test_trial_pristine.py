@@ -107,6 +107,41 @@ def test_a_candidate_whose_build_spoils_the_evaluator_is_invalid(tmp_path: Path,
     assert ran.of("sample") == []
 
 
+@pytest.mark.parametrize(
+    "act",
+    [
+        "echo slow > bench/ref/tool",
+        "rm bench/ref/tool",
+        "mv bench/ref deps/r; echo slow > deps/r/tool; ln -s ../deps/r bench/ref",
+    ],
+)
+@pytest.mark.parametrize("base_too", [False, True])
+def test_a_build_may_not_change_what_the_setup_has_made_for_the_evaluator(
+    tmp_path: Path, act: str, base_too: bool
+) -> None:
+    made = "mkdir -p bench/ref; echo quick > bench/ref/tool; mkdir deps; echo 1 > deps/lib"
+    act += "; date > bench/source"  # which was there before: none of what the setup has made
+    base, candidate = (
+        make_tree(tmp_path / side, NOISY.replace("{value}", "1.0"), deps__sh=made, build__sh=build)
+        for side, build in (("a", f"touch built; {act if base_too else ''}"), ("b", f"echo 2 > deps/lib; {act}"))
+    )
+    for tree in (base, candidate):
+        (tree / "bench").mkdir()
+        (tree / "bench/driver").write_text("1\n")
+        (tree / "bench/source").write_text("1\n")
+    files = {name: _sha256(str(base / name)) for name in ("autoresearch.sh", "bench/driver")}
+    told = spec(build="sh build.sh", deps="sh deps.sh", evaluator=files, test={"seed": 1, "max_runs": 4})
+    ran = run_trial(tmp_path / "t", told, base, candidate)
+    (decision,) = ran.of("decision")
+    if base_too:
+        assert decision["reason"] != "invalid"
+    else:
+        assert (decision["reason"], "changed bench/ref/tool of the evaluator" in decision["reason_text"]) == (
+            "invalid",
+            True,
+        )
+
+
 def test_what_the_bases_build_leaves_too_is_no_harm(tmp_path: Path) -> None:
     tree = evaluated(tmp_path / "a", "touch json.py")
     files = {"autoresearch.sh": _sha256(str(tree / "autoresearch.sh"))}

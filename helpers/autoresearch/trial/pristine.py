@@ -3,7 +3,8 @@
 A build is the candidate's own code and may write anywhere in its tree, also where the benchmark stands. So its
 surroundings are looked at before and after each build: a file of the evaluator may not change, no link may take its
 place, and nothing new may appear beside it that the base's build does not leave there too (a module that is imported
-instead, say).
+instead, say). What `setup_deps.sh` has made below its directories, a compiled reference say, a candidate's build may
+change as far as the base's does.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class Pristine:
         self.files = dict(files)
         self.folders = sorted({os.path.dirname(path) for path in files})
         self.added: Dict[str, Set[str]] = {}  # side -> names that its build left beside the evaluator
+        self.made: Dict[str, Dict[str, str]] = {}  # side -> sha256 of what its setup made below the evaluator's folders
+        self.remade: Dict[str, Set[str]] = {}  # side -> which of these its build has changed
 
     def look(self, tree: str) -> Surroundings:
         """The surroundings as they are, before somebody else's code runs."""
@@ -61,6 +64,21 @@ class Pristine:
                 shutil.rmtree(cache, ignore_errors=True)
         return SurroundingsChange(tuple(sorted(changed)), frozenset(names - before.names))
 
+    def below(self, tree: str) -> FrozenSet[str]:
+        """The files below the directories of the evaluator; the top of the tree, where all is below, does not count."""
+        return frozenset(
+            os.path.relpath(os.path.join(where, name), tree)
+            for folder in filter(None, self.folders)
+            for where, _, names in os.walk(os.path.join(tree, folder))
+            for name in names
+            if os.path.basename(where) != "__pycache__"
+        )
+
+    def prepared(self, tree: str, side: str, before: FrozenSet[str]) -> None:
+        """Remember what the side's setup has made there, where `before` was."""
+        made = (path for path in self.below(tree) - before if _state(tree, path) is not None)
+        self.made[side] = {path: _sha256(os.path.join(tree, path)) for path in made}
+
     def unspoilt(self, tree: str, side: str, before: Surroundings, stage: str) -> None:
         """Nothing that a build did may change what measures it; `Failed` otherwise."""
         found = self.since(tree, before)
@@ -68,13 +86,18 @@ class Pristine:
             problem = "tampered: the %s changed %s, which belongs to the evaluator" % (stage, found.changed[0])
             raise Failed(side, problem, conflict=True)
         self.added.setdefault(side, set()).update(found.added)
+        for path, digest in self.made.get(side, {}).items():
+            if _state(tree, path) is None or _sha256(os.path.join(tree, path)) != digest:
+                self.remade.setdefault(side, set()).add(path)
 
     def alike(self) -> None:
-        """Refuse a candidate whose build leaves other names beside the evaluator than the base's does."""
-        odd = sorted(self.added.get("B", set()) - self.added.get("A", set()))
-        if odd:
-            problem = "tampered: the build left %s beside the evaluator, the base's does not" % odd[0]
-            raise Failed("B", problem, conflict=True)
+        """Refuse a candidate whose build does what the base's does not: leaves other names beside the evaluator, or
+        changes what the setup has made there."""
+        for did, by in (("left %s beside the evaluator", self.added), ("changed %s of the evaluator", self.remade)):
+            odd = sorted(by.get("B", set()) - by.get("A", set()))
+            if odd:
+                problem = "tampered: the build %s, the base's does not" % (did % odd[0])
+                raise Failed("B", problem, conflict=True)
 
     def _names(self, tree: str) -> Set[str]:
         found: Set[str] = set()

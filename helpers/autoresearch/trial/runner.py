@@ -208,12 +208,13 @@ class Trial:
         self.stage.unpack(self._tar(side))
         seal.level(self.stage.work, self.stamp)
         if self.spec.deps:
-            before = self.pristine.look(self.stage.work)
+            before, there = self.pristine.look(self.stage.work), self.pristine.below(self.stage.work)
             done = self._run(side, "setup", self.spec.deps)
             self._build_record(side, done, stage="setup")
             if not done.ok:
                 raise Failed(side, "setup failed (%s)" % done.failure())
             self.pristine.unspoilt(self.stage.work, side, before, "setup")
+            self.pristine.prepared(self.stage.work, side, there)
             self.prepared[side] = self.stage.put_away()
             self.seals.set(self.prepared[side])
             self.stage.place_copy(self.prepared[side])
