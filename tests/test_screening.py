@@ -13,7 +13,9 @@ from autoresearch.ledger.history import Session
 from autoresearch.ledger.lines import RunLine, read_as
 
 
-def reason(value: float, wall: float, cpu: float, *, metric: str = "time_s", unit: str = "s") -> str:
+def reason(
+    value: float, wall: float, cpu: float, *, metric: str = "time_s", unit: str = "s", parent: str = "c0"
+) -> str:
     """What a screening run is given up for, against a baseline of 0.16 that kept 0.95 cores busy; empty = it is not."""
     records: list[dict[str, Any]] = [
         {"type": "environment", "machine": "m"},
@@ -24,11 +26,11 @@ def reason(value: float, wall: float, cpu: float, *, metric: str = "time_s", uni
         {"type": "checks", "side": "B", "status": "passed"},
         {"type": "end", "status": "done", "error": None, "reason": None, "base_failed": False},
     ]  # fmt: skip
-    known = {"metric": 0.16, "machine": "m", "cores": 0.95, "noise": {"cv_pct": 5.0}}
+    known = {"commit_full": "c0", "metric": 0.16, "machine": "m", "cores": 0.95, "noise": {"cv_pct": 5.0}}
     baseline = read_as(RunLine, known)
     config = Config("t", Objective(metric, "lower", unit=unit))
     session = cast(Session, SimpleNamespace(config=config, baseline=baseline, kept=[]))
-    found = screen(session, cast(Any, records))
+    found = screen(session, parent, cast(Any, records))
     return "" if found is None else found.reason
 
 
@@ -49,3 +51,8 @@ def test_a_run_that_others_kept_off_its_core_is_not_given_up(
 
 def test_a_count_is_the_same_whoever_had_the_core() -> None:
     assert reason(0.986, 1.77, 0.39, metric="steps", unit="steps") == "screened"
+
+
+def test_what_no_commit_of_ours_was_the_parent_of_is_measured() -> None:
+    assert reason(3.0, 4.0, 1.0, parent="c0") == "screened"
+    assert reason(3.0, 4.0, 1.0, parent="elsewhere") == ""

@@ -166,7 +166,7 @@ def test_a_screening_run_far_behind_needs_no_ab(fresh: Driver) -> None:
         fresh.edit(name, "return 1000", f"return {steps}")
         assert fresh("run", name)[0] == 0
     _, data = fresh.until_done("wait", "--timeout", "20")
-    assert data["stages"]["poor"].startswith("poor: one run was 150 % worse than the best commit's 1000")
+    assert data["stages"]["poor"].startswith("poor: one run was 150 % worse than its parent's 1000")
     assert data["stages"]["fair"].startswith("screened")
     assert data["next"] == "autoresearch decide poor"
     assert fresh("decide", "fair")[1]["next"] == "autoresearch ab fair"
@@ -174,3 +174,23 @@ def test_a_screening_run_far_behind_needs_no_ab(fresh: Driver) -> None:
     assert (code, data["status"], data["reason"], data["runs_used"]) == (1, "discard", "screened", 1)
     assert [r for r in fresh.lines() if r.get("type") == "test"] == []
     assert fresh.run_line("poor")["verdict"]["effect_pct"] == pytest.approx(-150.0)
+
+
+def test_a_gain_is_held_against_its_own_parent_not_against_what_won_meanwhile(fresh: Driver) -> None:
+    work = fresh.project.root / "src" / "work.py"
+    parts = "def left():\n    return 1000\n\n\ndef right():\n    return 505\n"
+    work.write_text(work.read_text().replace("return 1000", "return left() + right()") + f"\n\n{parts}")
+    git(fresh.project.root, *IDENTITY, "commit", "-q", "-m", "parts", "--", "src/work.py")
+    configure(fresh, "test: {screen_pct: 50}")
+    fresh.open("win")
+    fresh.open("later")
+    fresh.edit("win", "return 1000", "return 97")
+    fresh.edit("later", "return 505", "return 5")
+    assert fresh.measure("win")[1]["verdict"] == "keep"
+    assert fresh("decide", "win")[1]["effect_pct"] == pytest.approx(60.0)
+    assert fresh("run", "later")[0] == 0  # 1005 steps, the best commit's are 602
+    _, data = fresh.until_done("wait", "--timeout", "20")
+    assert data["stages"]["later"].startswith("screened")
+    assert data["next"].startswith("autoresearch ab later")
+    assert fresh.measure("later")[1]["verdict"] == "keep"
+    assert fresh("decide", "later")[1]["status"] == "keep"

@@ -1,8 +1,9 @@
 """The first tier: one run that may spare the full A/B. It can only discard, so it cannot raise the error rate.
 
-A screening run and the best commit's metric were taken at different times, and a wave of them shares caches and
-memory, so only a loss that no weather explains counts: `test.screen_pct` at least (twice as slow by default), and six
-times the spread of the baseline's own runs. Time in which others had the core is no loss either.
+A candidate is held against the commit that it started from: what won meanwhile is not in it. That commit's metric was
+taken at another time, and a wave of runs shares caches and memory, so only a loss that no weather explains counts:
+`test.screen_pct` at least (twice as slow by default), and six times the spread of the baseline's own runs. Time in
+which others had the core is no loss either.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from autoresearch.verdict.verdict import Verdict
 SPREADS = 6.0
 
 
-def screen(session: Session, records: list[Mapping[str, Any]]) -> Verdict | None:
-    """A discard, where a finished screening run is out of reach of the best commit; None where an A/B is due."""
-    reference = session.kept[-1] if session.kept else session.baseline
+def screen(session: Session, parent: str, records: list[Mapping[str, Any]]) -> Verdict | None:
+    """A discard, where a finished screening run is out of reach of the commit `parent` that the candidate started from;
+    None where an A/B is due, as it is where that commit was never measured."""
+    known = (run for run in (*session.kept, session.baseline) if run is not None)
+    reference = next((run for run in known if run.commit_full == parent), None)
     least = session.config.test.screen_pct
     outcome = read_outcome(records)
     if least is None or reference is None or outcome.metric is None:
@@ -38,7 +41,7 @@ def screen(session: Session, records: list[Mapping[str, Any]]) -> Verdict | None
     limit = max(least, SPREADS * ((noise.cv_pct if noise else None) or 0.0))
     if loss <= limit:
         return None
-    text = f"one run was {loss:.0f} % worse than the best commit's {best:.6g} (limit {limit:.0f} %): not worth an A/B"
+    text = f"one run was {loss:.0f} % worse than its parent's {best:.6g} (limit {limit:.0f} %): not worth an A/B"
     # As a gain in percent of the base: what was twice as slow is 100 % worse.
     effect = -loss if lower else 100.0 * (value / best - 1.0)
     return Verdict(

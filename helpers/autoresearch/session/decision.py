@@ -227,7 +227,7 @@ def _outcome(session: Session, experiment: Experiment, stage: Stage, candidate: 
     if outcome.status in ("crash", "checks_failed"):
         return outcome
     if stage.name == "poor":
-        return replace(outcome, verdict=screen(session, stage.records))
+        return replace(outcome, verdict=screen(session, experiment.parent, stage.records))
     if not is_ab and not outcome.invalid:
         raise NotYet(f"{name} has no A/B yet; a screening run never decides a keep", next=f"autoresearch ab {name}")
     if is_ab and stage.record.base != tip:

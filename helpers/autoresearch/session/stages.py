@@ -28,9 +28,9 @@ TRIES = 3
 AGAIN = "run `ab` again when the machine is quieter, it is a test of its own"
 
 
-# Nothing ran; its job runs, was killed or cancelled; a run passed and an A/B is due, or it was far worse than the best
-# commit and none is; crash or checks_failed; the A/B is done; so it is, but it was disturbed and may be repeated; so it
-# is, but the best commit moved since; its checks fail now and then, which is no verdict.
+# Nothing ran; its job runs, was killed or cancelled; a run passed and an A/B is due, or it was far worse than its
+# parent and none is; crash or checks_failed; the A/B is done; so it is, but it was disturbed and may be repeated; so
+# it is, but the best commit moved since; its checks fail now and then, which is no verdict.
 StageName = Literal["open", "running", "lost", "screened", "poor", "failed", "measured", "disturbed", "stale", "flaky"]
 
 
@@ -86,7 +86,7 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
         follow = f"autoresearch {'decide' if experiment.reworks >= MOST_REWORKS else 'logs'} {exp}"
         return Stage("failed", f"invalid: {problem}" if problem else why, follow, record, records)
     if not record.is_test:
-        poor = screen(session, records)
+        poor = screen(session, experiment.parent, records)
         if poor is not None:
             return Stage("poor", poor.reason_text, f"autoresearch decide {exp}", record, records)
         return Stage("screened", "build, benchmark and checks passed", poll_ab(exp), record, records)
