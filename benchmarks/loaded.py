@@ -1,7 +1,7 @@
 """What a true gain is worth beside other work: runs of a real program under load made here, judged by every rule.
 
     python benchmarks/loaded.py --quick     # about a minute
-    python benchmarks/loaded.py             # the figures in results/loaded.txt, about five minutes
+    python benchmarks/loaded.py             # the figures in results/loaded.txt, about ten minutes
 
 A Python loop runs in rounds, each paired with a round of a frozen reference (templates/paired.py), on one core: alone,
 beside bursts (5 to 200 ms of work at a duty of 20 %), beside an endless loop, and with two speeds of the core played
@@ -46,7 +46,7 @@ from autoresearch.verdict.sequential import SequentialTest
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 ALPHA = 0.002
-PAIRS = 50  # a run
+PAIRS = 100  # a run
 LOOPS = 9000  # a round: 1.5 to 2.5 ms
 SHARES = {"null": 1.0, "2 %": 0.98, "5 %": 0.95, "10 %": 0.90}  # of the work that the candidate does
 
