@@ -45,8 +45,10 @@ in a few shows in `time_mean_s`. The reference gets no untimed call to warm its 
 as much memory as they hold, in his own time, and gains less than that costs.
 """
 
+import atexit
 import os
 import random
+import shutil
 import signal
 import struct
 import subprocess
@@ -193,7 +195,7 @@ def rounds(program, reference, inputs, seed, check=None, launches=10):
     both are started anew; each time the first input is run once before, so that nothing is done for the first time in a
     pair. Fewer where loading takes long, 1 for what gets quicker as it runs."""
     watch, draw, pairs, frozen = _watch(), random.Random(seed), _Pairs(), _files(_HERE)
-    _adopt_orphans()
+    adopt_orphans()
     each = -(-len(inputs) // launches)
 
     def uncompiled():
@@ -212,7 +214,7 @@ def rounds(program, reference, inputs, seed, check=None, launches=10):
             pairs.add(number, made["program"].turn, made["reference"].turn, draw)
         for twin in made.values():
             twin.close()
-        pairs.late(_left_behind(), number + 1 - start)
+        pairs.late(left_behind(), number + 1 - start)
     if _files(_HERE) != frozen:
         raise SystemExit("paired: the program wrote to %s, where the reference is" % _HERE)
     return pairs.result(watch.knows_delay)
@@ -220,7 +222,7 @@ def rounds(program, reference, inputs, seed, check=None, launches=10):
 
 def _files(directory):
     """What changes when a file below `directory` is written, made or removed; compiled ones aside."""
-    found = _states(directory)
+    found = states(directory)
     return {path: state for path, state in found.items() if not os.path.isdir(path) and "__pycache__" not in path}
 
 
@@ -276,10 +278,10 @@ def _stands(at):
 class Server:
     """A program that stays: for each line on stdin it does a round, and prints one line."""
 
-    def __init__(self, words, at):
+    def __init__(self, words, at, env):
         _stands(at)
         self._words, self._rested = words, None
-        self._process = subprocess.Popen(words, cwd=at, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(words, cwd=at, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
         self._watch = Stopwatch(self._process.pid)
 
     def turn(self, line):
@@ -305,9 +307,9 @@ class Server:
 class Command:
     """A program that is started anew for each round: `words`, in the directory `at`; its input comes on stdin."""
 
-    def __init__(self, words, at="."):
+    def __init__(self, words, at=".", env=os.environ):
         _stands(at)
-        self.words, self.at = words, at
+        self.words, self.at, self.env = words, at, env
 
     def run(self, given, watch):
         """(Span, what it printed, memory in MB) for the bytes `given`; ends the benchmark where it fails."""
@@ -319,7 +321,7 @@ class Command:
             usual = [signal.SIGPIPE, signal.SIGXFSZ]  # Python ignores them; its children should not
 
             def spawn():
-                return os.posix_spawnp(self.words[0], self.words, os.environ, file_actions=streams, setsigdef=usual)
+                return os.posix_spawnp(self.words[0], self.words, self.env, file_actions=streams, setsigdef=usual)
 
             try:
                 os.chdir(self.at)
@@ -333,7 +335,7 @@ class Command:
                     sys.stderr.write(file.read()[-4000:].decode("utf-8", "replace"))
                 how = "signal %d" % os.WTERMSIG(status) if os.WIFSIGNALED(status) else "exit %d" % (status >> 8)
                 raise SystemExit("paired: %s in %s ended with %s" % (" ".join(self.words)[:200], self.at, how))
-            late = _left_behind()
+            late = left_behind()
             stdout.seek(0)
             memory = usage.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
             return Span(span.wall, span.cpu + late, span.own + late), stdout.read(), memory
@@ -343,19 +345,22 @@ def commands(command, inputs, seed, check=None, reference="evaluator/reference",
     """As `rounds`, for a program that is a process a round; `inputs` are bytes for its stdin.
 
     The same `command` runs in the directory `reference`, where the program is as it was at the start. `check(answer,
-    input)` sees what it printed; with `same`, the reference has to print the same. All of it once the clock is read."""
-    watch, draw, pairs, memory = _watch(), random.Random(seed), _Pairs(), []
-    own, twin = Command(command), Command(command, reference)
-    _adopt_orphans()
+    input)` sees what it printed; with `same`, the reference has to print the same, to the letter or, with "alike", but
+    for times and what the reference itself says differently (alike.py). All of it once the clock is read."""
+    watch, draw, pairs, memory, (mine, theirs) = _watch(), random.Random(seed), _Pairs(), [], environments()
+    own, twin = Command(command, ".", mine), Command(command, reference, theirs)
+    adopt_orphans()
 
     def run(given):
         span, answer, most = own.run(given, watch)
         memory.append(most)
         return span, answer
 
-    program, opponent = _judged(run, lambda given: twin.run(given, watch)[:2], inputs, check, reference, same)
+    watched = reference, theirs.get("HOME")
+    program, opponent, settle = _judged(run, lambda given: twin.run(given, watch)[:2], inputs, check, watched, same)
     for number in range(len(inputs)):
         pairs.add(number, program, opponent, draw)
+    settle()
     return pairs.result(watch.knows_delay)._replace(memory_mb=max(memory))
 
 
@@ -363,50 +368,76 @@ def served(command, inputs, seed, check=None, reference="evaluator/reference", s
     """As `commands`, for a program that stays and answers line by line: `inputs` are bytes without line ends.
 
     `launches` as in `rounds`; each time the first `warm` rounds do not count: a compiler at run time needs some."""
-    watch, draw, pairs = _watch(), random.Random(seed), _Pairs()
-    _adopt_orphans()
+    watch, draw, pairs, (mine, theirs) = _watch(), random.Random(seed), _Pairs(), environments()
+    envs, watched = {".": mine, reference: theirs}, (reference, theirs.get("HOME"))
+    adopt_orphans()
     each = -(-len(inputs) // launches)
     for start in range(0, len(inputs), each):
-        made = {at: Server(command, at) for at in draw.sample((".", reference), 2)}
-        program, opponent = _judged(made["."].turn, made[reference].turn, inputs, check, reference, same, warm)
+        made = {at: Server(command, at, envs[at]) for at in draw.sample((".", reference), 2)}
+        turns = made["."].turn, made[reference].turn
+        program, opponent, settle = _judged(*turns, inputs, check, watched, same, warm)
         for number in range(start, min(start + each, len(inputs))):
             pairs.add(number, program, opponent, draw)
         for server in made.values():
             server.close()
-        pairs.late(_left_behind(), number + 1 - start)
+        settle()
+        pairs.late(left_behind(), number + 1 - start)
     return pairs.result(watch.knows_delay)
 
 
-def _judged(run, twin, inputs, check, reference, same, warm=1):
-    """The two sides of a pair, by an input's number, once both are warm: what they print is looked at, untimed."""
-    answers = {}
+def environments():
+    """(the program's, the reference's): neither knows this run's seed or what signs it. In a trial, where HOME is the
+    run's own, the reference has another: what the program leaves there, a start-up file say, is not read by it."""
+    hidden = "AUTORESEARCH_TOKEN", "AUTORESEARCH_LAYOUT_SEED"
+    own = {name: value for name, value in os.environ.items() if name not in hidden}
+    if "AUTORESEARCH_PAD" not in own:
+        return own, own
+    home = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    return own, dict(own, HOME=home)
 
-    def judged(number, answer):
-        if same and answers.setdefault(number, answer) != answer:
+
+def _judged(run, twin, inputs, check, watched, same, warm=1):
+    """The two sides of a pair, by an input's number, once both are warm: what they print is looked at, untimed. And
+    what to call after the last pair, when all that they printed is there to be compared."""
+    answers, base, own = {}, {}, {}
+    at = [path for path in watched if path and path != os.environ.get("HOME")]
+    if same == "alike":
+        from alike import differs  # now, as the program could put another one there
+
+    def judged(number, answer, heard):
+        if same == "alike":
+            heard.setdefault(inputs[number], []).append(answer)
+        elif same and answers.setdefault(number, answer) != answer:
             raise SystemExit("paired: input %d: another answer than the reference's" % number)
 
     def program(number):
-        frozen = _states(reference)
+        frozen = [states(path) for path in at]
         span, answer = run(inputs[number])
-        if _states(reference) != frozen:
-            raise SystemExit("paired: the program wrote to %s" % reference)
+        if [states(path) for path in at] != frozen:
+            raise SystemExit("paired: the program wrote to %s" % " or ".join(at))
         if check is not None:
             check(answer, inputs[number])
-        judged(number, answer)
+        judged(number, answer, own)
         return span
 
     def opponent(number):
         span, answer = twin(inputs[number])
-        judged(number, answer)
+        judged(number, answer, base)
         return span
+
+    def settle():
+        told = differs(base, own) if same == "alike" else None
+        if told:
+            raise SystemExit("paired: another answer than the reference's: %s" % told)
 
     for number in range(min(warm, len(inputs))):
         opponent(number)  # first: what it makes for itself, compiled files say, is its own
         program(number)
-    return program, opponent
+    return program, opponent, settle
 
 
-def _states(directory):
+def states(directory):
     """What changes when anything below `directory` is written, made or removed."""
     found = {}
     for where, _, names in os.walk(directory):
@@ -416,7 +447,7 @@ def _states(directory):
     return found
 
 
-def _adopt_orphans():
+def adopt_orphans():
     """Whatever the program's processes leave behind becomes ours, where the system can do that (Linux)."""
     with suppress(ImportError, OSError, AttributeError, TypeError):
         import ctypes
@@ -424,7 +455,7 @@ def _adopt_orphans():
         ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
 
 
-def _left_behind(most=1.0):
+def left_behind(most=1.0):
     """Processor seconds of what was left behind, once that has ended; the benchmark ends where it stays."""
     limit, used = time.monotonic() + most, getrusage(RUSAGE_CHILDREN)
     with suppress(ChildProcessError):  # none is left

@@ -53,6 +53,8 @@ def made(request: pytest.FixtureRequest, tmp_path: Path, autoresearch: Run) -> P
 
 
 def build(root: Path, kind: str) -> None:
+    if (root / "setup_deps.sh").exists():
+        assert script(root, "setup_deps.sh").returncode == 0
     command = load_kind(kind).values["build"]
     if command:
         subprocess.run(["sh", "-c", command], cwd=root, check=True)

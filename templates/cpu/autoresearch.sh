@@ -3,4 +3,4 @@
 # Where the project has a build, setup_deps.sh builds that copy: (cd evaluator/reference && make).
 # Lines marked ADAPT in evaluator/ are yours to change before the baseline; afterwards all of it is frozen.
 set -euo pipefail
-exec python3 evaluator/bench.py
+exec python3 -sE evaluator/bench.py

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts the service, asks it the same questions in a closed loop, prints p50, p95, p99 and errors.
+# Starts the service, asks it drawn questions in a closed loop, prints p50, p95, p99 and errors.
 # Lines marked ADAPT in evaluator/ are yours to change before the baseline; afterwards all of it is frozen.
 set -euo pipefail
-exec python3 evaluator/load.py
+exec python3 -sE evaluator/load.py

@@ -2,4 +2,4 @@
 # Counts what users download: the built files, gzipped. No clock, no noise.
 # Lines marked ADAPT in evaluator/ are yours to change before the baseline; afterwards all of it is frozen.
 set -euo pipefail
-exec python3 evaluator/size.py
+exec python3 -sE evaluator/size.py

@@ -3,6 +3,7 @@
 COMMAND = ["python3", "src/main.py"]  # reads an input on stdin, prints its answer; after a build: ["./build/tool"]
 PAIRS = 30  # or more, each a round of the program and one of its reference
 NOMINAL = 0.02  # seconds of the reference's round: not yet measured, autoresearch doctor does
+EDGES = [b"\n", b"1 2 3\n", b"-5 5 7\n"]  # what the checks ask beside such inputs: empty, odd, the largest
 
 
 def make(rng):
