@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from autoresearch.config import load_config
 from autoresearch.errors import BadInput
 from autoresearch.prepare.dryrun import DryRun
+from autoresearch.prepare.harnesses import calibrated
 from autoresearch.prepare.lint import lint
 from autoresearch.prepare.planning import Option, Plan, Wishes, better, draft, options
 from autoresearch.prepare.survey import Survey, look
@@ -264,6 +266,60 @@ def test_a_plan_that_fails_says_where_and_writes_nothing_even_with_yes(tmp_path:
     assert "nothing_of_this_name" in json.dumps(data["dry_run"])
     assert data["next"].startswith("autoresearch init --plan --checks")
     assert snapshot(root) == before
+
+
+def test_the_goal_stays_where_its_benchmark_fails_and_what_git_does_not_know_is_named(
+    tmp_path: Path, autoresearch: Run
+) -> None:
+    files = PURE_PYTHON | {"benchmarks/bench_words.py": "import words\n\nfor _ in range(3):\n    words.gone()\n"}
+    root = git_project(tmp_path / "p", files)
+    (root / "bench_new.py").write_text("print(1)\n")
+    code, data = planned(autoresearch, root, "--goal", "Count faster", "--min-effect", "3")
+    assert (code, data["plan"]["id"], data["dry_run"]["stage"]) == (3, "bench", "benchmark")
+    assert [other["id"] for other in data["others"]] == ["tests", "import"]  # named, and not taken
+    assert data["untracked"] == ["bench_new.py"]
+    # What mends it goes before all that was said.
+    assert data["next"] == "autoresearch init --plan --benchmark COMMAND --goal 'Count faster' --min-effect 3"
+
+
+def test_no_build_is_offered_where_nothing_needs_one(tmp_path: Path, autoresearch: Run) -> None:
+    script = "console.log(require('./index.js').f())\n"
+    package = {"name": "p", "main": "index.js", "scripts": {"build": "false", "bench": "node bench.js", "test": "true"}}
+    files = {"package.json": json.dumps(package), "index.js": "exports.f = () => 1;\n", "bench.js": script}
+    if shutil.which("npm") is None:
+        pytest.skip("needs npm")
+    root = git_project(tmp_path / "p", files)
+    code, data = planned(autoresearch, root, "--timeout", "100")
+    assert (code, data["dry_run"]["stage"]) == (3, "build")
+    assert "--build ''" in data["dry_run"]["fix"]
+    assert data["next"] == "autoresearch init --plan --build '' --pick bench --timeout 100"
+
+
+def test_a_harness_has_to_measure_as_many_benchmarks_again_and_its_counts_are_offered(
+    tmp_path: Path, autoresearch: Run
+) -> None:
+    lines = "".join(f"echo Benchmark{name} 9 $((RANDOM + 50)).5 ns/op 64 B/op 2 allocs/op\n" for name in "AB")
+    root = git_project(tmp_path / "p", PURE_PYTHON | {"bench/run.sh": f"# as go test -bench . does\n{lines}"})
+    said = ("--benchmark", "bash bench/run.sh", "--checks", "true")
+    code, data = planned(autoresearch, root, *said)
+    assert code == 0, data
+    assert data["plan"]["metric"] == "geomean_ns"
+    # So much noise shows small gains never; the counts repeat, and are offered before all else.
+    assert data["dry_run"]["min_effect_pct"] == 50
+    assert [other["id"] for other in data["others"]][:2] == ["given:geomean_allocs", "given:geomean_bytes"]
+    assert "--min-effect 50" in data["next"]
+    code, data = planned(autoresearch, root, *said, "--pick", "given:geomean_allocs", "--yes")
+    assert (code, data["plan"]["metric"], data["dry_run"]["value"]) == (0, "geomean_allocs", 2), data
+    assert 'metric --from go --expect 2 "$out"' in (root / "autoresearch.sh").read_text()
+    assert load_config(root).objective.min_effect_pct == 0.1
+
+
+def test_a_harness_that_takes_too_long_measures_each_benchmark_for_less() -> None:
+    assert [calibrated(took) for took in (0.1, 0.3, 4.0, 25.0, 9000.0)] == [0.4, 0.1, 0.1, 0.01, 0.01]
+    found = tree(**{"go.mod": "module x", "x.go": "", "x_test.go": "func BenchmarkX(b *testing.B) {}"})
+    (plan,) = better(found, options(found, Wishes())[0], Wishes(), 100.0, took=12.5, benchmarks=7)
+    assert "-benchtime 0.02s" in plan.files["autoresearch.sh"]
+    assert "--expect 7" in plan.files["autoresearch.sh"]
 
 
 def test_the_time_limit_holds_and_the_answer_says_what_to_do(tmp_path: Path, autoresearch: Run) -> None:

@@ -49,12 +49,13 @@ def wizard(
         plan = made.plan
         # A harness measures as long as it wants: the run of a quicker program need not be shorter, and may be longer.
         more: dict[str, Any] = {"objective.timed_share": 0} if plan.option.harness else {}
+        more["objective.min_effect_pct"] = _least(made, given)
         values = settings | made.settings
         written, _ = write_session(root, values, plan.files, settings=more, most=most, force=force)
         if plan.paired and not copy_reference(root, plan.home):
             written.append(f"{plan.home}/reference/")
         written += render_document(Project(root))
-    follow = "autoresearch doctor" if written else _follow(made, given, most, force=force)
+    follow = "autoresearch doctor" if written else _follow(made, given, name, most, force=force)
     lines = [] if asked else [_human(made)]
     lines.append(f"wrote {', '.join(written)}" if written else "nothing was written")
     tell(_data(made, written, follow), lines, as_json=as_json)
@@ -70,29 +71,56 @@ def _wishes(given: dict[str, Any]) -> Wishes:
     return Wishes(**said, build=given["build"])
 
 
-def _follow(made: Proposal, given: dict[str, Any], most: int | None, *, force: bool) -> str:
-    """The command that goes on from a plan that was not written."""
-    words = ["autoresearch", "init", "--plan"]
+def _follow(made: Proposal, given: dict[str, Any], name: str | None, most: int | None, *, force: bool) -> str:
+    """The command that goes on from a plan that was not written: all that was said, and what mends it or is the go."""
     done = made.tried
+    said = given | {"name": name, "max_iterations": most, "force": force}
+    pick = not given["benchmark"] and made.plan.option.id != "yours"
+    said["pick"] = made.plan.option.picked or (made.plan.option.id if pick else None)
+    mend: dict[str, Any] = {}
     if done.state == "late":
-        return shlex.join([*words, "--timeout", "110"])
-    if done.state == "failed" and done.stage == "setup":
-        return "autoresearch init --plan --benchmark COMMAND --checks COMMAND --build ''"
-    if done.state == "failed" and done.stage in ("checks", "build"):
-        return shlex.join([*words, f"--{done.stage}", "COMMAND"])
-    if done.state == "failed":
-        return "autoresearch init --plan --benchmark COMMAND --checks COMMAND"
-    said = given | {"max_iterations": most}
-    keys = "goal", "metric", "unit", "direction", "benchmark", "checks", "max_iterations"
-    for key in (*keys, "scope", "off_limits", "evaluator"):
-        values = said[key] if isinstance(said[key], tuple) else [said[key]]
-        for value in values:
-            words += [f"--{key.replace('_', '-')}", str(value)] if value else []
-    if given["build"] is not None:
-        words += ["--build", given["build"]]
-    if not given["benchmark"] and made.plan.option.id != "yours":
-        words += ["--pick", made.plan.option.id]
-    return shlex.join([*words, *(["--force"] if force else []), "--yes"])
+        mend = {"timeout": 110}
+    elif made.unbuilt:
+        mend = {"build": ""}
+    elif done.state == "failed" and done.stage == "setup":
+        mend = {"benchmark": "COMMAND", "checks": "COMMAND", "build": "", "pick": None}
+    elif done.state == "failed" and not (done.stage == "benchmark" and done.fix):  # else it is mended outside
+        mend = {done.stage: "COMMAND"} | ({"pick": None} if done.stage == "benchmark" else {})
+    elif made.works:
+        said |= {"yes": True, "min_effect": given["min_effect"] if done.noise is None else _least(made, given)}
+    said = {key: value for key, value in said.items() if key not in mend}
+    return shlex.join(["autoresearch", "init", "--plan", *_flags(mend), *_flags(said)])
+
+
+def _least(made: Proposal, given: dict[str, Any]) -> float:
+    """The least gain to keep, in percent: the user's word, or what the machine can show."""
+    return float(made.min_effect_pct if given["min_effect"] is None else given["min_effect"])
+
+
+def _flags(said: dict[str, Any]) -> list[str]:
+    """Options of `init` as words; what was not said is left out."""
+    keys = ("name", "goal", "metric", "unit", "direction", "min_effect", "benchmark", "checks", "max_iterations",
+            "scope", "off_limits", "evaluator", "build", "pick", "timeout", "force", "yes")  # fmt: skip
+    words = []
+    for key in (key for key in keys if key in said):
+        name, value = f"--{key.replace('_', '-')}", said[key]
+        for one in value if isinstance(value, tuple) else [value]:
+            text = f"{one:g}" if isinstance(one, float) else str(one)
+            empty = one is None or one is False or (one == "" and key != "build")
+            words += [] if empty else [name] if one is True else [name, text]
+    return words
+
+
+def _offers(made: Proposal) -> list[dict[str, str]]:
+    """What else could be measured: counts that repeat exactly go first where the machine is noisy."""
+    done, option = made.tried, made.plan.option
+    steady = [
+        {"id": f"{option.id}:{name}", "metric": name, "why": f"{value:g} in each run: no noise"}
+        for name, value in list(done.steady.items())[:2]
+    ]  # fmt: skip
+    others = [{"id": o.id, "metric": o.metric, "why": one_line(o.why, 60)} for o in made.others]
+    noisy = done.noise is not None and done.noise.grade == "noisy"
+    return [*steady, *others] if noisy else [*others, *steady]
 
 
 def _data(made: Proposal, written: list[str], follow: str) -> dict[str, Any]:
@@ -108,6 +136,8 @@ def _data(made: Proposal, written: list[str], follow: str) -> dict[str, Any]:
         }  # fmt: skip
     if noise is not None:
         tried |= {"cv_pct": _short(noise.cv_pct), "mde_pct": _short(noise.mde_pct)}
+        tried |= {"min_effect_pct": made.min_effect_pct}
+    mistakes = [{"rule": m.rule, "found": one_line(m.found, 100), "fix": one_line(m.fix, 80)} for m in done.mistakes]
     data: dict[str, Any] = {
         "found": {"languages": found.languages, "build_files": list(found.builds), "tests": len(found.test_files)},
         "plan": {
@@ -118,18 +148,14 @@ def _data(made: Proposal, written: list[str], follow: str) -> dict[str, Any]:
         },
         "scope": list(plan.scope), "off_limits": list(plan.off_limits), "evaluator": list(plan.evaluator),
         "dry_run": tried,
-        "mistakes": [
-            {"rule": m.rule, "found": one_line(m.found, 100), "fix": one_line(m.fix, 80)} for m in done.mistakes
-        ],
-        "others": [
-            {"id": o.id, "metric": o.metric, "why": one_line(o.why, 60)}
-            | ({"failed": one_line(made.failed[o.id], 100)} if o.id in made.failed else {})
-            for o in made.others
-        ],
+        "mistakes": [] if option.own else mistakes,
+        **({"weak": mistakes} if option.own and mistakes else {}),
+        **({"untracked": [one_line(name, 80) for name in made.unseen[:5]]} if made.unseen else {}),
+        "others": _offers(made),
         "written": written,
         "next": follow,
     }  # fmt: skip
-    return fit(data, "others", "off_limits", "evaluator", "mistakes", "scope")
+    return fit(data, "others", "off_limits", "evaluator", "mistakes", "weak", "untracked", "scope")
 
 
 def _checks_line(plan: Plan) -> str:
@@ -163,13 +189,17 @@ def _human(made: Proposal) -> str:
         )
         if done.noise is not None:
             lines.append(f"noise: {done.noise.grade}; {done.noise.advice}")
+            lines.append(f"       the least gain to keep: --min-effect {made.min_effect_pct:g} (percent)")
         else:
             lines.append(f"noise: not known from {len(done.values)} runs; give more time: --timeout 110")
     elif done.state != "not run":
         lines.append(f"tried: {done.stage} {done.state}: {one_line(done.said, 300)}")
         lines += [f"mend: {done.fix}."] if done.fix else []
-    lines += [f"mend: {m.found}. {m.fix}." for m in done.mistakes]
-    for other in made.others:
-        why = f" (failed: {one_line(made.failed[other.id], 120)})" if other.id in made.failed else ""
-        lines.append(f"also: --pick {other.id}: {other.metric}, {one_line(other.why, 100)}{why}")
+    lines += [f"{'weak' if option.own else 'mend'}: {m.found}. {m.fix}." for m in done.mistakes]
+    if made.unseen:
+        names = one_line(", ".join(made.unseen[:5]), 160)
+        lines.append(
+            f"not seen: {names}: git does not know them, and the last commit is what is tried. Commit what counts"
+        )
+    lines += [f"also: --pick {other['id']}: {other['metric']}, {other['why']}" for other in _offers(made)]
     return "\n".join(lines)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--metric", help="Name of the METRIC that decides. Default: time_s.")
 @click.option("--unit", help="Unit of the metric, such as s or bytes.")
 @click.option("--direction", type=click.Choice(["lower", "higher"]), help="Which is better. Default: lower.")
+@click.option("--min-effect", type=click.FloatRange(0, 99), metavar="PCT", help="The least gain to keep. Default: 1.")
 @click.option("--scope", multiple=True, help="Glob of files that may change (repeatable); required.")
 @click.option("--off-limits", multiple=True, help="Glob inside scope that must not change (repeatable).")
 @click.option("--evaluator", multiple=True, help="Glob of further benchmark files to freeze (repeatable).")
@@ -98,6 +99,7 @@ def command(
     most = max_iterations or (begun.max_experiments if begun else None)
     scripts = dict(begun.scripts) if begun else {} if template is None else template.files
     settings = {} if template is None else template.settings
+    settings |= {} if given["min_effect"] is None else {"objective.min_effect_pct": given["min_effect"]}
     written, left = write_session(root, values, scripts, settings=settings, most=most, force=force, continued=continued)
     uncopied = ""
     if template is not None and template.paired:

@@ -596,6 +596,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser = argparse.ArgumentParser(description="Print NAME=VALUE for each number of a benchmark harness's output.")
     parser.add_argument("--from", dest="format", choices=["auto", *FORMATS], default="auto")
     parser.add_argument("--expect", type=int, metavar="N", help="fail unless the file has so many benchmarks")
+    parser.add_argument("--count", action="store_true", help="print only how many benchmarks it has")
     parser.add_argument("file", nargs="?", default="-", help="default: stdin")
     asked = parser.parse_args(arguments)
     where = "the input" if asked.file == "-" else _show(asked.file)
@@ -605,6 +606,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
         return _refuse("%s: %s" % (where, exc.strerror if isinstance(exc, OSError) else exc))
     if asked.expect not in (None, found.benchmarks):
         return _refuse("%s has %d benchmarks, not %d" % (where, found.benchmarks, asked.expect))
+    if asked.count:
+        sys.stdout.buffer.write(b"%d\n" % found.benchmarks)
+        return 0
     for metric in found.metrics:
         sys.stdout.buffer.write(("%s=%r\n" % (metric.name, metric.value)).encode())
     if found.failed:

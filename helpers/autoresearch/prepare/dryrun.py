@@ -16,6 +16,7 @@ from typing import Any, Literal
 from autoresearch.config import Config, Objective, Timeouts
 from autoresearch.judging.noise import NoiseReport, assess
 from autoresearch.metrics import parse
+from autoresearch.prepare.harnesses import COUNTED
 from autoresearch.prepare.lint import Mistake, lint_unit
 from autoresearch.prepare.planning import Plan
 from autoresearch.prepare.reference import lay
@@ -25,6 +26,7 @@ from autoresearch.safetext import clean, one_line, tail
 from autoresearch.session.trial_spec import spec_of
 from autoresearch.trial.failed import Failed
 from autoresearch.trial.runner import Trial
+from autoresearch.verdict.units import is_count
 from autoresearch.workspace import evaluator, objects
 
 RUNS = 8
@@ -45,6 +47,7 @@ class DryRun:
     noise: NoiseReport | None = None
     mistakes: list[Mistake] = field(default_factory=list)
     rounds: int = 1
+    steady: dict[str, float] = field(default_factory=dict)  # counts beside the metric, the same in each run
 
 
 class OutOfTime(Failed):
@@ -69,25 +72,31 @@ class Copy:
     built: tuple[str | None, str] | None = None
 
     @machine_faults()
-    def attempt(self, plan: Plan, better: Callable[[float], Iterable[Plan]], limit: float) -> tuple[Plan, DryRun]:
+    def attempt(
+        self, plan: Plan, better: Callable[[float, float, int], Iterable[Plan]], limit: float
+    ) -> tuple[Plan, DryRun]:
         """Build, measure and check `plan` within `limit` seconds.
 
-        Once it has run, what `better` makes of its value is tried: the first plan that runs is measured and returned.
+        Once it has run, what `better` makes of its value, the seconds that it took, and the number of a harness's
+        benchmarks is tried: the first plan that runs is measured and returned.
         """
         end = time.monotonic() + limit
         first = now = _Attempt(self, plan, limit, end)
         if not first.runs():
             return plan, first.done
-        round_seconds = parse(first.timed.ended[-1][1].output).metrics.get("time_wall_s", 0.0)
+        printed = parse(first.timed.ended[-1][1].output).metrics
+        round_seconds, benchmarks = printed.get("time_wall_s", 0.0), int(printed.get(COUNTED, 0.0))
         first.check()
         if first.done.checks == "failed":
             return plan, first.done
-        for wanted in better(first.done.values[0]):
+        for wanted in better(first.done.values[0], first.done.seconds, benchmarks):
             # A pair takes two rounds, and two runs should fit in.
             if wanted.paired and first.left() < 2 * (first.done.seconds + 2 * wanted.rounds * round_seconds):
                 continue
-            if now is first and wanted.files == plan.files:
+            if now is first and (wanted.files == plan.files or (benchmarks and wanted.each == plan.each)):
                 now.plan = wanted
+                self._put(now.trial, wanted)
+                now.trial.expected = None  # what it signs is seen anew
                 break
             now = _Attempt(self, wanted, limit, end)
             if now.runs():
@@ -170,6 +179,12 @@ class _Attempt:
         while len(done.values) < wanted and done.state == "ok" and done.seconds < self.left():
             if not self._well(self._measure):
                 break
+        outputs = [parse(one.output).metrics for stage, one in self.timed.ended if stage == "benchmark" and one.ok]
+        if len(outputs) >= 3 and self.plan.option.body:
+            names = set.intersection(*map(set, outputs)) - {COUNTED, self.plan.option.metric}
+            steady = [name for name in names if is_count(name) and len({found[name] for found in outputs}) == 1]
+            steady.sort(key=lambda name: (not name.startswith("geomean_"), name))
+            done.steady = {name: outputs[-1][name] for name in steady if outputs[-1][name]}
         if len(done.values) >= 4:
             done.noise = assess(done.values, direction=self.plan.option.direction, min_effect_pct=1.0)
 

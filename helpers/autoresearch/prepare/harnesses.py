@@ -9,6 +9,13 @@ import re
 import shlex
 from dataclasses import dataclass
 
+from autoresearch.project import READER
+
+# For how long each benchmark is measured, unless the dry run shows that a run (seconds) leaves these bounds.
+EACH_SECONDS, SHORTEST, LONGEST = 0.1, 0.2, 5.0
+# The metric by which a dry run learns how many benchmarks there are.
+COUNTED = "autoresearch_benchmarks"
+
 # What each is told by, in a command or in the text of what it runs; the first that is found is taken.
 _MARKS = (
     ("hyperfine", r"(?m)(?:^|[\s@;&|])hyperfine\s"),
@@ -41,10 +48,16 @@ class Harness:
     unit: str = "ns"
     direction: str = "lower"
 
-    def body(self, command: str) -> str:
-        """The script's commands: each benchmark of `command` is measured for a short time, and its results are read."""
-        lines = self.lines.format(command=_calibrated(self.format, command))
-        return _BODY.format(lines=shlex.quote(lines), format=self.format)
+    def body(self, command: str, each: float = EACH_SECONDS, expect: int = 0, *, count: bool = False) -> str:
+        """The script's commands: each benchmark of `command` is measured for about `each` seconds, where that can be
+        said, and its results are read. There have to be `expect` of them (0: any); `count` prints how many there are.
+        """
+        lines = self.lines.format(
+            command=_short(self.format, command, each), each=f"{each:.2g}", part=f"{each / 5:.2g}"
+        )
+        wanted = f" --expect {expect}" if expect else ""
+        counted = _COUNT.format(format=self.format) if count else ""
+        return _BODY.format(lines=shlex.quote(lines), format=self.format, expect=wanted) + counted
 
 
 # The output is shown where it fails only. The directory is new, so that no earlier results are taken for this run's.
@@ -53,8 +66,9 @@ out=$(mktemp -d)/results
 export out
 bash -euo pipefail -c {lines} >"$out.log" 2>&1 || {{ tail -c 4000 "$out.log" >&2; exit 1; }}
 [ -e "$out" ] || out=$out.log
-metric --from {format} "$out"
+metric --from {format}{expect} "$out"
 """
+_COUNT = f'''metric "{COUNTED}=$(python3 -I {READER} --count --from {{format}} "$out")"\n'''
 # A hyperfine before the real one in PATH, which also writes its results; a second run would overwrite them.
 _HYPERFINE = """
 mkdir "$out.bin"
@@ -86,12 +100,14 @@ git -C repo -c user.name=asv -c user.email=asv@localhost commit -q --allow-empty
 export HOME=$PWD ASV_PYTHONPATH=$OLDPWD${{PYTHONPATH:+:$OLDPWD/$PYTHONPATH}}
 asv machine --yes
 asv run --python=same --set-commit-hash "$(git -C repo rev-parse HEAD)" \\
-  -a rounds=1 -a repeat=5 -a sample_time=0.02 -a warmup_time=0.02
+  -a rounds=1 -a repeat=5 -a sample_time={part} -a warmup_time={part}
 mv results_dir/*/*-existing-*.json "$out"
 """
 # What the environment says reaches it through make, npm and scripts.
-_GOOGLE = "export BENCHMARK_OUT=$out BENCHMARK_OUT_FORMAT=json BENCHMARK_MIN_TIME=0.1\n{command}"
-_PYTEST = 'export PYTEST_ADDOPTS="--benchmark-json=$out --benchmark-max-time=0.1 --benchmark-min-rounds=3"\n{command}'
+_GOOGLE = "export BENCHMARK_OUT=$out BENCHMARK_OUT_FORMAT=json BENCHMARK_MIN_TIME={each}\n{command}"
+_PYTEST = (
+    'export PYTEST_ADDOPTS="--benchmark-json=$out --benchmark-max-time={each} --benchmark-min-rounds=3"\n{command}'
+)
 HARNESSES = {
     harness.format: harness
     for harness in (
@@ -121,10 +137,18 @@ def unread(*texts: str) -> str:
     return ""
 
 
-def _calibrated(name: str, command: str) -> str:
+def calibrated(took: float, each: float = EACH_SECONDS) -> float:
+    """For how many seconds to measure each benchmark, where a run with `each` took so long: it should take 0.2 to 5."""
+    if SHORTEST <= took <= LONGEST or not took:
+        return each
+    aim = LONGEST / 2 if took > LONGEST else 2 * SHORTEST
+    return float(f"{min(1.0, max(0.01, each * aim / took)):.1g}")
+
+
+def _short(name: str, command: str, each: float) -> str:
     """The command with a short time for each benchmark, where a flag says it and none stands there."""
     if name == "go":
-        flags = [f for f in ("-benchmem", "-benchtime 0.1s") if f.split()[0] not in command]
+        flags = [f for f in ("-benchmem", f"-benchtime {each:.2g}s") if f.split()[0] not in command]
         return re.sub(r"\bgo\s+test\b", " ".join(["go test", *flags]), command, count=1)
     if name == "criterion" and command.startswith("cargo bench") and " -- " not in command:
         # In whole seconds, as older ones take no others.

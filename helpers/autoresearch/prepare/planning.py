@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from autoresearch.config import check_unit
 from autoresearch.errors import BadInput
-from autoresearch.prepare.harnesses import HARNESSES, harness_of, unread
+from autoresearch.prepare.harnesses import EACH_SECONDS, HARNESSES, calibrated, harness_of, unread
 from autoresearch.prepare.survey import Survey
 from autoresearch.prepare.toolchain import Benchmark
 from autoresearch.project import READER
@@ -35,10 +35,16 @@ class Option:
     direction: str
     command: str
     why: str
-    body: str = ""
+    body: str = ""  # of a harness, with what HARNESSES fills in
     repeats: bool = True  # whether more rounds make a run longer
     alone: str = ""  # why a frozen copy of the project is nothing to pair it with
     harness: str = ""  # whose own numbers it reads; how long such a run takes says nothing of them
+    picked: str = ""  # for `--pick`, where it is not the id
+
+    @property
+    def own(self) -> bool:
+        """Whether it is proposed here, and not what the user has."""
+        return self.id not in ("given", "yours")
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,21 @@ class Plan:
     rounds: int = 1
     paired: bool = False
     home: str = "evaluator"
+    each: float = EACH_SECONDS  # for how long a harness measures each benchmark, about
+
+
+def picked(choices: list[Option], pick: str) -> Option:
+    """The first of `choices`, or the one that `pick` names: ID, or ID:METRIC for another metric that it prints."""
+    name, _, metric = pick.partition(":")
+    option = next((option for option in choices if option.id == (name or choices[0].id)), None)
+    if option is None or (metric and not option.body):
+        raise BadInput(f"no proposal is called {pick}", fix=f"Choose one of {', '.join(o.id for o in choices)}")
+    if not metric:
+        return option
+    way = "higher" if is_rate(metric) else "lower"
+    return replace(
+        option, picked=pick, metric=metric, unit=_unit_in(metric), direction=way, why=f"{option.id}'s {metric}"
+    )
 
 
 def options(found: Survey, wishes: Wishes) -> list[Option]:
@@ -134,10 +155,10 @@ def _of_harness(name: str, bench: Benchmark) -> Option:
     """What a harness measures itself, read from its results: the time of the whole of it would say nothing."""
     made = HARNESSES[bench.harness]
     why = f"{bench.why}: the geometric mean of what {bench.harness} measures"
-    text = made.body(bench.command)
     return Option(
-        name, made.metric, made.unit, made.direction, bench.command, why, text, repeats=False, harness=bench.harness
-    )
+        name, made.metric, made.unit, made.direction, bench.command, why, made.body(bench.command), repeats=False,
+        harness=bench.harness,
+    )  # fmt: skip
 
 
 def _fallbacks(found: Survey) -> list[Option]:
@@ -174,10 +195,16 @@ def _printing(name: str, metric: str, wishes: Wishes, command: str, why: str) ->
 
 
 def _as_is(name: str, metric: str, wishes: Wishes, command: str, why: str, text: str) -> Option:
-    ending = metric.rpartition("_")[2]
-    unit = wishes.unit or (ending if seconds_in(metric) is not None and seconds_in(ending) is not None else "")
+    unit = wishes.unit or _unit_in(metric)
     way = wishes.direction or ("higher" if is_rate(metric, unit) else "lower")
     return Option(name, metric, unit, way, command, why, text, repeats=False)
+
+
+def _unit_in(metric: str) -> str:
+    """The unit that a metric's name ends in; empty where it does not."""
+    ending = metric.rpartition("_")[2]
+    timed = seconds_in(metric) is not None and seconds_in(ending) is not None
+    return ending if timed or ending in ("bytes", "allocs") else ""
 
 
 def _printed(script: str) -> str:
@@ -251,8 +278,15 @@ def _driver(found: Survey, option: Option, home: str, rounds: int, nominal: floa
 _UNTRIED = "it does not run in a copy, or there was no time to try that: --timeout 110"
 
 
-def better(found: Survey, option: Option, wishes: Wishes, seconds: float) -> Iterator[Plan]:
-    """Plans for a command whose round takes `seconds`, to be tried in this order: the first that runs is taken."""
+def better(
+    found: Survey, option: Option, wishes: Wishes, seconds: float, *, took: float = 0.0, benchmarks: int = 0
+) -> Iterator[Plan]:
+    """Plans for a command whose round takes `seconds`, to be tried in this order: the first that runs is taken.
+
+    A harness that has measured `benchmarks` and `took` seconds is to measure the same ones, for as long as suits.
+    """
+    if benchmarks:
+        yield draft(found, option, wishes, expect=benchmarks, each=calibrated(took))
     if option.body:
         return
     enough = round(AIM_SECONDS / max(seconds, 0.005))
@@ -285,16 +319,24 @@ metric "raw_bytes=${{sizes#* }}"
 
 
 def draft(
-    found: Survey, option: Option, wishes: Wishes, rounds: int = 1, nominal: float = 0.0, *, same: bool = True
-) -> Plan:
-    """The plan for one option: scripts, settings, and why each is as it is; paired where `nominal` is given."""
+    found: Survey, option: Option, wishes: Wishes, rounds: int = 1, nominal: float = 0.0, *, same: bool = True,
+    expect: int = 0, each: float = EACH_SECONDS, count: bool = False,
+) -> Plan:  # fmt: skip
+    """The plan for one option: scripts, settings, and why each is as it is; paired where `nominal` is given.
+
+    A harness measures each benchmark for about `each` seconds; there have to be `expect` of them (0: as many as there
+    are), or with `count` it prints how many there were.
+    """
     build = wishes.build if wishes.build is not None else "" if option.id == "build" else found.build
     exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in found.environment.items())
     files = {}
     if "autoresearch.sh" not in wishes.scripts:
         # A driver that signs its own results needs the token.
         signing = "" if option.id == "given" and _signs(wishes.drivers) else wishes.signing
-        body = signing + exports + option.body if option.body else f"exec python3 {wishes.home}/bench.py\n"
+        text = option.body
+        if option.harness:
+            text = HARNESSES[option.harness].body(option.command, each, expect, count=count)
+        body = signing + exports + text if text else f"exec python3 {wishes.home}/bench.py\n"
         files["autoresearch.sh"] = _script(_warning(option), body)
         if not option.body:
             files[f"{wishes.home}/bench.py"] = _driver(found, option, wishes.home, rounds, nominal, same=same)
@@ -332,7 +374,7 @@ def draft(
     frozen = (*(wishes.evaluator or _frozen(found)), *(() if option.body else (f"{wishes.home}/**",)))
     return Plan(
         option, files, build, scope, (*wishes.off_limits, *(() if wishes.scope else found.off_limits)),
-        frozen, tuple(reasons), rounds, nominal > 0, wishes.home,
+        frozen, tuple(reasons), rounds, nominal > 0, wishes.home, each,
     )  # fmt: skip
 
 
@@ -341,7 +383,7 @@ _SMOKE_NOTE = "ONLY A SMOKE TEST, as no tests were found. Write real checks befo
 
 
 def _warning(option: Option) -> str:
-    if option.id in ("yours", "given") and not option.repeats:
+    if not option.own and not option.repeats:
         return "Runs the command, which prints its own METRIC line."
     if option.repeats or option.id == "build":
         return f"{option.why}. It times the whole command: narrow it to the hot part where you can."

@@ -1,4 +1,4 @@
-"""Plans a session: looks at the project, and tries the proposals in their order until one runs."""
+"""Plans a session: looks at the project, and tries what is proposed first."""
 
 from __future__ import annotations
 
@@ -15,21 +15,26 @@ from autoresearch.prepare.dryrun import Copy, DryRun
 from autoresearch.prepare.kinds import shared_modules
 from autoresearch.prepare.lint import Mistake, lint
 from autoresearch.prepare.lint_rules import ScriptKind
-from autoresearch.prepare.planning import Option, Plan, Wishes, better, draft, options
+from autoresearch.prepare.planning import Option, Plan, Wishes, better, draft, options, picked
 from autoresearch.prepare.reference import program_files, tracked_files, unfit
 from autoresearch.prepare.survey import Survey, survey
 from autoresearch.prepare.toolchain import READ_AT_MOST
-from autoresearch.project import EVALUATOR_FILES, Project
+from autoresearch.project import EVALUATOR_FILES, SESSION_FILES, Project
 from autoresearch.resources import shipped
 from autoresearch.safetext import one_line
-from autoresearch.workspace.git import places, resolve
+from autoresearch.verdict.units import is_count
+from autoresearch.workspace.git import git, places, resolve
+
+# The least effect to keep: of a count that repeats exactly, and else the first of these that a test can show.
+EXACT_PCT, STEPS_PCT = 0.1, (1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0)
 
 
 @dataclass
 class Proposal:
     """What was found in a project, what is proposed for it, and what came of trying that.
 
-    `choices` are all ways to measure it, `failed` says why those that were tried before did not run.
+    `choices` are all ways to measure it. `unseen` are files that git does not know, so that no copy has them.
+    `unbuilt`: what failed was the set-up or the build, and without them it runs.
     """
 
     found: Survey
@@ -37,7 +42,8 @@ class Proposal:
     choices: list[Option]
     plan: Plan
     tried: DryRun
-    failed: dict[str, str]
+    unseen: tuple[str, ...] = ()
+    unbuilt: bool = False
 
     @property
     def works(self) -> bool:
@@ -59,9 +65,19 @@ class Proposal:
             "build": plan.build,
         }  # fmt: skip
 
+    @property
+    def min_effect_pct(self) -> float:
+        """The least effect to keep: what the dry run's noise lets a test show here, in round numbers."""
+        noise = self.tried.noise
+        if len(self.tried.values) > 1 == len(set(self.tried.values)) and is_count(self.plan.option.metric):
+            return EXACT_PCT
+        if noise is None or noise.mde_pct is None:
+            return 1.0
+        return next((step for step in STEPS_PCT if step >= noise.mde_pct), STEPS_PCT[-1])
+
 
 def propose(root: Path, wishes: Wishes, pick: str, limit: float, progress: Callable[[str], None]) -> Proposal:
-    """Look at `root`, and try what is proposed, or the option `pick`, within `limit` seconds (0: not at all).
+    """Look at `root`, and try the first proposal, or the one that `pick` names, within `limit` seconds (0: not at all).
 
     `progress` is told each step. `BadInput` where nothing can be proposed.
     """
@@ -82,23 +98,29 @@ def propose(root: Path, wishes: Wishes, pick: str, limit: float, progress: Calla
         reader=Path(formats.__file__).read_text(encoding="utf-8"),
         alone=unfit(root, program) or (own_setup if found.build else ""),
     )  # fmt: skip
-    choices = options(found, wishes)
-    if pick:
-        named = ", ".join(option.id for option in choices)
-        choices = [option for option in choices if option.id == pick]
-        if not choices:
-            raise BadInput(f"no proposal is called {pick}", fix=f"Choose one of {named}")
+    unseen = _unseen(root)
+    try:
+        choices = options(found, wishes)
+    except BadInput as exc:
+        exc.message += (
+            f"; git does not know {one_line(', '.join(unseen[:3]), 100)}, so it was not seen" if unseen else ""
+        )
+        raise
     own |= _given_files(root, wishes.evaluator)
-    made = _first_that_runs(root, commit, found, choices, wishes, own, program, limit, progress)
-    if made.tried.state == "failed" and made.tried.stage == "setup" and wishes.benchmark and wishes.checks:
-        # What the user gave may need none of the dependencies; what it does need, the next try will say.
-        without = replace(wishes, setup=False)
-        again = _first_that_runs(root, commit, found, choices, without, own, program, limit, progress)
-        made = again if again.tried.state == "ok" else made
+    attempts = _Attempts(root, commit, found, picked(choices, pick), own, program, limit, progress)
+    made = replace(attempts.try_with(wishes), choices=choices, unseen=unseen)
+    if made.tried.state == "failed" and made.tried.stage == "setup":
+        # What is measured may need none of the dependencies; what it does need, the next try will say.
+        again = attempts.try_with(replace(wishes, setup=False))
+        made = replace(made, plan=again.plan, tried=again.tried) if again.tried.state == "ok" else made
+    if made.tried.state == "failed" and made.tried.stage in ("setup", "build") and made.plan.build and not wishes.build:
+        again = attempts.try_with(replace(wishes, build="", setup=made.tried.stage != "setup"))
+        made.unbuilt = again.tried.state == "ok"
     if not made.plan.scope:
         raise BadInput("no source files were found that may change", fix="Name them: --scope 'GLOB'")
     if made.tried.state == "failed":
-        made.tried.fix = _remedy(made.tried, missing)
+        needless = "Without its build it runs, and is measured as it is: --build ''" if made.unbuilt else ""
+        made.tried.fix = needless or _remedy(made.tried, missing)
     long = [] if made.plan.paired else _too_long(made.tried)  # else its length was chosen, and load shows in it
     made.tried.mistakes = [*_mistakes(made, root), *made.tried.mistakes, *long]
     return made
@@ -159,36 +181,42 @@ def _remedy(done: DryRun, missing: list[str]) -> str:
     return ""
 
 
-def _first_that_runs(
-    root: Path, commit: str, found: Survey, choices: list[Option], wishes: Wishes, own: dict[str, bytes],
-    program: list[str], limit: float, progress: Callable[[str], None],
-) -> Proposal:  # fmt: skip
-    """Try the proposals in their order until one works; the first one's failure stands when none does."""
-    made = Proposal(found, wishes, choices, draft(found, choices[0], wishes), DryRun(), {})
-    if limit <= 0:
-        return made
-    end = time.monotonic() + limit
-    failed: dict[str, str] = {}
-    with tempfile.TemporaryDirectory(prefix="autoresearch-plan-") as place:
-        copy = Copy(Path(place), Project(root), commit, own, program, progress)
-        for number, option in enumerate(choices[:4], 1):
+class _Attempts:
+    """Tries one option, with one or another set of wishes, in `limit` seconds for all of it (0: not at all).
 
-            def redraft(seconds: float, option: Option = option) -> Iterator[Plan]:
-                return better(found, option, wishes, seconds)
+    It stays the plan when it fails: to measure something else is another goal, and the user's to choose.
+    """
 
-            # Something is left for the next one, in case this one takes for ever.
-            left = max(1.0, end - time.monotonic())
-            last = number == min(len(choices), 4)
-            plan, tried = copy.attempt(draft(found, option, wishes), redraft, left if last else 0.6 * left)
-            if number == 1 or tried.state == "ok":
-                made = replace(made, plan=plan, tried=tried)
-            if tried.state == "ok":
-                break
-            failed[option.id] = f"{tried.stage}: {tried.said}"
-            if tried.stage in ("setup", "build"):
-                break  # the others would fail in the same way
-    failed.pop(made.plan.option.id, None)
-    return replace(made, failed=failed)
+    def __init__(
+        self, root: Path, commit: str, found: Survey, option: Option, own: dict[str, bytes], program: list[str],
+        limit: float, progress: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self._project, self._commit, self._found, self._option = Project(root), commit, found, option
+        self._own, self._program, self._progress = own, program, progress
+        self._end = time.monotonic() + limit if limit > 0 else 0.0
+
+    def try_with(self, wishes: Wishes) -> Proposal:
+        """Draft the option and try it, while there is time."""
+        found, option = self._found, self._option
+        first = draft(found, option, wishes, count=True)
+        left = self._end - time.monotonic()
+        if left <= 0:
+            return Proposal(found, wishes, [option], draft(found, option, wishes), DryRun())
+        with tempfile.TemporaryDirectory(prefix="autoresearch-plan-") as place:
+            copy = Copy(Path(place), self._project, self._commit, self._own, self._program, self._progress)
+
+            def redraft(value: float, took: float, benchmarks: int) -> Iterator[Plan]:
+                return better(found, option, wishes, value, took=took, benchmarks=benchmarks)
+
+            plan, tried = copy.attempt(first, redraft, left)
+        return Proposal(found, wishes, [option], plan, tried)
+
+
+def _unseen(root: Path) -> tuple[str, ...]:
+    """Files that git neither knows nor ignores, and that are not the session's."""
+    names = git(root, "ls-files", "--others", "--exclude-standard", "-z").split("\0")
+    own = (*SESSION_FILES, *EVALUATOR_FILES)
+    return tuple(name for name in names if name and name not in own and not name.startswith("."))
 
 
 def _mistakes(made: Proposal, root: Path) -> list[Mistake]:
