@@ -105,7 +105,7 @@ def command(
     if template is not None and template.paired:
         from autoresearch.prepare.reference import copy_reference
 
-        uncopied = copy_reference(root)
+        uncopied = copy_reference(root, with_tests=template.with_tests)
         written += [] if uncopied else ["evaluator/reference/"]
     history = _take_history(begun) if begun else {}
     written += render_document(Project(root))

@@ -21,7 +21,7 @@ _SHARED = ("signed_metric.py", "paired.py", "stopwatch.py")
 class Kind:
     """One kind: `values` fill the template of autoresearch.yaml, `settings` change it by path, `files` are copied.
 
-    `paired`: it measures beside a reference, a copy of the project.
+    `paired`: it measures beside a reference, a copy of the project, `with_tests` or without.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Kind:
     settings: dict[str, Any]
     files: dict[str, str]
     paired: bool = False
+    with_tests: bool = False
 
 
 def kinds() -> list[str]:
@@ -61,7 +62,7 @@ def load_kind(name: str) -> Kind:
             files[f"evaluator/{module}"] = said
     return Kind(
         name, about["what"], about["playbook"], values | {"build": about.get("build", "")},
-        about.get("settings", {}), files, about.get("paired", False),
+        about.get("settings", {}), files, about.get("paired", False), about.get("with_tests", False),
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from autoresearch.errors import BadInput
@@ -60,7 +61,7 @@ def lay(tree: Path, names: Iterable[str], to: Path) -> None:
             shutil.copy2(tree / name, to / name)
 
 
-def copy_reference(root: Path, home: str = "evaluator") -> str:
+def copy_reference(root: Path, home: str = "evaluator", *, with_tests: bool = False) -> str:
     """Copy the program of the last commit to `home`/reference, unless something stands there; the reason if not."""
     to = root / home / "reference"
     if to.exists():
@@ -74,7 +75,8 @@ def copy_reference(root: Path, home: str = "evaluator") -> str:
     project, tracked = Project(root), tracked_files(root)
     with tempfile.TemporaryDirectory(prefix="autoresearch-reference-") as place:
         export(project, "HEAD", Path(place))
-        tree, names = Path(place) / prefix(project), program_files(tracked, survey(root, tracked), home)
+        tree, found = Path(place) / prefix(project), survey(root, tracked)
+        names = program_files(tracked, replace(found, test_files=()) if with_tests else found, home)
         why = unfit(tree, names)
         if not why:
             lay(tree, names, to)

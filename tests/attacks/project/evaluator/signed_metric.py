@@ -27,10 +27,10 @@ def _signer():
     # Bound here: the program may not swap the hash, the write or the environment afterwards.
     sha256, write, token = hashlib.sha256, os.write, ""
     path = Path(os.environ.pop("AUTORESEARCH_TOKEN", "") or os.devnull)
+    _close_memory()  # in the checks, too: no program can tell by it which of the two it is in
     if path.is_file():
         token = path.read_text()
         path.unlink()  # who comes later finds none
-        _close_memory()
 
     def metric(name, value):
         """Print one result: its name, and a number."""
