@@ -175,6 +175,7 @@ class Config(Section, frozen=True):
     timeouts: Timeouts = field(default_factory=Timeouts)
     test: RuleSettings = field(default_factory=RuleSettings)
     measure: Measure = field(default_factory=Measure)
+    compare_output: list[Literal["checks", "benchmark"]] = field(default_factory=lambda: ["checks", "benchmark"])
     noise_runs: Annotated[int, Meta(ge=4, le=200)] = 20
     engine: Literal["local", "skypilot"] = "local"
     infra: str | None = None

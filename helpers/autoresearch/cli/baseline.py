@@ -71,6 +71,7 @@ def command(
         "value": line.metric,
         "runs": line.runs_used,
         "checks": line.checks,
+        **({"said": line.said.words} if line.said else {}),
         "noise": {
             "cv_pct": noise.cv_pct, "sigma_short_pct": noise.sigma_short_pct, "mde_pct": noise.mde_pct,
             "class": noise.grade, "advice": noise.advice,
@@ -87,7 +88,7 @@ def command(
     lines = [
         f"baseline: {objective.metric} = {line.metric:.6g}{unit}, median of {line.runs_used}{met and ', '}{met}",
         f"noise: {noise.grade}; {noise.advice}",
-        f"checks: {line.checks}; branch {session.branch}",
+        f"checks: {line.checks}{f' ({line.said.words})' if line.said else ''}; branch {session.branch}",
         note,
     ]
     tell(data, lines, as_json=as_json)

@@ -61,6 +61,8 @@ class Outcome:
     `instructions` of one run of each side ({"tool", "A", "B"}), where they were counted.
     `met` says what the counted runs met on their machine, as it stands in the ledger (`ledger.lines.MetFields`).
     `signed` says that the evaluator signed the objective in every run, `unseen` that the hidden checks have passed.
+    `said` is what the checks said (`ledger.lines.SaidFields`), `unsaid` what the base's benchmark said in all of its
+    runs and the candidate's in few or none.
     """
 
     status: TrialStatus
@@ -88,6 +90,8 @@ class Outcome:
     signed: bool = False
     instructions: dict[str, Any] = field(default_factory=dict)
     unseen: bool = False
+    said: dict[str, Any] = field(default_factory=dict)
+    unsaid: tuple[str, ...] = ()
 
     def series(self, metric: str) -> list[Block] | None:
         """The blocks of one metric, (order, values); None when a run did not print it."""
@@ -142,6 +146,8 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
         timed=tuple(tuple(_timed(r) for r in rows) for _, rows in blocks),
         instructions=_instructions(lines),
         unseen=any(r.get("hidden") and r.get("status") == "passed" for r in checks),
+        said=next((dict(r["heard"]) for r in reversed(checks) if isinstance(r.get("heard"), Mapping)), {}),
+        unsaid=_unsaid(lines),
         signed=bool(counted) and all(r.get("signed") is True for r in counted if _told(r)),
     )
 
@@ -152,6 +158,14 @@ def _instructions(lines: Sequence[Record]) -> dict[str, Any]:
         if isinstance(a, int) and isinstance(b, int) and min(a, b) > 0:
             return {"tool": one_line(str(record.get("tool")), 20), "A": a, "B": b}
     return {}
+
+
+def _unsaid(lines: Sequence[Record]) -> tuple[str, ...]:
+    told = next((r for r in lines if r.get("type") == "unsaid"), None)
+    if told is None:
+        return ()
+    where = f"in {told.get('runs')} of {told.get('of')} runs"
+    return (where, *(one_line(str(words), 200) for words in told.get("missing") or ()))
 
 
 def _timed(record: Record) -> Timed:

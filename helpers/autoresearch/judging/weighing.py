@@ -76,6 +76,7 @@ def weigh(config: Config, outcome: Outcome, rule: Rule, lines: int) -> Outcome:
             _same_work(config.objective, outcome, verdict.layout),
             doubt(config.objective, outcome, verdict.effect_pct),
             _slept(config.objective, outcome),
+            _unsaid(outcome),
             _limits(config.objective, verdict.effect_pct, findings),
             _size(config.complexity, effect, least, lines),
         )
@@ -193,6 +194,19 @@ def _slept(objective: Objective, outcome: Outcome) -> Doubt | None:
         return None
     word: Reason = "constraint" if found.status == "violated" else "constraint_unclear"
     return Doubt(word, f"{CPU} counts neither sleep nor waiting, so the runs have to be shorter, too: {found.text}")
+
+
+def _unsaid(outcome: Outcome) -> Doubt | None:
+    """What a benchmark says beside its numbers tells what it did: that is the same for the base and a candidate."""
+    if not outcome.unsaid:
+        return None
+    where, *lost = outcome.unsaid
+    more = f"; and {len(lost) - 2} more" if len(lost) > 2 else ""
+    return Doubt(
+        "other_output",
+        f"the benchmark says less than at the base, {where}: {'; '.join(lost[:2])}{more}: less was done, or something "
+        "else. If it is meant, take benchmark out of compare_output in autoresearch.yaml, in a new segment",
+    )
 
 
 def _limits(objective: Objective, effect: float | None, findings: list[LimitResult]) -> Doubt | None:

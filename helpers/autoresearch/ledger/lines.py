@@ -87,6 +87,33 @@ class MetFields(Fields):
     exact: bool = True
 
 
+class SaidFields(Fields):
+    """`said` of a run line: what its checks said; of the baseline also the digest of that, "" where it changes.
+
+    `passed` of `base` tests by the report or the summary of `runner`, None where none is known; `result`: "same",
+    "more" than the base's, "less" with what is `missing`, "unsteady" or "not compared".
+    """
+
+    runner: str = ""
+    passed: int | None = None
+    base: int | None = None
+    facts: int = 0
+    silent: bool = False
+    stable: bool | None = None
+    digest: str = ""
+    result: str = ""
+    missing: list[str] = []
+
+    @property
+    def words(self) -> str:
+        """What the base's checks say, for people."""
+        if self.silent:
+            return "they say nothing: exit 0 is all there is"
+        told = f"{self.facts} different lines and numbers" if self.passed is None else f"{self.passed} tests"
+        told += f" by {self.runner}" if self.runner else ""
+        return told if self.stable is not False else f"{told}, not the same each time"
+
+
 class SpentFields(Fields):
     """`spent`: all that the session had cost by then."""
 
@@ -248,6 +275,7 @@ class RunLine(Line):
     cores: float | None = None
     met: MetFields | None = None
     runs_before: int = 0
+    said: SaidFields | None = None
 
     @property
     def judged(self) -> VerdictFields:

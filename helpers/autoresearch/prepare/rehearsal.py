@@ -163,6 +163,11 @@ def _steps(
             continue
         runs.append(done)
         yield from cores_of(config, done.cpu_seconds, done.seconds) if len(runs) == 1 else ()
+    if trial.checks.heard is not None and trial.checks.heard.silent:
+        yield Diagnosis(
+            "warn", "checks", "they say nothing: exit 0 is all there is, and a program that ends them early gives it",
+            "Let them print what they compare, or run the project's tests with a runner that names them",
+        )  # fmt: skip
     if inputs is not None:
         yield _inputs(trial, timed, inputs)
     yield from _cross_check(config, values, runs[-1])

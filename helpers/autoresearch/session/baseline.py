@@ -185,6 +185,7 @@ def _run_line(session: Session, now: Pending, outcome: Outcome, noise: Record) -
         "checks": outcome.checks,
         "cores": outcome.cores,
         **({"met": outcome.met} if outcome.met else {}),
+        **({"said": outcome.said} if outcome.said else {}),
         "job": now.job,
         "engine": session.config.engine,
         "machine": outcome.environment.get("machine"),

@@ -267,6 +267,7 @@ def _measured(stage: Stage, outcome: Outcome) -> dict[str, Any]:
         "checks": outcome.checks,
         "error": outcome.error,
         **({"met": outcome.met} if outcome.met else {}),
+        **({"said": outcome.said} if outcome.said else {}),
         "job": test.job if test else None,
         "machine": outcome.environment.get("machine"),
         "environment": {k: v for k, v in outcome.environment.items() if k != "type"},

@@ -37,7 +37,9 @@ def trial_spec(
     """A trial of this session; once there is a baseline, it knows how many values a run prints."""
     if session.baseline is not None:
         values_per_run = session.baseline.values_per_run or 1
-    return spec_of(session.project, session.config, frozen, experiment, mode, values_per_run)
+    spec = spec_of(session.project, session.config, frozen, experiment, mode, values_per_run)
+    told = session.baseline.said if session.baseline is not None else None
+    return spec | ({"said": told.digest} if told is not None else {})
 
 
 def spec_of(
@@ -69,6 +71,7 @@ def spec_of(
         "layout": config.test.layout,
         "contain": {name: getattr(config.contain, name) for name in config.contain.__struct_fields__},
         "priority": config.measure.priority == "auto" and config.engine == "skypilot",
+        "compare": config.compare_output,
         "subdir": objects.prefix(project),
         "evaluator": evaluator.overlay_digests(frozen, objects.prefix(project)),
     }  # fmt: skip
@@ -89,6 +92,6 @@ def limit(spec: Mapping[str, Any]) -> float:
     runs = int(spec.get("runs") or (spec.get("test") or {}).get("max_runs") or 120) + 4
     inputs = spec.get("differential") or {"inputs": 0, "timeout": 0.0}
     return float(
-        2 * (limits["setup"] + limits["build"] + limits["checks"]) + 3 * inputs["inputs"] * inputs["timeout"]
+        2 * (limits["setup"] + limits["build"]) + 6 * limits["checks"] + 3 * inputs["inputs"] * inputs["timeout"]
         + runs * (limits["benchmark"] + limits["build"]) + 3600
     )  # fmt: skip

@@ -6,7 +6,7 @@ import os
 import random
 from typing import List, Mapping, Optional
 
-from autoresearch.trial import environment, priority, procs, signing, slots
+from autoresearch.trial import environment, priority, procs, reports, signing, slots
 from autoresearch.trial.conditions import Meter
 from autoresearch.trial.contain import Box
 from autoresearch.trial.limits import Guard
@@ -57,6 +57,7 @@ class Execution:
         env.update(environment.layout(self._layout_rng))
         env[signing.VARIABLE] = os.path.join(self._stage.tmp, signing.FILE)
         env.update(self._spec.env)
+        env[reports.VARIABLE] = reports.options(env.get(reports.VARIABLE, ""), self._stage.tmp, self._layout_rng)
         # The engine's marker is passed on, so that a killed engine's guardian finds what we have started.
         job = os.environ.get("AUTORESEARCH_JOB")
         return {**env, "AUTORESEARCH_JOB": job} if job else env

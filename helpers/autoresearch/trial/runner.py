@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Iterator
 
 from autoresearch import safetext
-from autoresearch.trial import clock, counting, environment, reading, relink, seal, signing, slots
+from autoresearch.trial import clock, counting, environment, reading, relink, said, seal, signing, slots
 from autoresearch.trial.checking import Checks
 from autoresearch.trial.contain import Unavailable
 from autoresearch.trial.emit import Recorder
@@ -50,6 +50,7 @@ class Trial:
         self.build_seconds: dict[str, float] = {}
         self.pristine = Pristine(spec.evaluator)
         self.samples: list[tuple[str, RunValue]] = []
+        self.heard: dict[str, list[said.Facts]] = {"A": [], "B": []}  # what the benchmark's runs said
         self.timed_out = {"A": 0, "B": 0}
         self.values_per_run = spec.values_per_run
         self.fresh = False
@@ -107,7 +108,7 @@ class Trial:
 
     def _noise(self) -> None:
         self.build_first("A")
-        self.checks.own("A")
+        self.checks.own("A", twice=True)
         with self._slot():
             self.measure("A", None, None)
             self._decide_layout()
@@ -143,6 +144,7 @@ class Trial:
                 found = test.add_block(order, values)
                 decided = found if whole else decided or found
             decided = decided or test.verdict()
+            self._unsaid()
             if decided.verdict == "keep" and not test.repeats():
                 self._second_opinion(layout)
         if decided.verdict == "keep" or self.spec.min_blocks_discard > 1:
@@ -158,6 +160,18 @@ class Trial:
 
     def _repeats(self, name: str) -> bool:
         return all(len({got.metrics.get(name) for s, got in self.samples if s == side}) == 1 for side in "AB")
+
+    def _unsaid(self) -> None:
+        """Record what the base's benchmark said in every run, and the candidate's did not in most of them."""
+        base, runs = self.heard["A"], self.heard["B"]
+        if len(base) < 2 or not runs:
+            return
+        floor = base[0]
+        for heard in base[1:]:
+            floor = floor.least(heard)
+        lost = [found for found in (said.missing(floor, heard) for heard in runs) if found]
+        if 2 * len(lost) > len(runs):
+            self.out.record("unsaid", runs=len(lost), of=len(runs), missing=[one[:200] for one in lost[0][:20]])
 
     def _second_opinion(self, layout: str) -> None:
         """Count the instructions of a run of each side, where that is cheap or where the layout's luck may decide."""
@@ -274,6 +288,8 @@ class Trial:
             return TIMED_OUT
         if got.value is None:
             raise Failed(side, got.problem or "no value", conflict=got.conflict)
+        if "benchmark" in self.spec.compare:
+            self.heard[side].append(said.read(done.output))
         if self.values_per_run is None:
             self.values_per_run = got.values
         self.last_seconds = done.seconds

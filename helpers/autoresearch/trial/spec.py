@@ -65,6 +65,10 @@ class Spec(NamedTuple):
     limits: Limits = Limits()
     # Benchmarks run before other programs on this machine.
     priority: bool = False
+    # Whose output must say what the base's says: "checks", "benchmark"; and the digest of what checks said at the
+    # baseline, where that is the same each time.
+    compare: tuple[str, ...] = ()
+    said: str = ""
 
 
 def parse_spec(text: str) -> Spec:
@@ -116,6 +120,8 @@ def parse_spec(text: str) -> Spec:
         contain=_settings(_mapping(data, "contain")),
         limits=_limits(_mapping(data, "contain")),
         priority=bool(data.get("priority")),
+        compare=tuple(str(name) for name in data.get("compare") or ()),
+        said=str(data.get("said") or ""),
     )
 
 

@@ -10,6 +10,7 @@ Reason = Literal[
     "proven", "deterministic", "identical", "below_min", "hopeless", "budget", "timeouts", "undecided", "invalid",
     "rescued", "implausible", "same_instructions", "timer", "moved_work", "constant",
     "slow_rounds", "untimed_work", "slow_reference", "constraint", "constraint_unclear", "complexity", "screened",
+    "other_output",
 ]  # fmt: skip
 # How a trial ended, and what became of an experiment.
 TrialStatus = Literal["done", "crash", "checks_failed"]

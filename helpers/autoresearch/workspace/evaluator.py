@@ -48,9 +48,8 @@ def frozen_settings(config: Config) -> dict[str, Any]:
     # What is not used leaves no trace, so that a session begun before these keys existed goes on.
     frozen["objective"] = {key: value for key, value in frozen["objective"].items() if value is not None}
     default = msgspec.to_builtins(Config(config.name, config.objective))
-    used = [
-        key for key in ("constraints", "rescue", "complexity", "differential", "contain") if data[key] != default[key]
-    ]
+    settled = ("constraints", "rescue", "complexity", "differential", "contain", "compare_output")
+    used = [key for key in settled if data[key] != default[key]]
     if data["test"]["fdr"] != default["test"]["fdr"]:
         # The share of false keeps is promised for the session as a whole.
         frozen["fdr"] = data["test"]["fdr"]
