@@ -15,8 +15,8 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Tuple, Union
 
 from autoresearch import safetext
 
-# Of more text the first and the last half are looked at, of a line its beginning.
-MOST_TEXT, MOST_LINE = 1 << 19, 400
+# Of more text, or more lines, the first and the last half are looked at, of a line its beginning.
+MOST_TEXT, MOST_LINES, MOST_LINE = 1 << 19, 10000, 400
 # How a test and a number are marked among the facts, which are else lines: these characters are in no line.
 TEST, _NUMBER_OF = "\1", "\2"
 
@@ -188,7 +188,10 @@ def missing(base: Facts, candidate: Facts) -> List[str]:
 def _lines(text: str) -> Iterator[str]:
     if len(text) > MOST_TEXT:
         text = text[: MOST_TEXT // 2] + "\n" + text[-MOST_TEXT // 2 :]
-    for line in safetext.clean(text).split("\n"):
+    lines = safetext.clean(text).split("\n")
+    if len(lines) > MOST_LINES:
+        lines = lines[: MOST_LINES // 2] + lines[-MOST_LINES // 2 :]
+    for line in lines:
         if line.strip():
             yield line[:MOST_LINE].rstrip()
 
