@@ -95,9 +95,9 @@ CHEATS = [
      "import sys\nsys.stderr.write('Ran 2 tests in 0.000s\\n\\nOK\\n')\nimport unit"), "1 passed by unittest, 2 at"),
     ("node", "lib.js", "process.exit(0)\n", "passed by node, 2 at the base"),
     ("node", "lib.test.js", NODE.replace('test("two"', 'test.skip("two"'), "1 passed by node"),
-    ("shell", "checks.sh", "exit 0\n", "'case #: ok, in #' 0 times, 3 at the base"),
+    ("shell", "checks.sh", "exit 0\n", "'case #: ok, in' 0 times, 3 at the base"),
     ("shell", "checks.sh", SHELL.replace("3 cases", "2 cases"), "2 in '# cases compared', 3 at the base"),
-    ("shell", "checks.sh", SHELL.replace("1 2 3", "1 2"), "'case #: ok, in #' 2 times, 3 at the base"),
+    ("shell", "checks.sh", SHELL.replace("1 2 3", "1 2"), "'case #: ok, in' 2 times, 3 at the base"),
     ("xml", "check.py", XML.replace(', "three"]', "]"), "c::three did not pass"),
     ("xml", "lib.py", "import os\nos._exit(0)\n", "c::three did not pass; c::two did not pass"),
 ]  # fmt: skip
@@ -178,10 +178,10 @@ echo "verified {answers} answers in 0.$RANDOM s"
     [
         (100, 'echo "digest: 0badf00d"\n', ""),
         (120, 'echo "digest: 0badf00d"\necho "a note"\n', ""),
-        (90, 'echo "digest: 0badf00d"\n', "90 in 'verified # answers in #', 100 at the base"),
+        (90, 'echo "digest: 0badf00d"\n', "90 in 'verified # answers in', 100 at the base"),
         (100, 'echo "digest: 0badf11d"\n', "'digest: 0badf00d' 0 times, 1 at the base"),
         (100, "", "'digest: 0badf00d' 0 times, 1 at the base"),
-        (100, '[ $((RANDOM % 4)) = 0 ] || echo "digest: 0badf00d"\n', ""),
+        (100, '[ $((RANDOM % 30)) = 0 ] || echo "digest: 0badf00d"\n', ""),
     ],
 )
 def test_what_a_benchmark_says_is_compared(tmp_path: Path, answers: int, more: str, lost: str) -> None:

@@ -98,6 +98,7 @@ def test_what_changes_from_run_to_run_is_masked_and_words_are_not() -> None:
     ("base", "candidate", "words"),
     [
         ("1000 cases ok", "999 cases ok", "999 in '# cases ok', 1000 at the base"),
+        ("cases: 1,000", "cases: 0", "0 in 'cases: #', 1000 at the base"),
         ("cases: 1,000", "cases: 100", "100 in 'cases: #', 1000 at the base"),
         ("verified 5 of 5 answers", "verified 4 of 5 answers", ""),
         ("1000 cases ok", "1001 cases ok", ""),

@@ -82,6 +82,7 @@ _SINGLE = re.compile(
 )
 _GO = re.compile(r"^\s*--- PASS: |^ok\s+\S+\s+(?:[\d.]+s|\(cached\))|^\{.*\"Action\":\"pass\"")
 _SKIPPED = re.compile(r"^OK \(.*\bskipped=(\d+)")  # of unittest, after its summary
+_PLACE = re.compile(r" \(\d+\.\)$")  # of a number in its line, but for the first
 _BEFORE, _BEHIND = re.compile(r"(\d+) ([a-z]+)"), re.compile(r"([A-Za-z]+)(?: run)?[:=] ?(\d+)")
 _LEFT_OUT = frozenset(
     ("skipped", "skip", "ignored", "todo", "pending", "disabled", "deselected", "failed", "failures", "errors", "error")
@@ -179,7 +180,8 @@ def missing(base: Facts, candidate: Facts) -> List[str]:
         if fact.startswith(TEST):
             tests.append("%s did not pass" % shown)
         elif fact.startswith(_NUMBER_OF):
-            lines.append("%d in '%s', %d at the base" % (has, shown, had))
+            if candidate.facts[_PLACE.sub("", fact[1:])]:  # else its line is missing
+                lines.append("%d in '%s', %d at the base" % (has, shown, had))
         else:
             lines.append("'%s' %d times, %d at the base" % (shown, has, had))
     return words + sorted(tests) + sorted(lines)
