@@ -187,7 +187,8 @@ def preload() -> None:
         importlib.import_module(f"autoresearch.cli.{name}")
     for name in ("session.audit", "session.recover", "session.reverting", "report.overview", "session.baseline",
                  "engines.local", "engines.bundle", "workspace.evaluator", "report.render", "report.documents",
-                 "judging.noise", "ledger.store", "search.ideas.file", "trial.runner"):  # fmt: skip
+                 "judging.noise", "ledger.store", "search.ideas.file", "trial.runner",
+                 "session.safekeeping"):  # fmt: skip
         importlib.import_module(f"autoresearch.{name}")
     importlib.import_module("msgspec.json")
     importlib.import_module("pathspec")

@@ -16,6 +16,7 @@ from typing import Any
 from fault_session import Place, git
 
 from autoresearch.ledger.store import read
+from autoresearch.session.safekeeping import _whole
 
 # Of one run: clocks, draws, and what is computed from the drawn order.
 VOLATILE = frozenset(
@@ -34,6 +35,7 @@ def describe(place: Place) -> dict[str, Any]:
     return {
         "ledger": _ledger(place, names),
         "refs": _refs(place.root, names),
+        "kept": _kept(place),
         "user": users_work(place.root),
         "worktrees": _worktrees(place),
         "ideas": _text(place.project.ideas),
@@ -104,8 +106,18 @@ def _refs(root: Path, names: _Names) -> dict[str, str]:
     return {
         name: names(commit)
         for commit, _, name in (line.split(None, 2) for line in git(root, "for-each-ref").splitlines())
-        if "autoresearch" in name and not name.endswith("/next")
+        if "autoresearch" in name and not name.endswith("/next") and "/ledger/" not in name
     }
+
+
+def _kept(place: Place) -> list[str]:
+    """Which ledgers git keeps; each holds the ledger as it stands, byte for byte."""
+    told = []
+    for ref in git(place.root, "for-each-ref", "--format=%(refname)", "refs/autoresearch").splitlines():
+        if "/ledger/" in ref:
+            same = _whole(place.project, ref) == place.project.ledger.read_bytes()
+            told.append(f"{ref}: {'the ledger' if same else 'NOT the ledger'}")
+    return told
 
 
 def _worktrees(place: Place) -> dict[str, Any]:

@@ -83,10 +83,23 @@ def a_job_that_nobody_recorded(place: Place) -> None:
     (job / "lock").write_bytes(b"")
 
 
+def a_ledger_that_was_removed(place: Place) -> None:
+    place.project.ledger.unlink()
+
+
+def a_ledger_that_was_cut(place: Place) -> None:
+    lines = place.project.ledger.read_bytes().splitlines(keepends=True)
+    place.project.ledger.write_bytes(b"".join(lines[:-2]))
+
+
+def ideas_that_were_removed(place: Place) -> None:
+    place.project.ideas.unlink()
+
+
 TROUBLES = (
     a_copy_that_nobody_recorded, a_decided_copy, a_copy_that_is_gone, a_ref_that_nobody_knows,
     a_branch_that_was_deleted, locks_of_a_killed_git, a_damaged_pin, unfinished_files, trees_of_an_ended_job,
-    a_job_that_nobody_recorded,
+    a_job_that_nobody_recorded, a_ledger_that_was_removed, a_ledger_that_was_cut, ideas_that_were_removed,
 )  # fmt: skip
 
 

@@ -42,11 +42,12 @@ def command(ctx: click.Context, no_run: bool, timeout: float | None, repair: boo
     from autoresearch.project import Project
     from autoresearch.session import find_root
 
+    recalled = _recall() if repair else []
     root = find_root()
     project = Project(root)
     config = load_config(root)
     if repair:
-        ctx.exit(_repair(project, as_json))
+        ctx.exit(_repair(project, recalled, as_json))
     ensure_directory(project.state)
     show = not as_json and is_terminal()
 
@@ -76,10 +77,24 @@ def command(ctx: click.Context, no_run: bool, timeout: float | None, repair: boo
     ctx.exit(int(Exit.ENVIRONMENT) if failed else 0)
 
 
-def _repair(project: Project, as_json: bool) -> int:
-    from autoresearch.session.repair import mend_all
+def _recall() -> list[str]:
+    """Names of the session's files that were gone with its config, and that git kept."""
+    from pathlib import Path
+
+    from autoresearch.config import CONFIG_NAME
+    from autoresearch.project import session_root
+    from autoresearch.session.safekeeping import recall
+
+    here = Path.cwd()
+    top = session_root(here) or here
+    return [] if (top / CONFIG_NAME).exists() else recall(top)
+
+
+def _repair(project: Project, recalled: list[str], as_json: bool) -> int:
+    from autoresearch.session.repair import Trouble, mend_all
 
     done, left = mend_all(project)
+    done = [*(Trouble("session", f"{name} was gone; git kept it") for name in recalled), *done]
     failed = [trouble for trouble in left if trouble.mend is not None]
     lines = [f"mended  {t.what}: {one_line(t.found, 300)}" for t in done]
     for trouble in left:

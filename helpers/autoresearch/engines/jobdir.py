@@ -12,7 +12,7 @@ from typing import Any
 from autoresearch.engines import FINAL, LOST, JobResult, JobState, State
 from autoresearch.engines.output import parse_log, phase
 from autoresearch.errors import BadInput
-from autoresearch.files import try_lock
+from autoresearch.files import try_lock, write_atomic
 from autoresearch.safetext import one_line
 
 LOG_BYTES = 64 * 1024 * 1024
@@ -45,6 +45,21 @@ def new_directory(jobs: Path, experiment: str, mode: str) -> Path:
             path.mkdir(0o700)
             return path
         number += 1
+
+
+def stand_in(jobs: Path, job: str, experiment: str) -> bool:
+    """Where the directory of a job is gone: one that says so, and keeps the name from the next; True if it was made."""
+    where = jobs / job
+    if (where / "job.json").exists() or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", job):
+        return False
+    where.mkdir(0o700, parents=True, exist_ok=True)
+    for name, data in (
+        ("swept", {}),
+        ("exit.json", {"state": LOST, "exit": None, "detail": "its directory was removed"}),
+        ("job.json", {"experiment": experiment}),
+    ):
+        write_atomic(where / name, json.dumps(data).encode(), mode=0o600)
+    return True
 
 
 def write_private(path: Path, data: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autoresearch import notices
 from autoresearch.config import CONFIG_NAME, load_config
-from autoresearch.errors import BadInput
+from autoresearch.errors import BadInput, IntegrityFault
 from autoresearch.files import locked
 from autoresearch.ledger.chain import Chain
 from autoresearch.ledger.history import Session, replay
@@ -26,6 +26,13 @@ def find_root(start: Path | None = None) -> Path:
     from autoresearch.peers.adopt import refuse_foreign
 
     refuse_foreign(root or here)
+    from autoresearch.session.safekeeping import REPAIR, lost_session
+
+    gone = lost_session(root or here)
+    if gone is not None:
+        raise IntegrityFault(
+            f"{CONFIG_NAME} of the session in {gone[0]} is gone; git keeps it", fix="Put it back", next=REPAIR
+        )
     if root is not None:
         return root
     raise BadInput(
@@ -75,8 +82,17 @@ def open_session(start: Path | None = None) -> Iterator[Session]:
         session = load(root)
         # For start-up time: who only loads a session needs none of what mends one.
         from autoresearch.session.recover import finish_half_done, take_notes
+        from autoresearch.session.safekeeping import keep, refuse_if_lost
 
+        refuse_if_lost(session)
         finish_half_done(session)
         if session.header is not None:
             take_notes(session)
-        yield session
+        try:
+            yield session
+        except IntegrityFault:
+            raise
+        except BaseException:
+            keep(session)
+            raise
+        keep(session)

@@ -12,6 +12,7 @@ from pathlib import Path
 from autoresearch import notices
 from autoresearch.engines import has_unfinished
 from autoresearch.engines.choose import engine_of
+from autoresearch.engines.jobdir import stand_in
 from autoresearch.engines.leftovers import clear
 from autoresearch.engines.notes import NOTES, read_notes
 from autoresearch.errors import IntegrityFault
@@ -29,6 +30,7 @@ from autoresearch.workspace.owner import elsewhere
 def finish_half_done(session: Session) -> None:
     """Make up for a killed command. Under the session's lock; a look at a few directories when all is well."""
     forget_measured_baseline(session)
+    stand_in_for_lost_jobs(session)
     drop_unrecorded_jobs(session)
     follow_ledger(session)
     close_stale_worktrees(session)
@@ -89,6 +91,14 @@ def forget_measured_baseline(session: Session) -> None:
     """Forget a baseline job in flight whose figures stand in the ledger."""
     if has_measured_baseline(session):
         in_flight.pending_path(session).unlink(missing_ok=True)
+
+
+def stand_in_for_lost_jobs(session: Session) -> None:
+    """A job of an undecided experiment whose directory somebody has removed is lost, and measured again."""
+    for experiment in session.open_experiments:
+        for job in experiment.jobs:
+            if stand_in(session.project.jobs, job.job, experiment.id):
+                notices.say(f"job {job.job} is lost: its directory was removed")
 
 
 def drop_unrecorded_jobs(session: Session) -> None:

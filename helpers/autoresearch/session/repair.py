@@ -22,7 +22,7 @@ from autoresearch.ledger.lines import now_ms
 from autoresearch.ledger.store import end_torn_line, read
 from autoresearch.project import Project
 from autoresearch.safetext import one_line
-from autoresearch.session import integrity
+from autoresearch.session import integrity, safekeeping
 from autoresearch.session.access import broken_lines, load
 from autoresearch.session.integrity import frozen_manifest, last_candidate
 from autoresearch.session.recover import (
@@ -55,8 +55,12 @@ class Trouble:
 
 def troubles(session: Session) -> Iterator[Trouble]:
     """All that is found now, under the session's lock. Nothing is changed before a trouble's `mend` is called."""
+    lost = safekeeping.lost(session)
+    if lost:  # what its lines speak for is judged when they are back
+        yield Trouble("ledger", lost, partial(safekeeping.put_back, session))
+        return
     for check in (
-        _ledger, _branch, _pinned, _jobs, _processes, _worktrees, _remembered, _refs, _locks, _unfinished,
+        _ledger, _documents, _branch, _pinned, _jobs, _processes, _worktrees, _remembered, _refs, _locks, _unfinished,
     ):  # fmt: skip
         yield from check(session)
 
@@ -114,6 +118,16 @@ def _put_on_record(session: Session) -> None:
     lines = {str(number): said for number, said in session.broken.items()}
     session.append({"type": "chain", "lines": lines, "timestamp": now_ms()})
     session.broken = {}
+    safekeeping.keep(session, anew=True)
+
+
+def _documents(session: Session) -> Iterator[Trouble]:
+    """Small files of the session that somebody has removed."""
+    for name, blob in safekeeping.files_gone(session).items():
+        yield Trouble(
+            "documents", f"{one_line(name, 80)} is gone; git keeps it",
+            partial(safekeeping.write_blob, session.project, name, blob),
+        )  # fmt: skip
 
 
 def _branch(session: Session) -> Iterator[Trouble]:

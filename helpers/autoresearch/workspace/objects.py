@@ -149,8 +149,11 @@ def compare(project: Project, where: Path, old: str, new: str) -> Difference:
 
 
 def commit_tree(project: Project, tree: str, parent: str, message: str) -> str:
-    """Make a commit object, in the user's name where git knows it."""
-    words, text = ("commit-tree", tree, "-p", parent, "-F", "-"), message.encode("utf-8", "replace")
+    """Make a commit object, in the user's name where git knows it; the first of a history has `parent` ""."""
+    words, text = (
+        ("commit-tree", tree, *(("-p", parent) if parent else ()), "-F", "-"),
+        message.encode("utf-8", "replace"),
+    )
     # git invents user@host when nothing is set; only a configured or exported address counts.
     if os.environ.get("GIT_COMMITTER_EMAIL") or settings_of(project).get("user.email"):
         with contextlib.suppress(GitError):
