@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +18,7 @@ from autoresearch.trial.conditions import Met
 from autoresearch.trial.procs import Finished
 from autoresearch.workspace.git import git
 from driver import IDENTITY, Driver
+from made_runs import LOADS, Machine, Round, measured
 
 LINUX = sys.platform.startswith("linux")
 # Work by the processor's clock, then sleep: what a run takes is the same on every machine.
@@ -105,6 +108,30 @@ def test_the_doctor_refuses_processor_time_where_a_run_sleeps() -> None:
         (found,) = idle(unsure, exact=exact)
         assert found.level == "warn"
     assert list(idle(done("", cpu=0.01, seconds=0.1), exact=True)) == []  # the start of a process, and of a container
+
+
+def doubted(load: str, candidate: Round, *, knows: bool, sessions: int = 60) -> int:
+    """In how many A/Bs on processor time a candidate is doubted; the base works for 0.12 s, once it has started."""
+    found = 0
+    for seed in range(sessions):
+        made = measured(Round(work=0.12), candidate, Machine(random.Random(seed), load, knows=knows))
+        runs = tuple(tuple(replace(run, value=run.cpu or 0.0) for run in block) for block in made.timed)
+        found += _slept(Objective("cpu_s"), Outcome("done", timed=runs)) is not None
+    return found
+
+
+@pytest.mark.parametrize("load", LOADS)
+@pytest.mark.parametrize("knows", [True, False])
+@pytest.mark.parametrize("gain", [0.5, 0.67])
+def test_beside_load_a_sleep_is_no_shorter_work(load: str, knows: bool, gain: float) -> None:
+    """There work waits for its core and sleep does not: it is shorter, and saves nothing of what work would save."""
+    asleep = Round(work=0.12 * (1 - gain), wait=0.12 * gain)
+    honest = Round(work=0.12 * (1 - gain))
+    if knows or load != "bursts":
+        assert doubted(load, asleep, knows=knows) >= 59
+        assert doubted(load, honest, knows=knows) <= 1
+    else:  # bursts that nobody knows of: the clock alone rarely shows the runs to be shorter at all
+        assert doubted(load, asleep, knows=knows) >= 54
 
 
 @pytest.fixture

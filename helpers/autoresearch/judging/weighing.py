@@ -10,8 +10,8 @@ from typing import Any
 from autoresearch.config import Complexity, Config, Objective, Rescue
 from autoresearch.judging.constraints import Limit, LimitResult, gain_pct, hold, prove, required_pct
 from autoresearch.judging.honesty import doubt
-from autoresearch.judging.outcome import Outcome
-from autoresearch.judging.outside import Doubt
+from autoresearch.judging.outcome import Outcome, Timed
+from autoresearch.judging.outside import Blocks, Doubt, base_median, exceeds, excess, saved, seconds, used
 from autoresearch.judging.units import is_speed
 from autoresearch.trial.reading import CPU, WALL
 from autoresearch.verdict import Reason
@@ -191,9 +191,27 @@ def _slept(objective: Objective, outcome: Outcome) -> Doubt | None:
     ]
     found = hold(Limit("own_s" if own else WALL, pct=0.0), series)
     if found.status == "met":
-        return None
+        return _slept_instead(outcome.timed, exact=own)
     word: Reason = "constraint" if found.status == "violated" else "constraint_unclear"
     return Doubt(word, f"{CPU} counts neither sleep nor waiting, so the runs have to be shorter, too: {found.text}")
+
+
+def _slept_instead(blocks: Blocks, *, exact: bool) -> Doubt | None:
+    """Beside load a sleep is shorter than the work that it stands for, which waits for its core: so a run is held to
+    the seconds that the base takes for each of the processor's, on the same machine at the same time."""
+
+    def lasted(run: Timed) -> float:
+        return run.wall if run.own is None or not exact else run.own
+
+    pace = base_median(blocks, lasted) / base_median(blocks, used)
+    claimed = -excess(blocks, used).estimate
+    if claimed <= 0.0 or not exceeds(blocks, lambda run: lasted(run) - pace * used(run), claimed):
+        return None
+    return Doubt(
+        "moved_work",
+        f"{CPU} counts neither sleep nor waiting: {seconds(claimed)} of the processor were saved, and of the "
+        f"{seconds(pace * claimed)} that the base takes for them here, the runs saved {saved(blocks)}",
+    )
 
 
 def _unsaid(outcome: Outcome) -> Doubt | None:
