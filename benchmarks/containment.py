@@ -46,7 +46,11 @@ def main() -> int:
 
 
 def compare(where: str, runs: int, seconds: float) -> int:
-    stage = TrialStage(where)
+    with TrialStage(where) as stage:
+        return _compare(stage, runs, seconds)
+
+
+def _compare(stage: TrialStage, runs: int, seconds: float) -> int:
     boxes = {mode: Box(Settings(mode=mode), stage, os.environ) for mode in ("auto", "off")}
     print(f"containment here: {boxes['auto'].describe()}")
     if boxes["auto"].level == "none":

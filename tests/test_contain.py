@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,12 @@ class Inside:
 
 
 @pytest.fixture
-def inside(tmp_path: Path) -> Inside:
+def inside(tmp_path: Path) -> Iterator[Inside]:
     made = Inside(tmp_path)
     if made.box.level == "none":
         pytest.skip(f"THIS MACHINE CANNOT CONTAIN, so nothing was tested: {made.box.missing}")
-    return made
+    yield made
+    made.stage.close()
 
 
 def test_nothing_outside_the_stage_can_be_written(inside: Inside) -> None:

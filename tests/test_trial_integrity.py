@@ -94,7 +94,8 @@ def test_a_number_from_before_the_benchmark_is_none(tmp_path: Path, program: str
 
 def test_what_waits_beside_the_stage_is_sealed(tmp_path: Path) -> None:
     """A candidate that reaches the base's waiting tree: refused where it is not kept away from it."""
-    slow = 'for f in ../.t/*/program ../a.tar; do test ! -f "$f" || echo sleep 1 >> "$f"; done 2>/dev/null; true'
+    slow = 'for f in ../.t/*/program "$(cat ../.owner)/a.tar"; do test ! -f "$f" || echo sleep 1 >> "$f"; done'
+    slow = f"{{ {slow}; }} 2>/dev/null; true"
     ran = against(tmp_path, PLAIN, slow)
     (decision,) = ran.of("decision")
     assert decision["verdict"] == "discard"

@@ -123,7 +123,7 @@ def sweep(state: Path) -> int:
 
 def remove(path: Path) -> None:
     """Delete a file or a tree, also one with read-only directories."""
-    from autoresearch.trial.stage import remove as remove_tree
+    from autoresearch.trial.places import remove as remove_tree
 
     if os.path.lexists(path):
         remove_tree(str(path))

@@ -10,16 +10,30 @@ BOX_PIDS = "containment: no other process in sight"
 GONE = "what a command leaves running is ended with it"
 LIMITS = "resource limits"
 
-CLIMB = """
+# Uncontained, what stands beside the tree says where the job is.
+JOB = """
+def job():
+    top = globals().get("TOP") or os.path.dirname(HERE)
+    try:
+        with open(os.path.join(os.path.dirname(top), ".owner")) as file:
+            return file.read()
+    except OSError:
+        return top
+"""
+CLIMB = (
+    JOB
+    + """
 def ancestors():
-    found, place = [], TOP
-    while os.path.dirname(place) != place:
-        place = os.path.dirname(place)
-        found.append(place)
+    found = []
+    for place in (TOP, os.path.join(job(), "x")):
+        while os.path.dirname(place) != place:
+            place = os.path.dirname(place)
+            found.append(place)
     return found
 """
+)
 
-# From its tree upwards to the project, wherever a session may stand.
+# From its job upwards to the project, wherever a session may stand.
 SABOTAGE = (
     CLIMB
     + """
@@ -127,7 +141,7 @@ for place in ancestors():
 """
 )
 
-# The trees and tars of this trial stand beside the one that runs.
+# The trees of this trial stand beside the one that runs, its tars in its job.
 SLOW_OTHERS = """
 import glob
 for path in glob.glob(os.path.join(HERE, "..", "..", ".t", "*", "**", "rank.py"), recursive=True):
@@ -140,9 +154,11 @@ for path in glob.glob(os.path.join(HERE, "..", "..", ".t", "*", "**", "rank.py")
     except OSError:
         pass
 """
-TAR_OTHERS = """
+TAR_OTHERS = (
+    JOB
+    + """
 import glob
-for path in glob.glob(os.path.join(HERE, "..", "..", "a.tar")):
+for path in glob.glob(os.path.join(job(), "a.tar")):
     try:
         with open(path, "r+b") as file:
             data = file.read()
@@ -153,6 +169,7 @@ for path in glob.glob(os.path.join(HERE, "..", "..", "a.tar")):
     except OSError:
         pass
 """
+)
 HOG = """
 if os.fork() == 0:
     os.setsid()
@@ -163,8 +180,10 @@ if os.fork() == 0:
     os._exit(0)
 """
 # Only this trial's own supervisors: not a process of anybody else on the machine that tests.
-KILL_TRIAL = """
-mark = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
+KILL_TRIAL = (
+    JOB
+    + """
+mark = job()
 for name in os.listdir("/proc"):
     if name.isdigit():
         try:
@@ -175,6 +194,7 @@ for name in os.listdir("/proc"):
         except OSError:
             pass
 """
+)
 ALL_CORES = (
     FAST
     + '''

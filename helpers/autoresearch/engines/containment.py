@@ -11,6 +11,7 @@ from autoresearch.config import Config
 from autoresearch.errors import EnvironmentMissing
 from autoresearch.files import scratch
 from autoresearch.project import Project
+from autoresearch.safetext import one_line
 
 # For start-up time, as in the functions below: most commands need no container.
 if TYPE_CHECKING:
@@ -21,23 +22,25 @@ ADVICE = "Install bubblewrap, or allow user namespaces (docs/containment.md); co
 
 @contextlib.contextmanager
 def required() -> Iterator[None]:
-    """A container that is required and not possible here is `EnvironmentMissing`."""
+    """A container that is required and not possible here is `EnvironmentMissing`, and so is no place to try it in."""
     from autoresearch.trial.contain import Unavailable
 
     try:
         yield
     except Unavailable as exc:
         raise EnvironmentMissing(str(exc), fix=ADVICE) from None
+    except OSError as exc:
+        raise EnvironmentMissing(f"machine: {one_line(str(exc))}") from None
 
 
 def find_box(project: Project, config: Config) -> Box:
-    """The container that a trial of this project gets here, found on a throw-away stage below the project's state."""
+    """The container that a trial of this project gets here, found on a throw-away stage."""
     from autoresearch.trial.contain import Box, Settings
     from autoresearch.trial.stage import TrialStage
 
     asked = config.contain
-    with scratch(project.state, "box-") as where, required():
-        return Box(Settings(asked.mode, tuple(asked.network), tuple(asked.show)), TrialStage(str(where)), os.environ)
+    with scratch(project.state, "box-") as where, required(), TrialStage(str(where)) as stage:
+        return Box(Settings(asked.mode, tuple(asked.network), tuple(asked.show)), stage, os.environ)
 
 
 def describe(box: Box) -> tuple[bool, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autoresearch.engines.jobdir import is_free, read_json
 from autoresearch.engines.supervisor import JOB
-from autoresearch.trial import processes, stage
+from autoresearch.trial import places, processes
 
 PATIENCE = 10.0  # seconds; a process that waits for a dead disk ends when it can
 
@@ -31,7 +31,8 @@ def leftover_processes(state: Path) -> set[int]:
 
 def leftover_trees(state: Path) -> list[Path]:
     """Trees and scratch files of jobs that nothing runs any more: they can be made again."""
-    return [
+    places_left = [Path(place.path) for place in places.left(str(state))]
+    return places_left + [
         jobdir / name
         for jobdir in sorted((state / "jobs").glob("*"))
         for name in ("trial", "scratch", "workdir")
@@ -52,7 +53,7 @@ def clear(state: Path) -> int:
     if found:
         kill_leftovers(state)
         for path in found:
-            stage.remove(str(path))
+            places.remove(str(path))
     return len(found)
 
 

@@ -38,7 +38,7 @@ from autoresearch.engines.supervisor import JOB, drop_trees, write_json
 from autoresearch.errors import BadInput, EnvironmentMissing
 from autoresearch.safetext import one_line
 from autoresearch.task import Task
-from autoresearch.trial import environment, processes, stage
+from autoresearch.trial import environment, places, processes
 from autoresearch.trial.slots import SLOT_DIR
 
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
@@ -149,7 +149,7 @@ class LocalEngine(Engine):
                 self.cancel(jobdir.name)
             elif not is_free(jobdir / "lock"):
                 continue
-            stage.remove(str(jobdir))
+            places.remove(str(jobdir))
             dropped.append(jobdir.name)
         return dropped
 
@@ -172,9 +172,6 @@ class LocalEngine(Engine):
         slot_dir = self.slot_directory()
         jobs_dir = self._lock_directory("active", [[] for _ in range(self.jobs_parallel)], None)
         env = environment.allowed(os.environ)
-        scratch = jobdir / "scratch"
-        scratch.mkdir()
-        env["TMPDIR"] = str(scratch)
         env.update(values)
         env["AUTORESEARCH_HOME"] = str(jobdir / "trial")
         env["AUTORESEARCH_LOCK"] = str(jobdir / "vm.lock")

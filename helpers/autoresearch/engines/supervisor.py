@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from autoresearch.engines import State
-from autoresearch.trial import processes, slots
+from autoresearch.trial import places, processes, slots
 
 JOB = "AUTORESEARCH_JOB"
 GRACE = 3.0  # seconds between SIGTERM and SIGKILL
@@ -81,12 +81,11 @@ def _guard(inner: int, jobdir: Path, job: dict[str, Any]) -> int:
 
 
 def drop_trees(jobdir: Path, job: dict[str, Any]) -> None:
-    """Logs stay; trees and scratch files can be made again from the bundle, and would fill a disk overnight."""
-    from autoresearch.trial import stage  # for start-up time
-
+    """Logs stay; trees can be made again from the bundle, and would fill a disk overnight."""
     for name in ("trial", "scratch", *(["workdir"] if job.get("drop_workdir") else [])):
         if (jobdir / name).exists():
-            stage.remove(str(jobdir / name))
+            places.remove(str(jobdir / name))
+    places.sweep()
 
 
 def _supervise(jobdir: Path, job: dict[str, Any]) -> None:
@@ -130,12 +129,13 @@ def _run(jobdir: Path, job: dict[str, Any], log: IO[bytes]) -> None:
     # Imported when it is this job's turn: sixty jobs submitted at once must not slow down the first.
     from autoresearch.trial import procs
 
-    env = {**job["env"], JOB: job["marker"]}
     work = str(jobdir / "workdir")
     deadline = time.monotonic() + job["timeout"]
-    if job["setup"].strip():
-        _setup(jobdir, job, env, work, log)
     with contextlib.ExitStack() as stack:
+        scratch = stack.enter_context(places.Place(str(jobdir)))
+        env = {**job["env"], JOB: job["marker"], "TMPDIR": scratch.path}
+        if job["setup"].strip():
+            _setup(jobdir, job, env, work, log)
         cpus: list[int] = []
         if job["holds_slot"]:
             waiting = time.monotonic()

@@ -20,12 +20,13 @@ from autoresearch.prepare.harnesses import COUNTED
 from autoresearch.prepare.lint import Mistake, lint_unit
 from autoresearch.prepare.planning import Plan
 from autoresearch.prepare.reference import lay
-from autoresearch.prepare.rehearsal import TimedExecution, machine_faults, no_number, pack, trial_in
+from autoresearch.prepare.rehearsal import TimedExecution, machine_faults, no_number, pack, trial_on
 from autoresearch.project import Project
 from autoresearch.safetext import clean, one_line, tail
 from autoresearch.session.trial_spec import spec_of
 from autoresearch.trial.failed import Failed
 from autoresearch.trial.runner import Trial
+from autoresearch.trial.stage import TrialStage
 from autoresearch.verdict.units import is_count
 from autoresearch.workspace import evaluator, objects
 
@@ -56,13 +57,13 @@ class OutOfTime(Failed):
 
 @dataclass
 class Copy:
-    """A throw-away copy of `commit` in `root`, for one or more plans; set-up and build are done once.
+    """A throw-away copy of `commit` on `stage`, for one or more plans; set-up and build are done once.
 
     `scripts` are files of the project that are not committed, put into the copy; those a plan drafts replace them.
     `program` are the files that a paired plan has beside the benchmark once more.
     """
 
-    root: Path
+    stage: TrialStage
     project: Project
     commit: str
     scripts: dict[str, bytes]
@@ -123,7 +124,7 @@ class Copy:
         """Give `trial` the tree of an earlier plan that needs the same steps, or build it."""
         made_by = trial.spec.deps, trial.spec.build
         if made_by != self.built:
-            pack(self.root, self.project, self.commit, lambda tree: self._write(plan, tree))
+            pack(Path(self.stage.job), self.project, self.commit, lambda tree: self._write(plan, tree))
             trial.build_first("A")
             self.tree, self.built = trial.trees["A"], made_by
         trial.trees["A"] = self.tree
@@ -153,7 +154,7 @@ class _Attempt:
         self.plan = plan
         self.done = DryRun(rounds=plan.rounds)
         self._copy, self._end = copy, end
-        self.trial, self.timed = trial_in(copy.root, copy.spec(plan, limit), end, self._before)
+        self.trial, self.timed = trial_on(copy.stage, copy.spec(plan, limit), end, self._before)
 
     def left(self) -> float:
         """Seconds until the end."""

@@ -89,12 +89,12 @@ def pack(root: Path, project: Project, commit: str, complete: Callable[[Path], N
     remove(tree)
 
 
-def trial_in(
-    root: Path, spec: Mapping[str, Any], end: float, before: Callable[[str], None] = lambda _: None
+def trial_on(
+    stage: TrialStage, spec: Mapping[str, Any], end: float, before: Callable[[str], None] = lambda _: None
 ) -> tuple[Trial, TimedExecution]:
-    """A trial of the base in `root`, where `a.tar` stands, to be taken through its steps; `Failed` ends one."""
+    """A trial of the base that is packed for `stage`, to be taken through its steps; `Failed` ends one."""
     parsed = parse_spec(json.dumps(spec))
-    trial = Trial(parsed, str(root), Recorder(io.StringIO(), str(root)))
+    trial = Trial(parsed, stage, Recorder(io.StringIO(), stage.job))
     with containment.required():
         trial.execution = timed = TimedExecution(parsed, trial.stage, end, before)
     return trial, timed
@@ -130,8 +130,9 @@ def rehearse(project: Project, config: Config, end: float) -> Iterator[Diagnosis
                 root, project, resolve(project.root, "HEAD") or "",
                 lambda tree: evaluator.overlay(project.root, manifest, tree, prefix(project)),
             )  # fmt: skip
-            trial, timed = trial_in(root, spec, end)
-            yield from _steps(project, trial, timed, config, differential(config, manifest))
+            with TrialStage(str(root)) as stage:
+                trial, timed = trial_on(stage, spec, end)
+                yield from _steps(project, trial, timed, config, differential(config, manifest))
             yield from _reference(project, manifest, timed)
         except GitError as exc:
             yield Diagnosis("fail", "checkout", one_line(str(exc), 200))

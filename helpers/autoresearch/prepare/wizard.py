@@ -17,11 +17,13 @@ from autoresearch.prepare.lint import Mistake, lint
 from autoresearch.prepare.lint_rules import ScriptKind
 from autoresearch.prepare.planning import Option, Plan, Wishes, better, draft, options, picked
 from autoresearch.prepare.reference import program_files, tracked_files, unfit
+from autoresearch.prepare.rehearsal import machine_faults
 from autoresearch.prepare.survey import Survey, survey
 from autoresearch.prepare.toolchain import READ_AT_MOST
 from autoresearch.project import EVALUATOR_FILES, SESSION_FILES, Project
 from autoresearch.resources import shipped
 from autoresearch.safetext import one_line
+from autoresearch.trial.stage import TrialStage
 from autoresearch.verdict.units import is_count
 from autoresearch.workspace.git import git, places, resolve
 
@@ -202,8 +204,12 @@ class _Attempts:
         left = self._end - time.monotonic()
         if left <= 0:
             return Proposal(found, wishes, [option], draft(found, option, wishes), DryRun())
-        with tempfile.TemporaryDirectory(prefix="autoresearch-plan-") as place:
-            copy = Copy(Path(place), self._project, self._commit, self._own, self._program, self._progress)
+        with (
+            machine_faults(),
+            tempfile.TemporaryDirectory(prefix="autoresearch-plan-") as job,
+            TrialStage(job) as stage,
+        ):
+            copy = Copy(stage, self._project, self._commit, self._own, self._program, self._progress)
 
             def redraft(value: float, took: float, benchmarks: int) -> Iterator[Plan]:
                 return better(found, option, wishes, value, took=took, benchmarks=benchmarks)

@@ -10,7 +10,8 @@ import sys
 from autoresearch.trial import processes
 from autoresearch.trial.emit import Recorder
 from autoresearch.trial.runner import Trial
-from autoresearch.trial.spec import SpecError, parse_spec
+from autoresearch.trial.spec import parse_spec
+from autoresearch.trial.stage import TrialStage
 
 
 def main(argv: list[str]) -> int:
@@ -28,18 +29,32 @@ def main(argv: list[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")
     out = Recorder(sys.stdout, root)
+    name = os.path.basename(argv[0])
     try:
         with open(argv[0], encoding="utf-8") as file:
             spec = parse_spec(file.read())
-        trial = Trial(spec, root, out)
     except (OSError, ValueError) as exc:
-        error = "%s: %s" % (os.path.basename(argv[0]), exc)
-        if not isinstance(exc, (SpecError, OSError)):
-            error = "test rule: %s" % exc
-        out.record("end", status="crash", error=error, reason="spec", base_failed=False)
-        out.result("crash", error, "skipped (not reached)")
-        return 2
-    return trial.run()
+        return _unusable(out, "%s: %s" % (name, exc))
+    try:
+        stage = TrialStage(root)
+    except OSError as exc:
+        return _unusable(out, "machine: %s" % exc, machine=True)
+    with stage:
+        try:
+            trial = Trial(spec, stage, out)
+        except OSError as exc:
+            return _unusable(out, "%s: %s" % (name, exc))
+        except ValueError as exc:
+            return _unusable(out, "test rule: %s" % exc)
+        return trial.run()
+
+
+def _unusable(out: Recorder, error: str, machine: bool = False) -> int:
+    """End a trial that cannot begin: by its spec, or by the machine, which says nothing about the candidate."""
+    reason = "machine" if machine else "spec"
+    out.record("end", status="crash", error=error, reason=reason, base_failed=machine)
+    out.result("crash", error, "skipped (not reached)")
+    return 1 if machine else 2
 
 
 def _stop(signum: int, frame: object) -> None:

@@ -30,7 +30,7 @@ class Checks:
         self.out = out
         self.status = "skipped (not reached)" if spec.checks else "skipped (no checks)"
         self.heard: Optional[Facts] = None  # what the last ones said that passed
-        self.unseen = hidden.take(stage.root) if spec.hidden else None
+        self.unseen = hidden.take(stage.job) if spec.hidden else None
 
     def own(self, side: str, *, twice: bool = False) -> None:
         """`autoresearch.checks.sh`, with the end of its output where it fails; at a baseline `twice`.

@@ -24,7 +24,8 @@ from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
 from autoresearch.trial import bubblewrap, homes, namespaces, procs
 from autoresearch.trial.namespaces import Bind, MachineView
-from autoresearch.trial.stage import TrialStage, remove
+from autoresearch.trial.places import remove
+from autoresearch.trial.stage import TrialStage
 
 MODES = ("auto", "require", "off")
 STAGES = ("setup", "build", "benchmark", "checks")
@@ -197,8 +198,9 @@ def make_view(stage: TrialStage, env: Mapping[str, str], settings: Settings) -> 
     secrets = homes.secrets(env)
     asked = tuple(os.path.realpath(_expand(path, home)) for path in settings.show)
     secrets = tuple(path for path in secrets if not _inside(path, asked))
+    around = os.path.dirname(stage.root)  # other trials' places
     hidden = _outermost(
-        [*session_places(stage.root, home), stage.root, *(p for p in secrets if os.path.isdir(p)), *_run_places()]
+        [*session_places(stage.job, home), stage.job, around, *(p for p in secrets if os.path.isdir(p)), *_run_places()]
     )
     private = tuple(sorted({os.path.realpath(p) for p in ("/tmp", "/var/tmp") if os.path.isdir(p)}))
     first: List[Bind] = [(stage.slash_tmp, path, True) for path in private]
@@ -208,9 +210,9 @@ def make_view(stage: TrialStage, env: Mapping[str, str], settings: Settings) -> 
     def gone(path: str) -> bool:
         return _inside(path, hidden) or (_inside(path, private) and not (home and _inside(path, (home,))))
 
-    files = [p for p in secrets if not os.path.isdir(p)] + _session_files(hidden, stage.root, home)
+    files = [p for p in secrets if not os.path.isdir(p)] + _session_files(hidden, stage.job, home)
     shown = [*_tool_paths(env, (*hidden, *private)), *asked, *(p for p in _RUNTIME if os.path.exists(p))]
-    barred = stage.root, *(p for p in _ancestors(stage.root) if os.path.basename(p) == ".autoresearch")
+    barred = around, stage.job, *(p for p in _ancestors(stage.job) if os.path.basename(p) == ".autoresearch")
     binds: List[Bind] = [
         (path, path, False)
         for path in sorted(set(shown))
@@ -234,7 +236,7 @@ def make_view(stage: TrialStage, env: Mapping[str, str], settings: Settings) -> 
 
 
 def session_places(root: str, home: str) -> List[str]:
-    """Directories with the session's state: the repository around a stage below `.autoresearch`, or other jobs'.
+    """Directories with the session's state: the repository around a job below `.autoresearch`, or other jobs'.
 
     A repository that is the home itself, or above it, cannot be hidden as a whole: see `_session_files`.
     """

@@ -6,7 +6,7 @@ import io
 import os
 import tarfile
 
-from autoresearch.trial.stage import remove
+from autoresearch.trial.places import remove
 
 ARCHIVE = "hidden.tar"
 FOLDER = ".hidden-checks"

@@ -30,13 +30,12 @@ from autoresearch.verdict.verdict import Verdict
 
 
 class Trial:
-    """Runs a spec in `root`, where `a.tar` and `b.tar` stand, and reports to `out`."""
+    """Runs a spec on `stage`, whose job has `a.tar` and `b.tar`, and reports to `out`."""
 
-    def __init__(self, spec: Spec, root: str, out: Recorder) -> None:
+    def __init__(self, spec: Spec, stage: TrialStage, out: Recorder) -> None:
         self.spec = spec
-        self.root = os.path.abspath(root)
         self.out = out
-        self.stage = TrialStage(self.root)
+        self.stage = stage
         # Two streams from one seed, so that the orders can be replayed from the seed alone.
         self.order_rng = random.Random(spec.seed)
         self.sides_rng = random.Random("sides/%s" % spec.seed)
@@ -199,7 +198,7 @@ class Trial:
             raise Failed("B", problem, conflict=True)
 
     def _tar(self, side: str) -> str:
-        return os.path.join(self.root, side.lower() + ".tar")
+        return os.path.join(self.stage.job, side.lower() + ".tar")
 
     def _run(self, side: str, stage: str, command: str, *, timeout: float | None = None) -> Finished:
         try:
@@ -374,7 +373,8 @@ class Trial:
 
     def _machine(self, exc: Exception) -> int:
         """A full disk, a missing tool: says nothing about either side, and the session may try again."""
-        self._end("crash", "machine: %s" % exc, "machine", base_failed=True)
+        full = "; free the disk of " + os.path.dirname(self.stage.root) if "No space left" in str(exc) else ""
+        self._end("crash", "machine: %s%s" % (exc, full), "machine", base_failed=True)
         return 1
 
     def _failed(self, failure: Failed) -> int:

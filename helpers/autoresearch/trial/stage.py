@@ -9,30 +9,52 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
+
+from autoresearch.trial import places
+from autoresearch.trial.places import remove
 
 # Above this many bytes a copy is used again if its run has left it unchanged, so that a run costs no minute of copying.
 COPY_LIMIT = 50 * 1024 * 1024
 
 
+# Trees of one trial at a time, next to the tars: two with their dependencies, two built, the one that runs.
+_ROOM = 5
+
 # What belongs to one side, and so waits and is copied as one.
+STORE = ".t"
 _PARTS = ("work", "home", "layers")
 
 
 class TrialStage:
-    """`work`, its `home` and `layers`, two scratch directories, and `.t/<random>` below one directory."""
+    """`work`, its `home` and `layers`, two scratch directories, and `.t/<random>` below one directory.
 
-    def __init__(self, root: str) -> None:
-        self.root = os.path.realpath(root)
+    `job` is where the trial's tars are; `root`, which commands see, is a place of its own (`places`), until `close`.
+    """
+
+    def __init__(self, job: str) -> None:
+        self.job = os.path.realpath(job)
+        tars = [os.path.join(self.job, name) for name in os.listdir(self.job) if name.endswith(".tar")]
+        self._place = places.Place(self.job, _ROOM * sum(map(os.path.getsize, tars)))
+        self.root = self._place.path
         self.work = os.path.join(self.root, "work")
         self.home = os.path.join(self.root, "home")
         self.layers = os.path.join(self.root, "layers")
         self.tmp = os.path.join(self.root, "tmp")  # TMPDIR
         self.slash_tmp = os.path.join(self.root, "slash-tmp")  # stands for /tmp in a container
-        self._store = os.path.join(self.root, ".t")
+        self._store = os.path.join(self.root, STORE)
         os.makedirs(self._store, mode=0o700, exist_ok=True)
         self.clear()
+
+    def close(self) -> None:
+        """Give the place back, with all trees."""
+        self._place.close()
+
+    def __enter__(self) -> TrialStage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -49,20 +71,20 @@ class TrialStage:
 
     def clear(self) -> None:
         """An empty stage: no tree, and empty scratch directories."""
-        for path in (self.work, self.home, self.layers, self.tmp, self.slash_tmp):
-            remove(path)
+        for name in os.listdir(self.root):
+            if name not in (STORE, places.OWNER):  # also what somebody has put above the tree
+                remove(os.path.join(self.root, name))
         for path in (self.home, self.layers, self.tmp):
             os.mkdir(path, 0o700)
         os.mkdir(self.slash_tmp)
         os.chmod(self.slash_tmp, 0o1777)
+        os.mkdir(os.path.join(self.slash_tmp, places.NAME))  # where the place is, seen from inside: something to hide
 
     def unpack(self, tar: str) -> None:
         """Put a tree on the stage from its tar file, with new time stamps as a checkout has."""
         self.clear()
         os.mkdir(self.work)
-        subprocess.run(
-            ["tar", "-xmf", tar, "-C", self.work], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        )
+        _tool("tar", "-xmf", tar, "-C", self.work)
 
     def put_away(self) -> str:
         """Take the tree off the stage; returns where it waits."""
@@ -104,7 +126,9 @@ class TrialStage:
 
 
 def _tool(*argv: str) -> None:
-    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    if done.returncode:
+        raise OSError(done.stderr.decode("utf-8", "replace").strip().split("\n")[0] or "%s failed" % argv[0])
 
 
 def tree_bytes(tree: str, limit: int = COPY_LIMIT + 1) -> int:
@@ -116,16 +140,3 @@ def tree_bytes(tree: str, limit: int = COPY_LIMIT + 1) -> int:
             if total > limit:
                 return total
     return total
-
-
-def remove(path: str) -> None:
-    """Delete a file or a tree, also one with read-only directories (module caches make such)."""
-    if os.path.islink(path) or os.path.isfile(path):
-        os.unlink(path)
-        return
-    shutil.rmtree(path, ignore_errors=True)
-    if not os.path.lexists(path):
-        return
-    for where, _, _ in os.walk(path):
-        os.chmod(where, 0o700)
-    shutil.rmtree(path)
