@@ -27,7 +27,9 @@ from autoresearch.session.repair import look
 from autoresearch.session.scripts import switched_off
 from autoresearch.task import load_task
 from autoresearch.workspace import copies, evaluator
+from autoresearch.workspace.customs import is_check, off_limits_line
 from autoresearch.workspace.git import GitError, git, identity, places, resolve, version
+from autoresearch.workspace.scope import objection
 
 # Bytes of a frozen file that is still looked through for mistakes.
 _LINTED = 200_000
@@ -131,10 +133,18 @@ def _scope(project: Project, config: Config) -> Iterator[Diagnosis]:
     tracked = git(project.root, "ls-files", "-z").split("\0")
     scope, off = GitIgnoreSpec.from_lines(config.scope), GitIgnoreSpec.from_lines(config.off_limits)
     inside = [p for p in tracked if p and scope.match_file(p) and not off.match_file(p)]
+    held = [p for p in inside if is_check(p) and objection(p, config.scope)]
     if not inside:
         yield Diagnosis("fail", "scope", f"{config.scope} matches no tracked file", "Mend scope in autoresearch.yaml")
-    else:
-        yield Diagnosis("ok", "scope", f"{len(inside)} files may change")
+        return
+    if held:
+        shown = one_line(", ".join(held[:3]), 120)
+        yield Diagnosis(
+            "fail", "scope", f"{len(held)} tests are in it ({shown}): a candidate could empty them",
+            f"Write into autoresearch.yaml: {off_limits_line(config.off_limits, held)}",
+        )  # fmt: skip
+        return
+    yield Diagnosis("ok", "scope", f"{len(inside)} files may change")
 
 
 def _evaluator(project: Project, config: Config) -> Iterator[Diagnosis]:

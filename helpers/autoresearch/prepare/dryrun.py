@@ -16,6 +16,7 @@ from typing import Any, Literal
 from autoresearch.config import Config, Objective, Timeouts
 from autoresearch.judging.noise import NoiseReport, assess
 from autoresearch.metrics import parse
+from autoresearch.prepare import tracing
 from autoresearch.prepare.harnesses import COUNTED
 from autoresearch.prepare.lint import Mistake, lint_unit
 from autoresearch.prepare.planning import Plan
@@ -48,6 +49,7 @@ class DryRun:
     noise: NoiseReport | None = None
     mistakes: list[Mistake] = field(default_factory=list)
     rounds: int = 1
+    checked: set[str] | None = None  # what only the checks open, as `tracing.only_checked` says
     steady: dict[str, float] = field(default_factory=dict)  # counts beside the metric, the same in each run
 
 
@@ -104,7 +106,7 @@ class Copy:
                 break
         else:
             return plan, first.done
-        now.done.checks = first.done.checks
+        now.done.checks, now.done.checked = first.done.checks, first.done.checked
         now.measure_more()
         return now.plan, now.done
 
@@ -173,6 +175,7 @@ class _Attempt:
                 checks = f"not finished: {self.done.said}"
                 self.done.state, self.done.stage, self.done.said = "ok", "", ""
             self.done.checks = checks
+            self.done.checked = tracing.only_checked(self.timed.opened, objects.prefix(self._copy.project))
 
     def measure_more(self) -> None:
         """Measure for the noise while there is time."""

@@ -10,12 +10,14 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 
 from autoresearch.config import check_unit
 from autoresearch.errors import BadInput
 from autoresearch.prepare.harnesses import EACH_SECONDS, HARNESSES, calibrated, harness_of, unread
 from autoresearch.prepare.survey import Survey
 from autoresearch.prepare.toolchain import Benchmark
+from autoresearch.prepare.tracing import among
 from autoresearch.project import READER
 from autoresearch.verdict.units import is_rate, seconds_in
 
@@ -376,6 +378,30 @@ def draft(
         option, files, build, scope, (*wishes.off_limits, *(() if wishes.scope else found.off_limits)),
         frozen, tuple(reasons), rounds, nominal > 0, wishes.home, each,
     )  # fmt: skip
+
+
+def without_checked(plan: Plan, checked: set[str] | None, files: list[str], known: list[str]) -> Plan:
+    """The plan with what only the checks open (`tracing.only_checked`) taken out of its scope, among `files`.
+
+    `known` are the files that are the evaluator's by their names. None: it was not traced, which the plan says.
+    """
+    from pathspec import GitIgnoreSpec
+
+    if checked is None:
+        told = "not traced: which files the checks open, as no access times are kept here"
+        return replace(plan, reasons=(*plan.reasons, told))
+    scope, off = GitIgnoreSpec.from_lines(plan.scope), GitIgnoreSpec.from_lines(plan.off_limits)
+    inside = [name for name in files if scope.match_file(name) and not off.match_file(name) and name not in known]
+    held = [name for name in among(checked, inside) if not re.search(r"[^\w./+@ -]|^!", name)]
+    if not held or len(held) == len(inside):
+        return plan
+    patterns: dict[str, None] = {}
+    for name in held:
+        top = f"{PurePosixPath(name).parent}/"
+        whole = top != "./" and all(other in held for other in inside if other.startswith(top))
+        patterns[f"{top}**" if whole else name] = None
+    told = f"off limits, too: {len(held)} files that the checks open and neither build nor benchmark does"
+    return replace(plan, off_limits=(*plan.off_limits, *patterns), reasons=(*plan.reasons, told))
 
 
 _CHECKS_NOTE = "The project's tests. Add comparisons with good outputs: what is not checked will be optimised away."

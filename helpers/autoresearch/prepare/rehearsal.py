@@ -14,7 +14,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from autoresearch.config import Config
@@ -24,10 +24,11 @@ from autoresearch.errors import EnvironmentMissing
 from autoresearch.files import remove, scratch
 from autoresearch.judging.met import is_paired
 from autoresearch.metrics import parse
-from autoresearch.prepare import conditions
+from autoresearch.prepare import conditions, tracing
 from autoresearch.prepare.diagnosis import Diagnosis
 from autoresearch.prepare.lint import lint_unit
 from autoresearch.prepare.reference import set_nominal
+from autoresearch.prepare.survey import is_source
 from autoresearch.project import Project
 from autoresearch.safetext import one_line, tail
 from autoresearch.session.trial_spec import differential, spec_of
@@ -44,8 +45,10 @@ from autoresearch.verdict.stats import median
 from autoresearch.verdict.units import seconds_in
 from autoresearch.workspace import evaluator
 from autoresearch.workspace.candidate import export
-from autoresearch.workspace.git import GitError, resolve
+from autoresearch.workspace.customs import off_limits_line
+from autoresearch.workspace.git import GitError, git, resolve
 from autoresearch.workspace.objects import prefix
+from autoresearch.workspace.scope import may_change
 
 # A run of which this much is neither work nor the wait for a core sleeps; but on a busy machine, making and clearing
 # away a container takes some time, mostly up to so many seconds, which is no sleep of the program's: it is tried again.
@@ -63,14 +66,19 @@ class TimedExecution(Execution):
         super().__init__(spec, stage)
         self.end, self.before = end, before
         self.ended: list[tuple[str, Finished]] = []
+        self.opened: dict[str, tracing.Opened] = {}  # by the first command of each stage
         self.stage, self.late = "", False
 
     def run(self, stage: str, command: str, timeout: float | None = None) -> Finished:
         self.stage, self.late = stage, True
         self.before(stage)
         limit = self._spec.timeouts[stage] if timeout is None else timeout
+        if stage not in self.opened:
+            tracing.mark(self._stage.work)
         left = max(0.1, self.left())
         done = super().run(stage, command, min(limit, left))
+        if stage not in self.opened:
+            self.opened[stage] = tracing.opened(self._stage.work)
         self.late = done.timed_out and left < limit
         self.ended.append((stage, done))
         return done
@@ -169,6 +177,7 @@ def _steps(
             "warn", "checks", "they say nothing: exit 0 is all there is, and a program that ends them early gives it",
             "Let them print what they compare, or run the project's tests with a runner that names them",
         )  # fmt: skip
+    yield from _checked(project, config, timed)
     if inputs is not None:
         yield _inputs(trial, timed, inputs)
     yield from _cross_check(config, values, runs[-1])
@@ -192,6 +201,23 @@ def _on_core(project: Project, config: Config, timed: TimedExecution) -> Iterato
             yield
         finally:
             timed.slot = None
+
+
+def _checked(project: Project, config: Config, timed: TimedExecution) -> Iterator[Diagnosis]:
+    """What only the checks read is none of a candidate's business; a source may be tested and not timed, though."""
+    names = tracing.only_checked(timed.opened, prefix(project))
+    if not names:
+        return
+    tracked = [name for name in git(project.root, "ls-files", "-z").split("\0") if name and may_change(name, config)]
+    held = tracing.among(names, tracked)
+    certain = [name for name in held if f"/{PurePosixPath(name).name}" in names or not is_source(name)]
+    if held:
+        shown = one_line(", ".join((certain or held)[:3]), 120)
+        yield Diagnosis(
+            "fail" if certain else "warn", "scope",
+            f"{len(certain or held)} files in it are read by the checks and by neither build nor benchmark ({shown})",
+            f"Write into autoresearch.yaml: {off_limits_line(config.off_limits, certain or held)}",
+        )  # fmt: skip
 
 
 def _reference(project: Project, manifest: evaluator.Manifest, timed: TimedExecution) -> Iterator[Diagnosis]:

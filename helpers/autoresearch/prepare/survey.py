@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from autoresearch.prepare import toolchain
 from autoresearch.prepare.toolchain import READ_AT_MOST, Benchmark, scripts_of
+from autoresearch.workspace.customs import is_check, pattern_of
 
 LANGUAGES = {
     ".py": "Python", ".pyx": "Cython", ".c": "C", ".h": "C", ".cc": "C++", ".cpp": "C++", ".cxx": "C++",
@@ -26,7 +27,6 @@ _ASIDE = {"doc", "docs", "example", "examples", "sample", "samples", "demo", "de
           "tool", "tools", "ci", "contrib", "fuzz", "fuzzers", "fuzzing", "node_modules", "dist", "site", "fixtures",
           "testdata", "tasks"}  # fmt: skip
 _VENDORED = {"vendor", "third_party", "thirdparty", "3rdparty", "external", "extern", "deps", "_vendor"}
-_TESTS = {"test", "tests", "__tests__", "spec", "specs", "testing", "t"}
 _BENCHES = {"bench", "benches", "benchmark", "benchmarks", "perf", "performance"}
 _NOT_SOURCE = {"setup.py", "conftest.py", "noxfile.py", "tasks.py", "manage.py", "versioneer.py", "fabfile.py",
                "gulpfile.js", "gruntfile.js", "configure", "build.rs"}  # fmt: skip
@@ -78,7 +78,9 @@ def look(name: str, files: list[str], read: Callable[[str], str]) -> Survey:
     """`survey` over any store of files: `read` gives a file's text, or nothing."""
     have = set(files)
     own = [f for f in files if not _VENDORED.intersection(_parts(f))]
-    tests = tuple(f for f in own if _is_test(f))
+    checked = toolchain.checked_sources(have, read)
+    data = {f for f in own if _BENCHES.intersection(_parts(f)) and not is_source(f)}
+    tests = tuple(f for f in own if (is_check(f) and f not in data) or f in checked)
     benches = tuple(f for f in own if _is_bench(f) and f not in tests)
     source = [
         f for f in files
@@ -106,6 +108,11 @@ def look(name: str, files: list[str], read: Callable[[str], str]) -> Survey:
 # --- which file is what
 
 
+def is_source(path: str) -> bool:
+    """Whether its ending is a language's."""
+    return PurePosixPath(path).suffix in LANGUAGES
+
+
 def _parts(path: str) -> tuple[str, ...]:
     return tuple(part.lower() for part in PurePosixPath(path).parts[:-1])
 
@@ -119,16 +126,6 @@ def _is_aside(path: str) -> bool:
         or (not parts and (name in _NOT_SOURCE or ".config." in name or name.startswith(".")))
         or name.endswith((".d.ts", ".min.js"))
     )
-
-
-def _is_test(path: str) -> bool:
-    name = PurePosixPath(path).name.lower()
-    return bool(_TESTS.intersection(_parts(path))) or bool(
-        re.match(
-            r"test_.*\.py$|tests?\.(py|js|c|cc|cpp|rb|sh|pl)$|.*(_test\.(py|go|cc|cpp|rb)|\.(test|spec)\.[a-z]+)$",
-            name,
-        )
-    )  # fmt: skip
 
 
 def _is_bench(path: str) -> bool:
@@ -183,23 +180,10 @@ def _off_limits(files: list[str], source: list[str], tests: Iterable[str]) -> tu
     inside = [f for f in files if PurePosixPath(f).parts[0] in tops or "/" not in f]
     found: list[str] = []
     for f in tests:
-        if f not in inside or "/" not in f:
-            continue
-        parts = PurePosixPath(f).parts
-        at = next((i for i, part in enumerate(parts[:-1]) if part.lower() in _TESTS), None)
-        found.append("/".join(parts[: at + 1]) + "/**" if at else f"**/{_shape(parts[-1])}")
+        if f in inside:
+            found.append(pattern_of(f))
     names = {PurePosixPath(f).name for f in inside}
     found += [f"**/{recipe}" for recipe in _RECIPES if recipe in names]
     found += [shape for shape in _GENERATED if any(PurePosixPath(f).match(shape) for f in inside)]
     found += [f"**/{v}/**" for v in sorted(_VENDORED) if any(v in _parts(f) for f in inside)]
     return tuple(dict.fromkeys(found))[:12]
-
-
-def _shape(name: str) -> str:
-    for ending in ("_test.go", "_test.py", "_test.rb", "_test.cc", "_test.cpp"):
-        if name.endswith(ending):
-            return "*" + ending
-    if name.startswith("test_"):
-        return "test_*" + PurePosixPath(name).suffix
-    found = re.search(r"\.(?:test|spec)\.[a-z]+$", name)
-    return "*" + found[0] if found else name

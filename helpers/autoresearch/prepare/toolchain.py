@@ -149,6 +149,20 @@ def tests(
     return "node --test" if any(f.endswith((".test.js", ".test.mjs")) for f in tests) else ""
 
 
+def checked_sources(have: set[str], read: Callable[[str], str]) -> set[str]:
+    """The sources of programs that CMake makes for its tests only."""
+    tests: set[str] = set()
+    others: set[str] = set()
+    for file in (name for name in sorted(have) if PurePosixPath(name).name == "CMakeLists.txt"):
+        text = re.sub(r"(?m)#.*$", "", read(file))
+        started = set(re.findall(r"\b(?:add_test|gtest_discover_tests|catch_discover_tests)\s*\(([^)]*)\)", text))
+        words = {word.strip('"') for line in started for word in re.findall(r"[^\s]+", line)}
+        for target, sources in re.findall(r"\badd_(?:executable|library)\s*\(\s*([\w.+-]+)([^)]*)\)", text):
+            named = {(PurePosixPath(file).parent / word.strip('"')).as_posix() for word in sources.split()}
+            (tests if words & {target, f"$<TARGET_FILE:{target}>", f"./{target}"} else others).update(named & have)
+    return tests - others
+
+
 def _python_tests(have: set[str], tests: list[str], read: Callable[[str], str]) -> str:
     tops = list(dict.fromkeys("." if "/" not in f else PurePosixPath(f).parts[0] for f in tests))
     folder = str(PurePosixPath(tests[0]).parent) if tops[0] == "src" else tops[0]

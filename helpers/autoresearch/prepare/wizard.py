@@ -15,7 +15,7 @@ from autoresearch.prepare.dryrun import Copy, DryRun
 from autoresearch.prepare.kinds import shared_modules
 from autoresearch.prepare.lint import Mistake, lint
 from autoresearch.prepare.lint_rules import ScriptKind
-from autoresearch.prepare.planning import Option, Plan, Wishes, better, draft, options, picked
+from autoresearch.prepare.planning import Option, Plan, Wishes, better, draft, options, picked, without_checked
 from autoresearch.prepare.reference import program_files, tracked_files, unfit
 from autoresearch.prepare.rehearsal import machine_faults
 from autoresearch.prepare.survey import Survey, survey
@@ -118,6 +118,9 @@ def propose(root: Path, wishes: Wishes, pick: str, limit: float, progress: Calla
     if made.tried.state == "failed" and made.tried.stage in ("setup", "build") and made.plan.build and not wishes.build:
         again = attempts.try_with(replace(wishes, build="", setup=made.tried.stage != "setup"))
         made.unbuilt = again.tried.state == "ok"
+    if made.tried.checks == "passed":
+        known = [*found.test_files, *found.bench_files]
+        made.plan = without_checked(made.plan, made.tried.checked, tracked, known)
     if not made.plan.scope:
         raise BadInput("no source files were found that may change", fix="Name them: --scope 'GLOB'")
     if made.tried.state == "failed":

@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 
 from autoresearch.config import Config
 from autoresearch.project import EVALUATOR_FILES, SESSION_DIRS, SESSION_FILES
+from autoresearch.workspace.customs import is_check, says_checks
 from autoresearch.workspace.evaluator import Manifest
 from autoresearch.workspace.objects import Change
 
@@ -60,7 +61,14 @@ def objection(path: str, scope: Sequence[str]) -> str:
     for what, names in _NAMES.items():
         if any(fnmatchcase(tail if "/" in known else name.casefold(), known.casefold()) for known in names):
             return "" if _named(path, name, scope) else what
-    return ""
+    return "is a test, by its place or name" if is_check(path) and not _meant(path, scope) else ""
+
+
+def _meant(path: str, scope: Sequence[str]) -> bool:
+    """Whether a line of scope that speaks of tests holds this one."""
+    from pathspec import GitIgnoreSpec
+
+    return GitIgnoreSpec.from_lines([line for line in scope if says_checks(line)]).match_file(path)
 
 
 def _named(path: str, name: str, scope: Sequence[str]) -> bool:
@@ -116,6 +124,14 @@ def violations(
         elif change.new_mode == _LINK and _escapes(path, links.get(path, "")):
             found.append(f"{path} is a link that leaves the tree")
     return found
+
+
+def may_change(path: str, config: Config) -> bool:
+    """Whether the settings let a candidate change a file (from the project's directory)."""
+    from pathspec import GitIgnoreSpec
+
+    scope, off_limits = GitIgnoreSpec.from_lines(config.scope), GitIgnoreSpec.from_lines(config.off_limits)
+    return scope.match_file(path) and not off_limits.match_file(path) and not objection(path, config.scope)
 
 
 def in_scope(path: str, config: Config) -> bool:
