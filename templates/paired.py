@@ -8,22 +8,14 @@ leaves out the turns of others; the median over the rounds leaves out those that
 The reference is the program as it was at the start, copied to evaluator/reference and frozen: the same kind of work. It
 is never changed in a session. 30 rounds or more of 1 to 20 ms, 0.2 to 5 s in all; each round on an input of its own.
 
-A function; `load` functions run in processes of their own, so this one never holds what a candidate wrote:
+A Python function, in processes of its own that have nothing of the benchmark's (worker.py):
 
     from signed_metric import metric
     import paired
 
-    def program():
-        sys.path.insert(0, "src")
-        from project import work
-        return work
-
-    def reference():
-        sys.path.insert(0, "evaluator/reference/src")
-        from project import work
-        return work
-
-    paired.tell(metric, paired.rounds(program, reference, inputs, seed=1), NOMINAL)
+    program = paired.Function("project", "src", "work")  # work() of src/project.py
+    reference = paired.Function("project", "evaluator/reference/src", "work")
+    paired.tell(metric, paired.rounds(program, reference, inputs, seed, check=judge), NOMINAL)
 
 Where its data happen to lie in memory makes a process up to some percent slower or quicker than another of the same
 code, for as long as it lives. So both are launched anew all along the run, and one run's luck is the mean of many.
@@ -40,8 +32,9 @@ every comparison and makes the ratio read as seconds.
 
 What would make a number better without better work is seen or counted. Processor time that the program uses between
 its rounds, with children that it waits for, is added to its own, and so is what it leaves behind; a process that stays
-there ends the benchmark, and so does a reference that was stopped, ended or changed. A gain in most rounds with a loss
-in a few shows in `time_mean_s`. The reference gets no untimed call to warm its caches: who would cool them has to read
+there ends the benchmark, and so does a reference that was stopped, ended or changed. An answer is plain data, complete
+when the clock stops, and is judged when the program has ended. A gain in most rounds with a loss in a few shows in
+`time_mean_s`. The reference gets no untimed call to warm its caches: who would cool them has to read
 as much memory as they hold, in his own time, and gains less than that costs.
 """
 
@@ -50,23 +43,24 @@ import os
 import random
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 from collections import namedtuple
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from math import exp, log
 from resource import RUSAGE_CHILDREN, getrusage
 from statistics import fmean, median
 
+import worker
 from stopwatch import Span, Stopwatch, cpu_seconds_of
 
-_ORDER = struct.Struct("iQ")  # what to do, and a word that only who has got the order can answer with
-_CHECK = -1
-
+_TAKING = 1.25  # the processor time that two processes need for the same input differs by less
 _HERE = os.path.dirname(os.path.abspath(__file__))
+
+# What a round calls: the function `name` of the module `source`, with `path` first on its path (see worker.py).
+Function = namedtuple("Function", "source path name")
 
 # ratio: median of the rounds' own time, program to reference. mean_ratio: all rounds together.
 # reference_s: median of the reference's own time.
@@ -118,82 +112,95 @@ def tell(metric, result, nominal, name="time_s"):
 
 
 class Twin:
-    """A process that runs `load()` once and then, whenever it is asked, the function that came of it on an input.
+    """A process that runs `load()` once and then, whenever it is asked, the function that came of it on an input; or
+    what a `Function` names, in a process that has nothing of the benchmark's.
 
-    It is timed from here, by the system's account of it: what it does to clocks of its own does not count. `others`:
-    twins that were made before, whose pipes this one must not hold."""
+    It is timed from here, by the system's account of it: what it does to clocks of its own does not count. What it
+    answers comes back inside the round, as plain data. `others`: twins that were made before, whose pipes this one must
+    not hold."""
 
-    def __init__(self, name, load, inputs, check=None, others=()):
-        self._name, self._checks = name, check is not None
+    def __init__(self, name, load, inputs, others=()):
+        self._name, self._inputs, self._function = name, inputs, None
+        if isinstance(load, Function):
+            self._function, frozen = load.name, name == "reference"
+            with _ends_with():
+                self._line = worker.Worker(load.source, load.path, frozen=frozen, name=name)
+        else:
+            self._line = self._forked(load, others)
+        self._watch, self._rested = Stopwatch(self._line.pid), None
+        self.taking, self.answers = 0.0, []  # processor seconds of taking inputs; (what it answered, an input)
+
+    def _forked(self, load, others):
         orders, answers = os.pipe(), os.pipe()
         sys.stdout.flush()
-        self._child = os.fork()
-        if self._child == 0:
+        child = os.fork()
+        if child == 0:
             try:
-                for end in (orders[1], answers[0], *(end for twin in others for end in (twin._ask, twin._hear))):
+                for end in (orders[1], answers[0]):
                     os.close(end)
-                _serve(load(), inputs, check, orders[0], answers[1])
+                for twin in others:
+                    twin._line.let_go()
+                work, inputs = load(), self._inputs
+                worker.serve(orders[0], answers[1], lambda _: lambda number: work(inputs[number]))
+                worker.leave()
             except BaseException:
                 sys.excepthook(*sys.exc_info())
             finally:  # nothing of the benchmark may run twice
                 os._exit(1)
         os.close(orders[0])
         os.close(answers[1])
-        self._ask, self._hear = orders[1], answers[0]
-        self._watch, self._rested = Stopwatch(self._child), None
-
-    def _order(self, what):
-        word = os.urandom(8)  # lint: allow random
-        with suppress(BrokenPipeError):  # it has ended: nothing is there to read either
-            os.write(self._ask, _ORDER.pack(what, int.from_bytes(word, sys.byteorder)))
-        if os.read(self._hear, len(word)) != word:
-            raise SystemExit("paired: the %s ended before its time" % self._name)
+        return worker.Line(child, orders[1], answers[0], self._name)
 
     def turn(self, number):
         """The Span of a round on input `number`, with the processor time since the round before."""
-        beside = 0.0 if self._rested is None else cpu_seconds_of(self._child) - self._rested
-        self._watch.start()
-        self._order(number)
-        span = self._watch.stop()
-        if os.waitpid(self._child, os.WNOHANG | os.WUNTRACED | os.WCONTINUED) != (0, 0):
+        one, line, given = self._line.pid, self._line, self._inputs[number]
+        begun = cpu_seconds_of(one)
+        beside = 0.0 if self._rested is None else begun - self._rested
+        with _ends_with():
+            line.give(self._function or "", given if self._function else number)
+            self.taking += cpu_seconds_of(one) - begun
+            self._watch.start()
+            said = line.run()
+            span = self._watch.stop()
+        if os.waitpid(one, os.WNOHANG | os.WUNTRACED | os.WCONTINUED) != (0, 0):
             raise SystemExit("paired: somebody stopped the %s: its time is worth nothing" % self._name)
-        if self._checks:
-            self._order(_CHECK)
-        self._rested = cpu_seconds_of(self._child)
+        self.answers.append((said, given))
+        self._rested = cpu_seconds_of(one)
         return Span(span.wall, span.cpu + beside, span.own + beside)
 
+    def judge(self, check, others=()):
+        """Look at all that it answered; `check(answer, input)`, where there is one, raises. `others`: right ones."""
+        with _ends_with():
+            for said, given in self.answers:
+                answer = worker.plain(said)
+                if check is not None:
+                    check(answer, given)
+            for (said, _), (right, _) in zip(self.answers, others):
+                if said != right and worker.plain(said) != worker.plain(right):
+                    raise SystemExit("paired: another answer than the reference's")
+
     def close(self):
-        os.close(self._ask)
-        os.close(self._hear)
         self._watch.close()
-        os.waitpid(self._child, 0)
+        self._line.close()
 
 
-def _serve(work, inputs, check, orders, answers):
-    given = answer = None
-    while True:
-        order = os.read(orders, _ORDER.size)
-        if not order:
-            if "multiprocessing" in sys.modules:  # a pool's workers wait for ever
-                for worker in sys.modules["multiprocessing"].active_children():
-                    worker.terminate()
-            sys.stdout.flush()  # what it printed, a METRIC of its own say, is for all to see
-            os._exit(0)
-        number, word = _ORDER.unpack(order)
-        if number == _CHECK:
-            check(answer, given)
-        else:
-            given = inputs[number]
-            answer = work(given)
-        os.write(answers, word.to_bytes(8, sys.byteorder))
+@contextmanager
+def _ends_with():
+    """What the program did not do ends the benchmark, with what it says of it."""
+    try:
+        yield
+    except worker.Failed as failed:
+        sys.stderr.write(failed.trace)
+        raise SystemExit("paired: %s" % failed) from None
 
 
-def rounds(program, reference, inputs, seed, check=None, launches=10):
+def rounds(program, reference, inputs, seed, check=None, launches=10, same=False):
     """Run what `program()` and `reference()` give on every input, in pairs whose order is drawn from `seed`; a Result.
 
-    `check(answer, input)`, untimed, in the program's process, raises where an answer is wrong. `launches`: how often
-    both are started anew; each time the first input is run once before, so that nothing is done for the first time in a
-    pair. Fewer where loading takes long, 1 for what gets quicker as it runs."""
+    Each is a `Function`, or gives a function when it is called, in a copy of this process. `check(answer, input)`, when
+    both have ended, raises where an answer of the program is wrong; with `same`, the reference has to answer the same.
+    `launches`: how often both are started anew; each time the first input is run once before, so that nothing is done
+    for the first time in a pair. Fewer where loading takes long, 1 for what gets quicker as it runs."""
     watch, draw, pairs, frozen = _watch(), random.Random(seed), _Pairs(), _files(_HERE)
     adopt_orphans()
     each = -(-len(inputs) // launches)
@@ -206,15 +213,18 @@ def rounds(program, reference, inputs, seed, check=None, launches=10):
     for start in range(0, len(inputs), each):
         made = {}
         for name in draw.sample(("program", "reference"), 2):
-            load, judge = (program, check) if name == "program" else (uncompiled, None)
-            made[name] = Twin(name, load, inputs, judge, made.values())
+            load = program if name == "program" else reference if isinstance(reference, Function) else uncompiled
+            made[name] = Twin(name, load, inputs, made.values())
         for twin in made.values():
             twin.turn(0)
         for number in range(start, min(start + each, len(inputs))):
             pairs.add(number, made["program"].turn, made["reference"].turn, draw)
         for twin in made.values():
             twin.close()
-        pairs.late(left_behind(), number + 1 - start)
+        # An input is taken before the clock starts, by both alike: what one does beyond that is work.
+        early = max(0.0, made["program"].taking - _TAKING * made["reference"].taking)
+        pairs.late(left_behind() + early, number + 1 - start)
+        made["program"].judge(check, made["reference"].answers if same else ())
     if _files(_HERE) != frozen:
         raise SystemExit("paired: the program wrote to %s, where the reference is" % _HERE)
     return pairs.result(watch.knows_delay)
@@ -388,8 +398,8 @@ def served(command, inputs, seed, check=None, reference="evaluator/reference", s
 def environments():
     """(the program's, the reference's): neither knows this run's seed or what signs it. In a trial, where HOME is the
     run's own, the reference has another: what the program leaves there, a start-up file say, is not read by it."""
-    hidden = "AUTORESEARCH_TOKEN", "AUTORESEARCH_LAYOUT_SEED"
-    own = {name: value for name, value in os.environ.items() if name not in hidden}
+    worker.forget()
+    own = worker.environment()
     if "AUTORESEARCH_PAD" not in own:
         return own, own
     home = tempfile.mkdtemp()

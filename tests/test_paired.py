@@ -31,7 +31,7 @@ def output(program: str) -> list[str]:
     return done.stdout.split()
 
 
-@pytest.mark.parametrize("name", ["paired.py", "stopwatch.py", "signed_metric.py"])
+@pytest.mark.parametrize("name", ["paired.py", "stopwatch.py", "worker.py", "signed_metric.py"])
 def test_the_demo_has_the_templates_as_they_are(name: str) -> None:
     assert (DEMO / "evaluator" / name).read_bytes() == (TEMPLATES / name).read_bytes()
 
@@ -341,7 +341,7 @@ def test_a_reference_that_was_stopped_ends_the_benchmark() -> None:
 def test_a_program_that_writes_to_the_reference_ends_the_benchmark_or_is_not_read(
     tmp_path: Path, compiled: bool
 ) -> None:
-    for name in ("paired.py", "stopwatch.py"):
+    for name in ("paired.py", "stopwatch.py", "worker.py"):
         shutil.copy2(TEMPLATES / name, tmp_path / name)
     (tmp_path / "reference").mkdir()
     (tmp_path / "reference" / "frozen.py").write_text("def work(given):\n    pass\n")
@@ -465,7 +465,7 @@ def commands(
     (root / "ref").mkdir()
     (root / "ref" / "tool.py").write_text(PROGRAM.format(turns=of, end="print(len(str(x)) > 0)"))
     (root / "tool.py").write_text(PROGRAM.format(turns=turns, end=end))
-    for name in ("paired.py", "stopwatch.py", "signed_metric.py"):
+    for name in ("paired.py", "stopwatch.py", "worker.py", "signed_metric.py"):
         (root / name).write_bytes((TEMPLATES / name).read_bytes())
     return run(COUNTED.format(pairs=pairs, same=same), root)
 

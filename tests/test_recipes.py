@@ -48,7 +48,7 @@ def project(root: Path, blocks: list[tuple[str, str]], tool: str, turns: int) ->
         (top / tool).write_text(TOOLS[tool].replace("TURNS", str(count)))
     for name, text in blocks:
         (root / name).write_text(text)
-    for name in ("paired.py", "stopwatch.py", "signed_metric.py"):
+    for name in ("paired.py", "stopwatch.py", "worker.py", "signed_metric.py"):
         shutil.copy(REPO / "templates" / name, root / "evaluator")
     return root
 

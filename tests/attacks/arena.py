@@ -245,7 +245,7 @@ def _program_in_pairs(root: Path) -> None:
     shutil.copytree(HERE / "variants" / "program", root)
     for path in ("autoresearch.sh", "evaluator/bench.py"):
         shutil.copy2(templates / "cpu" / path, root / path)
-    for name in ("paired.py", "stopwatch.py", "signed_metric.py"):
+    for name in ("paired.py", "stopwatch.py", "worker.py", "signed_metric.py"):
         shutil.copy2(templates / name, root / "evaluator" / name)
     shutil.copytree(root / "src", root / "evaluator" / "reference" / "src")
 

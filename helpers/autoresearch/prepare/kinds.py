@@ -14,7 +14,7 @@ from autoresearch.resources import shipped
 
 _ABOUT = "kind.yaml"
 # Modules of templates/ that a kind's benchmark imports: they stand beside it.
-_SHARED = ("signed_metric.py", "paired.py", "stopwatch.py")
+_SHARED = ("signed_metric.py", "paired.py", "stopwatch.py", "worker.py")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def kinds() -> list[str]:
 
 
 def shared_modules() -> dict[str, str]:
-    """What benchmarks stand on, by file name: signed results, own time, pairs."""
+    """What benchmarks stand on, by file name: signed results, own time, pairs, calls."""
     return {name: shipped(f"templates/{name}").read_text(encoding="utf-8") for name in _SHARED}
 
 

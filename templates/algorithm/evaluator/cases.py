@@ -1,8 +1,7 @@
-"""ADAPT: the function, its inputs by seed, and a slow one that is right. Sizes as in the real load, and odd ones."""
+"""ADAPT: the inputs by seed, and a slow function that is right. Sizes as in the real load, and odd ones."""
 
 import random
 
-MODULE, FUNCTION = "solve", "solve"  # src/solve.py: solve(list of int) -> sorted list without duplicates
 SIZES = {"small": (10, 300), "medium": (1000, 6), "large": (20000, 1)}  # name: (size, inputs in a round of 1 to 20 ms)
 PAIRS = 30  # rounds of each size, each paired with one of evaluator/reference
 NOMINAL = 0.005  # seconds of the reference's rounds, one of each size: not yet measured, autoresearch doctor does

@@ -2,22 +2,27 @@
 
 from signed_metric import metric
 
-import io
-from contextlib import redirect_stdout
+import os
+import random
 
+import worker
 from probes import PROBES
 
+draw = random.Random(os.environ.get("AUTORESEARCH_LAYOUT_SEED", "1"))
 total, won = {}, {}
-for name, stride, owasp, weight, attack in PROBES:
+for name, stride, _, weight, attack in draw.sample(PROBES, len(PROBES)):
+    program = None
     try:
-        with redirect_stdout(io.StringIO()):
-            repelled = attack() is True
-    except Exception as error:  # a crash is no defence
-        print(f"{name}: {type(error).__name__}")
+        program = worker.Worker("evaluator/adapter.py", "src", limit=20)
+        repelled = attack(program, draw) is True
+    except (worker.Failed, TypeError) as error:  # a crash is no defence
+        print(f"{name}: {error}")
         repelled = False
-    print(f"{'repelled' if repelled else 'OPEN    '}  {stride}  {owasp}: {name}")
+    if program:
+        program.kill()
+    metric(f"probe_{name}", int(repelled))
     total[stride] = total.get(stride, 0) + weight
     won[stride] = won.get(stride, 0) + weight * repelled
 metric("repelled_pct", round(100 * sum(won.values()) / sum(total.values()), 4))
-for stride in total:
+for stride in sorted(total):
     metric(f"repelled_{stride}", round(100 * won[stride] / total[stride], 4))

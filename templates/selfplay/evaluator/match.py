@@ -1,25 +1,24 @@
 """Prints score_pct over all pairs (a win is 1, a loss 0), and score_NAME for each opponent of the pool."""
 
-from signed_metric import metric  # before the player: it takes the token away
+from signed_metric import metric
 
 import os
-import sys
+import random
 
-from arena import game, opponent
+from arena import Player, game, opponent
 from game import PAIRS, POOL, start
 
-sys.path.insert(0, "src")
-from player import move
-
-# Drawn for each run, alike for base and candidate: both meet the same starts, and no start is learned by heart.
-seed = int(os.environ.get("AUTORESEARCH_LAYOUT_SEED", "1")) % 10**6
+# Drawn for each run: no start is learned by heart. The player has neither this seed nor what the opponents draw.
+seed = os.environ.get("AUTORESEARCH_LAYOUT_SEED", "1")
 total = 0
 for name in POOL:
-    other, won = opponent(name), 0
+    move, other, won = Player(), opponent(name), 0
     for pair in range(PAIRS):
-        heap = start(seed + pair)
-        won += game(move, other, heap, seed + pair)[0]
-        won += 1 - game(other, move, heap, seed + pair)[0]
+        draw = random.Random(f"{seed} {name} {pair}")
+        heap = start(draw)
+        won += game(move, other, heap, draw)[0]
+        won += 1 - game(other, move, heap, draw)[0]
+    move.close()
     metric(f"score_{name}", round(100 * won / (2 * PAIRS), 4))
     total += won
 metric("score_pct", round(100 * total / (2 * PAIRS * len(POOL)), 4))
