@@ -124,7 +124,7 @@ def test_a_trial_of_fixed_length_goes_on_after_the_rule_has_decided(tmp_path: Pa
     exact = make_tree(tmp_path / "c", "echo METRIC time_s=123456")
     smaller = make_tree(tmp_path / "d", "echo METRIC time_s=123000")
     ran = run_trial(tmp_path / "u", spec(test=test), exact, smaller)
-    assert len(ran.counted) == 4  # repeats exactly: one comparison says it all
+    assert len(ran.counted) == 12  # repeats exactly: three comparisons say it all
     ran = run_trial(tmp_path / "v", spec(test={**test, "fixed_blocks": 0}), exact, smaller)
     assert ran.code != 0
 

@@ -139,7 +139,7 @@ def test_proof_uses_all_blocks_and_keeps_its_alpha() -> None:
     assert prove(Rule(alpha=0.01), draw(0.9, 0.01, 6)).reason == "proven"
     kept = sum(prove(Rule(alpha=0.05), draw(1.0, 0.02, 6, seed)).verdict == "keep" for seed in range(400))
     assert kept <= 400 * (0.05 + 4 * math.sqrt(0.05 / 400))
-    exact = prove(Rule(), [("ABBA", [100000.0, 90000.0, 90000.0, 100000.0])])
+    exact = prove(Rule(counted=True), [("ABBA", [100000.0, 90000.0, 90000.0, 100000.0])])
     assert (exact.verdict, exact.reason) == ("keep", "deterministic")
     assert prove(Rule(), draw(1.1, 0.01, 6)).verdict == "discard"
 

@@ -14,7 +14,14 @@ from autoresearch.ledger.lines import RunLine, read_as
 
 
 def reason(
-    value: float, wall: float, cpu: float, *, metric: str = "time_s", unit: str = "s", parent: str = "c0"
+    value: float,
+    wall: float,
+    cpu: float,
+    *,
+    metric: str = "time_s",
+    unit: str = "s",
+    parent: str = "c0",
+    head: str = "c0",
 ) -> str:
     """What a screening run is given up for, against a baseline of 0.16 that kept 0.95 cores busy; empty = it is not."""
     records: list[dict[str, Any]] = [
@@ -29,7 +36,7 @@ def reason(
     known = {"commit_full": "c0", "metric": 0.16, "machine": "m", "cores": 0.95, "noise": {"cv_pct": 5.0}}
     baseline = read_as(RunLine, known)
     config = Config("t", Objective(metric, "lower", unit=unit))
-    session = cast(Session, SimpleNamespace(config=config, baseline=baseline, kept=[]))
+    session = cast(Session, SimpleNamespace(config=config, baseline=baseline, kept=[], head=head))
     found = screen(session, parent, cast(Any, records))
     return "" if found is None else found.reason
 
@@ -56,3 +63,4 @@ def test_a_count_is_the_same_whoever_had_the_core() -> None:
 def test_what_no_commit_of_ours_was_the_parent_of_is_measured() -> None:
     assert reason(3.0, 4.0, 1.0, parent="c0") == "screened"
     assert reason(3.0, 4.0, 1.0, parent="elsewhere") == ""
+    assert reason(3.0, 4.0, 1.0, parent="a revert", head="a revert") == "screened"

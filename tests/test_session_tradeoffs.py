@@ -166,7 +166,7 @@ def test_a_screening_run_far_behind_needs_no_ab(fresh: Driver) -> None:
         fresh.edit(name, "return 1000", f"return {steps}")
         assert fresh("run", name)[0] == 0
     _, data = fresh.until_done("wait", "--timeout", "20")
-    assert data["stages"]["poor"].startswith("poor: one run was 150 % worse than its parent's 1000")
+    assert data["stages"]["poor"].startswith("poor: one run was 150 % worse than the best commit's 1000")
     assert data["stages"]["fair"].startswith("screened")
     assert data["next"] == "autoresearch decide poor"
     assert fresh("decide", "fair")[1]["next"] == "autoresearch ab fair"

@@ -149,10 +149,17 @@ def test_a_malformed_block_is_an_error(order: str, count: int) -> None:
         (-123456.0, -133456.0, "lower", "keep", "deterministic"),
     ],
 )
-def test_a_metric_without_noise_needs_one_block(a: float, b: float, direction: str, verdict: str, reason: str) -> None:
-    found = judge(Rule(direction=direction), repeated(a, b))
+def test_a_metric_without_noise_needs_one_block_where_it_is_a_count(
+    a: float, b: float, direction: str, verdict: str, reason: str
+) -> None:
+    found = judge(Rule(direction=direction, counted=True), repeated(a, b))
     assert (found.verdict, found.reason, found.runs_used) == (verdict, reason, 4)
     assert found.ci_low_pct == found.effect_pct == found.ci_high_pct
+    # Of anything else many digits prove nothing: a rate from whole milliseconds has them. 6^-blocks does.
+    found = judge(Rule(direction=direction), repeated(a, b))
+    assert (found.verdict, found.reason, found.runs_used) == (verdict, reason, 12 if verdict == "keep" else 4)
+    strict = judge(Rule(direction=direction, alpha=0.001), repeated(a, b))
+    assert (strict.verdict, strict.runs_used) == (verdict, 16 if verdict == "keep" else 4)
 
 
 @pytest.mark.parametrize(("a", "b"), [(0.12, 0.11), (12, 11), (3, 2)])
@@ -400,3 +407,20 @@ def test_syntax_is_python_3_8() -> None:
         source = path.read_text(encoding="utf-8")
         ast.parse(source, feature_version=(3, 8))
         assert "strict=" not in source.replace("zip(strict=)", "")
+
+
+def test_no_keep_has_a_printed_loss() -> None:
+    """A base that is slow now and then, and a candidate that is steady and usually a little slower: E may prove it."""
+    refused = 0
+    for seed in range(150):
+        rng = random.Random(seed)
+        test, reason = SequentialTest(Rule(alpha=0.2, max_runs=40, z=9.0)), "undecided"
+        while reason == "undecided":
+            order = draw_order(rng)
+            rise = [rng.choice([0, 0, 0, 5, 6]) if side == "A" else rng.choice([0, 1e-2, 1e-2, 2e-2]) for side in order]
+            reason = test.step(order, [math.exp(r / 100 + 1e-5 * rng.random()) for r in rise])
+        shown = test.verdict().effect_pct
+        assert shown is not None
+        refused += test.peak_log_e >= math.log(5.0) and shown <= 0.0
+        assert reason != "proven" or shown > 0.0, seed
+    assert refused > 0

@@ -47,7 +47,7 @@ def recording(gain: float, cv: float = 0.02, blocks: int = 10, seed: int = 1, ki
 
 
 def test_blocks_use_the_e_process_and_say_when_it_would_have_stopped() -> None:
-    found = judge_samples(recording(0.05))
+    found = judge_samples({**recording(0.05), "layout": "fresh"})
     assert (found.verdict, found.test, found.order_known) == ("keep", "blocks", True)
     assert 12 <= found.runs_used < 40
     assert f"stops after {found.runs_used} of these 40 runs" in found.reason_text
@@ -93,6 +93,16 @@ def test_batches_are_never_a_keep() -> None:
     assert (found.verdict, found.reason, found.order_known) == ("discard", "hopeless", True)
     assert "interleaved" in found.reason_text
     assert found.effect_pct == pytest.approx(18.0, abs=3.0)
+    assert (found.ci_low_pct, found.ci_high_pct) == (None, None)
+
+
+def test_an_unknown_layout_is_told_of_times_not_of_counts() -> None:
+    def told(**more: str) -> bool:
+        return any("layout unknown" in text for text in judge_samples({**recording(0.2), **more}).warnings)
+
+    assert told()
+    assert not told(layout="fresh")
+    assert not told(metric="allocs")
 
 
 def test_runs_that_fit_no_block_are_left_out_and_told() -> None:
@@ -167,8 +177,10 @@ def test_higher_is_the_mirror_of_lower(drop: bool) -> None:
 
 
 def test_a_count_without_noise_is_decided_from_two_readings() -> None:
-    found = judge_samples({"direction": "lower", "baseline": [123456] * 2, "candidate": [111111] * 2})
+    two = {"direction": "lower", "baseline": [123456] * 2, "candidate": [111111] * 2}
+    found = judge_samples({**two, "unit": "bytes"})
     assert (found.verdict, found.reason) == ("keep", "deterministic")
+    assert judge_samples({**two, "unit": "ns"}).verdict == "discard"
 
 
 @pytest.mark.parametrize(("n", "verdict"), [(2, "discard"), (3, "discard"), (4, "keep")])

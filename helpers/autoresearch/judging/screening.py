@@ -22,8 +22,10 @@ SPREADS = 6.0
 def screen(session: Session, parent: str, records: list[Mapping[str, Any]]) -> Verdict | None:
     """A discard, where a finished screening run is out of reach of the commit `parent` that the candidate started from;
     None where an A/B is due, as it is where that commit was never measured."""
-    known = (run for run in (*session.kept, session.baseline) if run is not None)
-    reference = next((run for run in known if run.commit_full == parent), None)
+    known = [run for run in (session.baseline, *session.kept) if run is not None]
+    # The best commit may be one that took a keep back: it is as fast as the last keep that stands.
+    standing = known[-1] if known and parent == session.head else None
+    reference = next((run for run in known if run.commit_full == parent), standing)
     least = session.config.test.screen_pct
     outcome = read_outcome(records)
     if least is None or reference is None or outcome.metric is None:
@@ -41,7 +43,8 @@ def screen(session: Session, parent: str, records: list[Mapping[str, Any]]) -> V
     limit = max(least, SPREADS * ((noise.cv_pct if noise else None) or 0.0))
     if loss <= limit:
         return None
-    text = f"one run was {loss:.0f} % worse than its parent's {best:.6g} (limit {limit:.0f} %): not worth an A/B"
+    whose = "the best commit's" if reference is known[-1] else "its parent's"
+    text = f"one run was {loss:.0f} % worse than {whose} {best:.6g} (limit {limit:.0f} %): not worth an A/B"
     # As a gain in percent of the base: what was twice as slow is 100 % worse.
     effect = -loss if lower else 100.0 * (value / best - 1.0)
     return Verdict(

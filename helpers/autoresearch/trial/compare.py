@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Callable, ContextManager, Mapping, NamedTuple, Sequence
 
 from autoresearch import metrics, safetext
-from autoresearch.trial import environment, procs, reading
+from autoresearch.trial import environment, procs, reading, relink
 from autoresearch.trial.conditions import Met, Meter, own_seconds
 from autoresearch.verdict.eprocess import draw_order
 from autoresearch.verdict.rule import FIXED_LAYOUT_MARGIN_PCT, Rule
@@ -86,16 +86,15 @@ def compare_commands(
     neither command prints one, the whole command is timed, without its wait for a core (`own_s`), or where that is not
     known of a side, with it (`wall_s`). Without a `direction` a rate is to rise, all else to fall.
     `through` is given each run of a command to carry it out; what it returns is read.
-    With builds given, "auto" and "fresh" rebuild before every run; "fixed" builds once and asks for a margin.
+    With both builds given, "auto" and "fresh" rebuild before every run, where that gives other native code. Else, and
+    with "fixed", the layout is fixed: a margin is asked for, unless the metric is a count.
     The warm-ups run anywhere, and tell how many cores a run keeps busy; the others on the CPUs that `pin` gives for it.
     A contradicting metric of `b` gives verdict discard, reason invalid. `CommandFailed` for any other run
     without a value.
     """
     commands = {"A": direct(a), "B": direct(b)}
     builds = {"A": build_a, "B": build_b}
-    fresh = layout != "fixed" or not (build_a or build_b)
-    margin = rule.margin_pct if fresh else max(rule.margin_pct, FIXED_LAYOUT_MARGIN_PCT)
-    rule = replace(rule, margin_pct=margin, layout="fresh" if fresh else "fixed")
+    fresh = layout != "fixed" and bool(build_a and build_b)
     order_rng = random.Random(seed)
     layout_rng = random.Random("layout/%s" % seed)
     samples: list[Sample] = []
@@ -129,10 +128,16 @@ def compare_commands(
     with contextlib.ExitStack() as stack:
         try:
             warm_up = measure("A", True)
+            if fresh:
+                before = relink.native_code(cwd)
+                warm_up = measure("A", True)
+                fresh = relink.native_code(cwd) != before
             if metric is None:
                 chosen = _chosen(warm_up)
-            way = direction or ("higher" if is_rate(chosen) else "lower")
-            test = SequentialTest(replace(rule, direction=way, counted=is_count(chosen)))
+            way, counted = direction or ("higher" if is_rate(chosen) else "lower"), is_count(chosen)
+            margin = rule.margin_pct if fresh or counted else max(rule.margin_pct, FIXED_LAYOUT_MARGIN_PCT)
+            layout = "fresh" if fresh else "fixed"
+            test = SequentialTest(replace(rule, direction=way, counted=counted, margin_pct=margin, layout=layout))
             value_of("A", warm_up)
             measured = reading.read(warm_up, chosen, None).measured
             expected = reading.Expected(frozenset(), None, measured)

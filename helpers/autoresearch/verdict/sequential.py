@@ -37,7 +37,7 @@ LESSER_OF_TWO = 0.531
 DISTURBED = 5.0
 # Sizes of a gain, in sd of a run, that promise no more: there E grows as fast as it can.
 MOST_SD = 2.0
-# Readings this fine (five significant digits) do not repeat by luck: repeats mean that there is no noise.
+# Steps this fine (five significant digits) are not what makes readings repeat.
 FINE = 1e-4
 # Two gains closer than this share are the same gain, written by different arithmetic.
 CLOSE = 1.0 - 1e-9
@@ -117,7 +117,7 @@ class SequentialTest:
         base, candidate = stats.median(self.side("A")), stats.median(self.side("B"))
         gain, sigma = self._estimate(base, candidate), self._sigma()
         ends: Tuple[Optional[float], Optional[float]] = (None, None)
-        if self.exact():
+        if self.exact() and (rule.counted or self._is_fine()):
             ends = gain, gain
         elif gain is not None and not self._mixed and not self._censored() and not self.repeats():
             # (A coarse timer's repeats hide their own error.)
@@ -158,14 +158,14 @@ class SequentialTest:
             return "timeouts"
         needed = math.log(1.0 / rule.alpha)
         repeats = self.repeats()
-        if repeats and (rule.counted or self.exact()):
+        if repeats and (rule.counted or self.exact() or self._is_fine()):
             if gain == 0.0:
                 return "identical"
             if gain <= 0.0 or gain < self._delta(max(rule.min_effect_pct, rule.margin_pct)) * CLOSE:
                 return "below_min"
             if self.exact():
-                return "deterministic"
-        if self._gain.log_up >= needed and hung <= 0:
+                return "deterministic" if rule.counted or self._is_fine() else "proven"
+        if self._gain.log_up >= needed and hung <= 0 and self._shown_gain() > 0.0:
             return "below_min" if repeats and gain < self._delta(rule.least_pct) * CLOSE else "proven"
         if repeats and gain == 0.0 and self.blocks > 1:
             return "identical"
@@ -260,16 +260,32 @@ class SequentialTest:
         return all(len(set(self.side(side))) == 1 for side in "AB") and len(self._flat()) > 3 and not self._censored()
 
     def exact(self) -> bool:
-        """`repeats`, but not by luck: in steps too fine for that, or n times a side for a count.
+        """`repeats`, but not by luck, which is excluded at alpha. By this alone a test keeps, and needs no interval.
 
-        A count's readings do not hang together in time as those of a coarse timer do. Then n of A alike and n of B
-        alike, but better, have a chance of at most max p^n (1 - p)^n = 4^-n; a quarter of alpha is spent on it.
+        However the machine behaved, given a block's values one order in six splits them so: 6^-blocks at most. Many
+        digits exclude nothing: a rate from whole milliseconds has them, too. A count's readings do not hang together in
+        time as those of a coarse timer do: then n of A alike and n of B alike, but better, have a chance of at most
+        max p^n (1 - p)^n = 4^-n; a quarter of alpha is spent on it.
         """
         if not self.repeats():
             return False
-        if self._grain() * math.sqrt(12.0) <= FINE:
+        if self.rule.counted and self._is_fine():
+            return True
+        if (
+            math.prod(1.0 / (len(ORDERS) if len(order) == 4 else len(PAIRS)) for order, _ in self._raw)
+            <= self.rule.alpha
+        ):
             return True
         return self.rule.counted and 0.25 ** (min(len(self.side(s)) for s in "AB") - 1) <= self.rule.alpha
+
+    def _is_fine(self) -> bool:
+        """Readings whose steps are no part of their repeating: enough to give a candidate up."""
+        return self._grain() * math.sqrt(12.0) <= FINE
+
+    def _shown_gain(self) -> float:
+        """The effect as the verdict prints it; infinite where the time-outs leave none to print."""
+        gain = self._estimate(stats.median(self.side("A")), stats.median(self.side("B")))
+        return math.inf if gain is None else gain
 
     def _warnings(self, base: float) -> Iterable[str]:
         if self.rule.layout == "fixed" and not self.exact():
