@@ -102,6 +102,7 @@ def summary(line: RunLine) -> dict[str, Any]:
         **{name: value for name, value in figures.items() if value is not None},
         **({"met": asdict(line.met)} if line.met else {}),
         **({"modes": line.modes} if line.modes else {}),
+        **({"evaluator_strength_pct": strength} if (strength := line.evaluator_strength_pct) is not None else {}),
         "checks": line.checks,
         "error": one_line(line.error, 400),
     }
@@ -118,5 +119,8 @@ def human(line: RunLine, met: str = "") -> str:
         words.append(", ".join(filter(None, [f"{verdict.runs_used} runs", met])))
     reason = line.error or verdict.reason_text or line.checks or ""
     tail = f" — {one_line(reason, 300)}" if reason else ""
-    commit = f" (commit {line.commit})" if line.status == "keep" else ""
+    strength = (
+        "" if line.evaluator_strength_pct is None else f", evaluator strength {line.evaluator_strength_pct:.0f} %"
+    )
+    commit = f" (commit {line.commit}{strength})" if line.status == "keep" else ""
     return " ".join(words) + commit + tail

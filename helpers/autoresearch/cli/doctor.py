@@ -18,22 +18,37 @@ _MARK = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 _COLOUR = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
-@click.command(epilog="Exit codes: 0 ready (perhaps with warnings), 2 wrong use, 3 something is missing or broken.")
+@click.command(
+    epilog="Exit codes: 0 ready (perhaps with warnings), 1 a cheat got through --attack and was faster, 2 wrong use, "
+    "3 something is missing or broken."
+)
 @click.option("--no-run", is_flag=True, help="Do not build, check and run the benchmark twice.")
 @timeout_option("Seconds for all of it.")
 @click.option("--repair", is_flag=True, help="Mend what crashes have left, and say what was done; nothing else.")
+@click.option("--attack", is_flag=True, help="Play generic cheats on the evaluator, and say what it lets through.")
+@click.option(
+    "--budget", type=click.FloatRange(min=5),
+    help="With --attack: seconds for it. Default: 60; 25 with --json, as agents' shells return then.",
+)  # fmt: skip
+@click.option("--seed", type=int, default=1, help="With --attack: which functions and statements are drawn.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, no_run: bool, timeout: float | None, repair: bool, as_json: bool) -> None:
+def command(
+    ctx: click.Context, no_run: bool, timeout: float | None, repair: bool, attack: bool, budget: float | None,
+    seed: int, as_json: bool,
+) -> None:  # fmt: skip
     """Check the machine, the project and the benchmark.
 
     Builds the last commit in a throw-away copy, runs the benchmark twice and the checks once, compares the
     numbers with the clock, and says how to mend what is missing. Changes nothing. With --repair it clears away what
-    crashes have left (copies, refs, locks, processes, unfinished files): ours only, never your work.
+    crashes have left (copies, refs, locks, processes, unfinished files): ours only, never your work. With --attack it
+    plays cheats and mutants of the code in scope as candidates (no model, nothing of yours changes): the strength is
+    the share that the evaluator refuses, exit 1 says that one got through and was faster.
 
     \b
     Example:
       autoresearch doctor
+      autoresearch doctor --attack --budget 120
       autoresearch doctor --repair
     """
     from autoresearch.config import load_config
@@ -49,6 +64,11 @@ def command(ctx: click.Context, no_run: bool, timeout: float | None, repair: boo
     if repair:
         ctx.exit(_repair(project, recalled, as_json))
     ensure_directory(project.state)
+    if attack:
+        from autoresearch.cli._attack import BUDGET, play_attack
+
+        seconds = allowed(budget, as_json, BUDGET)
+        ctx.exit(play_attack(project, config, seconds, seed, as_json=as_json))
     show = not as_json and is_terminal()
 
     def progress(step: str) -> None:

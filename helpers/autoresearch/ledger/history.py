@@ -10,6 +10,7 @@ from autoresearch.config import Config
 from autoresearch.errors import BadInput
 from autoresearch.ledger.chain import Chain
 from autoresearch.ledger.lines import (
+    AttackLine,
     AuditLine,
     ExperimentLine,
     HeaderLine,
@@ -66,6 +67,7 @@ class Segment:
     """What stands between two headers, in the words of every loop's ledgers (`records`), each with its line.
 
     `reverted` are the keeps taken back, by experiment; `changes` the keeps and reverts since the last of its `audits`.
+    `attack` is the last one on an evaluator, of this segment or before.
     """
 
     header: Header = NO_HEADER
@@ -74,6 +76,7 @@ class Segment:
     reverted: dict[str, RevertLine] = field(default_factory=dict)
     audits: list[AuditLine] = field(default_factory=list)
     changes: int = 0
+    attack: AttackLine | None = None
 
 
 @dataclass(kw_only=True)
@@ -115,6 +118,11 @@ class History:
     last: Line | None = None
     named_jobs: set[str] = field(default_factory=set)
     _reader: Reader = field(default_factory=Reader)
+
+    @property
+    def attack(self) -> AttackLine | None:
+        """The last attack on an evaluator, maybe another than the frozen one."""
+        return self.segments[-1].attack if self.segments else None
 
     @property
     def next_segment(self) -> int:
@@ -168,9 +176,11 @@ class History:
         """Put a header, a run, or what is said of runs afterwards, into its segment."""
         read = self._reader.take(record)
         if isinstance(read, Header):
+            known = self.attack
             if self.segments and not self.segments[-1].runs:
                 self.segments.pop()
-            self.segments.append(Segment(read, line if isinstance(line, HeaderLine) else read_as(HeaderLine, record)))
+            header = line if isinstance(line, HeaderLine) else read_as(HeaderLine, record)
+            self.segments.append(Segment(read, header, attack=known))
             return
         if not self.segments:
             self.segments.append(Segment())
@@ -183,14 +193,16 @@ class History:
             now.runs.append((replace(read, raw=run.raw), run))
             now.changes += read.status == "keep"
             if not now.header.raw:
-                known = self._reader
-                now.header = replace(now.header, metric_name=known.metric_name, direction=known.direction)
+                reader = self._reader
+                now.header = replace(now.header, metric_name=reader.metric_name, direction=reader.direction)
         elif isinstance(line, RevertLine) and line.experiment:
             now.reverted[line.experiment] = line
             now.changes += 1
         elif isinstance(line, AuditLine) and line.tip:
             now.audits.append(line)
             now.changes = 0
+        elif isinstance(line, AttackLine):
+            now.attack = line
 
     def _open_segment(self, line: HeaderLine) -> None:
         """Start counting anew under a header. As in the peers' files, two headers without a run between are one.
@@ -357,7 +369,7 @@ def _is_ours(line: Line) -> bool:
         return line.evaluator is not None
     if isinstance(line, RunLine):
         return not _is_foreign(line)
-    return isinstance(line, ExperimentLine | JobLine | AuditLine | RevertLine)
+    return isinstance(line, ExperimentLine | JobLine | AuditLine | RevertLine | AttackLine)
 
 
 def _is_foreign(line: Line) -> bool:

@@ -276,6 +276,7 @@ class RunLine(Line):
     met: MetFields | None = None
     runs_before: int = 0
     said: SaidFields | None = None
+    evaluator_strength_pct: float | None = None  # of a keep, by the last `AttackLine` on its evaluator
 
     @property
     def judged(self) -> VerdictFields:
@@ -336,11 +337,45 @@ class RevertLine(Line):
     reason: str = ""
 
 
+class LetFields(Fields):
+    """One of an attack's `let`: a cheat that the evaluator lets through, and that is faster."""
+
+    cheat: str = ""
+    place: str = ""
+    gain_pct: float | None = None
+    line: str = ""
+
+
+class AttackLine(Line):
+    """`type: attack`: how many generic cheats the evaluator of that digest refuses (`doctor --attack`).
+
+    `strength_pct` of those that made a difference were `refused`; `faster` and `passed` were let through, with and
+    without a gain. `same` made none that it can see, `unbuilt` did not build: neither is counted.
+    """
+
+    evaluator: str = ""
+    strength_pct: float | None = None
+    refused: int = 0
+    faster: int = 0
+    passed: int = 0
+    same: int = 0
+    unbuilt: int = 0
+    let: list[LetFields] = []
+
+    @property
+    def words(self) -> str:
+        """Such as `94 % (47 of 50 cheats refused, 1 let through and faster)`."""
+        told = self.refused + self.faster + self.passed
+        strength = "unknown" if self.strength_pct is None else f"{self.strength_pct:.0f} %"
+        faster = f"{self.faster or 'none'} let through and faster"
+        return f"{strength} ({self.refused} of {told} cheats refused, {faster})"
+
+
 L = TypeVar("L", bound=Line)
 F = TypeVar("F", bound=Fields)
 _KINDS: dict[object, type[Line]] = {
     "config": HeaderLine, "experiment": ExperimentLine, "job": JobLine, "test": JobLine, "audit": AuditLine,
-    "revert": RevertLine,
+    "revert": RevertLine, "attack": AttackLine,
 }  # fmt: skip
 
 

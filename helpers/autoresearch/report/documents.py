@@ -11,6 +11,7 @@ from autoresearch.report.escape import markdown
 from autoresearch.report.fields import percent
 from autoresearch.report.view import ExperimentView, SegmentView, View
 from autoresearch.report.words import amount, audited, cost, counted, moment, plural, summary
+from autoresearch.workspace.evaluator import Manifest
 
 # An agent reads the whole document when it resumes; older rows stay in the ledger.
 LOG_ROWS = 200
@@ -74,11 +75,20 @@ def _baseline(segment: SegmentView) -> str:
     if segment.folded.line.evaluator:
         names = [markdown(name, 80) for name in segment.folded.line.evaluator]
         lines.append(f"- Evaluator, frozen: {_cut(names, FILES)}")
+    if segment.folded.attack is not None:
+        lines.append(f"- Evaluator strength: {segment.folded.attack.words}{_age(segment)}")
     if segment.verified:
         lines.append("- Compare nothing with this number: an effect is measured side by side with its own base.")
     else:
         lines.append("- Read from another tool's log: single readings, compared as that log compares them.")
     return "\n".join(lines)
+
+
+def _age(segment: SegmentView) -> str:
+    """Whether the attack was on another evaluator than the segment's."""
+    line, attack = segment.folded.line, segment.folded.attack
+    same = attack and attack.evaluator == Manifest(dict(line.evaluator or {}), dict(line.settings)).digest
+    return "" if same else ", before the evaluator was changed"
 
 
 # Field of the noise report -> what it says. Only the noise between neighbours limits an A/B.
@@ -247,6 +257,8 @@ def _win(win: ExperimentView, count: int, level: str) -> list[str]:
         effect += " (95 % interval, against its own base)"
     lines.append(f"- Effect: {', '.join(filter(None, [effect, plural(win.runs, 'run'), win.met]))}")
     lines.append(f"- Commit: {_commit(win.run.commit)}, experiment {markdown(win.id, 64)}")
+    if win.line.evaluator_strength_pct is not None:
+        lines.append(f"- Evaluator strength: {win.line.evaluator_strength_pct:.0f} % of generic cheats refused")
     if win.line.judged.reason == "rescued":
         lines.append(f"- Kept for another metric: {markdown(win.reason, 400)}")
     if win.source:

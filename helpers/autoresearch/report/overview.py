@@ -23,6 +23,7 @@ from autoresearch.safetext import one_line
 from autoresearch.search.ideas.holders import agent
 from autoresearch.session.integrity import tip_of
 from autoresearch.session.stages import Stage, next_step, undecided
+from autoresearch.session.strength import strength_of
 from autoresearch.verdict.verdict import effect_text
 
 MOST = 6  # experiments listed; the rest is counted
@@ -72,6 +73,7 @@ def overview(session: Session, who: str = "") -> Overview:
         "recent": [_short(line, gone) for line in recent],
         "noise": {"class": noise.grade, "sigma_short_pct": noise.sigma_short_pct, "mde_pct": noise.mde_pct},
         **({"met": asdict(met)} if met is not None and met_words else {}),
+        **_strength(session),
         "error_budget": error_budget(session),
         "cost": {"runs": session.runs_used, "seconds": round(session.seconds), **cost_json(spend)},
         "stop": {"now": stop.stop, "reason": one_line(stop.reason, 160), "near": stop.rules},
@@ -80,6 +82,15 @@ def overview(session: Session, who: str = "") -> Overview:
         "next": follow,
     }
     return Overview(data, _text(session, data, stages, spend, met_words), Exit.STOPPED if stop.stop else Exit.DONE)
+
+
+def _strength(session: Session) -> Record:
+    """The last attack on the evaluator; nothing where there was none."""
+    found = session.attack
+    if found is None:
+        return {}
+    older = {} if strength_of(session) else {"changed_since": True}
+    return {"evaluator_strength": {"pct": found.strength_pct, "faster": found.faster, **older}}
 
 
 def last_ten(session: Session) -> str | None:
@@ -141,6 +152,7 @@ def _text(session: Session, data: dict[str, Any], stages: dict[str, Stage], spen
         f"best      {data['branch']} at {data['tip']}"
         + (f", claims {gain:+.1f} %" if gain is not None and session.kept else ""),
         *_verified_line(data["verified_gain"]),
+        *_strength_line(session),
         f"decided   {counts}; {session.runs_used} runs{met and ', '}{met}",
         f"tested    {_tested(data['error_budget'])}",
         f"spent     {cost_text(spend)}",
@@ -162,6 +174,13 @@ def _tested(budget: Record) -> str:
     """A/Bs count, because each may be luck: the more of them, the more evidence a keep has to bring."""
     bar = f"the next has to bring e = {1 / budget['next_alpha']:,.0f}" if budget["next_alpha"] else ""
     return f"{budget['tests']} A/Bs, a chance of {100 * budget['spent']:.3g} % at most that luck alone kept one; {bar}"
+
+
+def _strength_line(session: Session) -> list[str]:
+    if session.attack is None:
+        return []
+    since = "" if strength_of(session) else "; the evaluator has changed since: autoresearch doctor --attack"
+    return [f"evaluator strength {session.attack.words}{since}"]
 
 
 def _verified_line(found: Record | None) -> list[str]:

@@ -83,11 +83,14 @@ def open_session(start: Path | None = None) -> Iterator[Session]:
         # For start-up time: who only loads a session needs none of what mends one.
         from autoresearch.session.recover import finish_half_done, take_notes
         from autoresearch.session.safekeeping import keep, refuse_if_lost
+        from autoresearch.session.strength import take_found
 
         refuse_if_lost(session)
         finish_half_done(session)
         if session.header is not None:
             take_notes(session)
+            if session.baseline is not None:
+                take_found(session)
         try:
             yield session
         except IntegrityFault:

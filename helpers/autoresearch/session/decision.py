@@ -27,6 +27,7 @@ from autoresearch.session.admission import (
 from autoresearch.session.integrity import frozen_manifest, tip_of, verify_evaluator
 from autoresearch.session.recover import put_copy_aside
 from autoresearch.session.stages import AGAIN, Stage, judged, stage_of, what_it_met
+from autoresearch.session.strength import strength_of
 from autoresearch.verdict.verdict import effect_text
 from autoresearch.workspace import copies, objects
 from autoresearch.workspace.branch import advance, commit_winner, require_free
@@ -284,6 +285,9 @@ def _keep(session: Session, candidate: Candidate, record: Record, tip: str) -> D
     # Before the ledger line, so that the same command works once the user has mended it.
     require_free(session.project, session.branch)
     record |= {"status": "keep", "commit": commit[:7], "commit_full": commit, "parent": tip}
+    strength = strength_of(session)
+    if strength is not None:
+        record["evaluator_strength_pct"] = strength.strength_pct
     session.append(record)
     advance(session.project, session.branch, commit, tip)
     session.tip = commit

@@ -143,7 +143,7 @@ class Trial:
                 found = test.add_block(order, values)
                 decided = found if whole else decided or found
             decided = decided or test.verdict()
-            self._unsaid()
+            self.unsaid()
             if decided.verdict == "keep" and not test.repeats():
                 self._second_opinion(layout)
         if decided.verdict == "keep" or self.spec.min_blocks_discard > 1:
@@ -160,7 +160,7 @@ class Trial:
     def _repeats(self, name: str) -> bool:
         return all(len({got.metrics.get(name) for s, got in self.samples if s == side}) == 1 for side in "AB")
 
-    def _unsaid(self) -> None:
+    def unsaid(self) -> None:
         """Record what the base's benchmark said in every run, and the candidate's did not in most of them."""
         base, runs = self.heard["A"], self.heard["B"]
         if len(base) < 2 or not runs:
