@@ -5,6 +5,8 @@ log(time) = -gain + layout(build) + vm + environment(slot) + white noise. `cv` i
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,3 +109,22 @@ class Machine:
         bias = self.build() if self.fresh else layout
         self._slot += 1
         return float(self._series[self._slot - 1]) - gain + bias + vm
+
+
+# Readings of coarse clocks and small counts of successes, none of which knows a side: direction, and how one is drawn.
+CLOCKS: dict[str, tuple[str, Callable[[np.random.Generator], float]]] = {
+    "1e6 / whole ms of 33.5 ms, cv 1 %": ("higher", lambda g: 1e6 / max(1, round(33.5 + g.normal(0, 0.335)))),
+    "100 / ticks of 10 ms of 0.255 s, cv 1 %": (
+        "higher", lambda g: 100 / (round((0.255 + g.normal(0, 0.00255)) * 100) / 100),
+    ),
+    "ticks of 1/64 s of 0.508 s, cv 0.5 %": ("lower", lambda g: round((0.5078125 + g.normal(0, 0.0025)) * 64) / 64),
+    "ticks of 1/60 s of 1 s, any phase": (
+        "lower", lambda g: math.floor((1 + g.normal(0, 0.005)) * 60 + g.random()) / 60,
+    ),
+    "frames a second, 1 or 2 ticks each": ("higher", lambda g: 60 / (1 + (g.random() < 0.5))),
+    "mean of 3 readings in whole ms": (
+        "lower", lambda g: float(np.mean([round(10.5 + g.normal(0, 0.105)) for _ in range(3)])),
+    ),
+    "k / 7, p 0.5": ("higher", lambda g: g.binomial(7, 0.5) / 7),
+    "1 + k / 3 tests passed, p 0.9": ("higher", lambda g: 1 + g.binomial(3, 0.9) / 3),
+}  # fmt: skip

@@ -16,7 +16,7 @@ from autoresearch.verdict.sequential import SequentialTest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
-from noise_models import Machine
+from noise_models import CLOCKS, Machine
 
 BUSY_MODELS = ("burst12", "burst25", "regime")
 QUIET_MODELS = ("iid", "heavy", "drift", "neighbour", "vm")
@@ -158,3 +158,17 @@ def test_a_session_keeps_almost_no_junk() -> None:
                 good, junk = (good + 1, junk) if gain > 0 else (good, junk + 1)
     assert junk <= 2
     assert good >= 12
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.002])
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_a_coarse_clock_is_no_metric_without_noise(clock: str, alpha: float) -> None:
+    direction, read = CLOCKS[clock]
+    numbers, rng, kept, count = np.random.default_rng(5), random.Random(5), 0, 300
+    for _ in range(count):
+        test, reason = SequentialTest(Rule(alpha=alpha, direction=direction)), "undecided"
+        while reason == "undecided":
+            order = draw_order(rng)
+            reason = test.step(order, [read(numbers) for _ in order])
+        kept += reason in ("proven", "deterministic")
+    assert kept <= count * alpha + 3 * math.sqrt(count * alpha)
