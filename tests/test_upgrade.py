@@ -29,7 +29,7 @@ VOLATILE = {
 # Hashes of contents: the same wherever the same was done. Those of commits, which hold the time, are not.
 CONTENTS = {"evaluator", "evaluator_digest", "settings", "diff_sha256", "tree"}
 # Fields of ledger lines that are new since: what the runs met and what is measured of each, a hash of the line (0.4.0).
-ADDED = {"met", "disturbed", "delay_pct", "cpu_s", "peak_rss_mb", "chained", "said"}
+ADDED = {"met", "disturbed", "delay_pct", "cpu_s", "peak_rss_mb", "chained", "said", "fixed"}
 # Of tests that 0.2.0 measured and this version judges: E holds bets on ranks, too, since 0.4.0.
 RANKED = {(89.8795, 105.606), (17.5198, 20.0202)}
 READS = {"status", "queue", "ideas list", "log", "report", "wait"}

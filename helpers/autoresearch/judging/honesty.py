@@ -17,13 +17,18 @@ from autoresearch.judging.outside import (
     Measure,
     added,
     base_median,
+    exceeds,
     excess,
+    fewer,
+    own,
     saved,
     seconds,
     unsaved,
+    used,
     wall,
 )
-from autoresearch.judging.units import seconds_per_unit
+from autoresearch.judging.units import is_rate, seconds_per_unit
+from autoresearch.trial import pace
 from autoresearch.verdict import stats
 
 # Without a signature nothing but its size tells a forged time from a real one; beyond this it is not believed.
@@ -65,6 +70,8 @@ def doubt(objective: Objective, outcome: Outcome, effect_pct: float | None) -> D
     timed = rounds.timed(blocks) if paired else _scaled(scale) if within and scale is not None else None
     if share is None and timed is not None:
         found = _moved(blocks, timed)
+    elif share is None and is_rate(objective):
+        found = _rate(blocks, outcome.fixed)
     elif share and effect_pct is not None:
         found = _out_of_proportion(blocks, share * effect_pct / 100.0)
     if found is not None:
@@ -78,6 +85,19 @@ def doubt(objective: Objective, outcome: Outcome, effect_pct: float | None) -> D
             "autoresearch baseline --new-segment",
         )
     return None
+
+
+def unseen(objective: Objective, outcome: Outcome) -> str:
+    """What to say of a kept gain in time or rate that the whole run does not show by itself; empty where it does."""
+    blocks = [block for block in outcome.timed if block]
+    timed = seconds_per_unit(objective) is not None or is_rate(objective)
+    if not blocks or not timed or objective.timed_share is not None:
+        return ""
+    if is_rate(objective) and outcome.fixed == pace.TIME:
+        return "its runs last a set time, so that they cannot show it"
+    if any(fewer(blocks, measure) for measure in (wall, own, used)):
+        return ""
+    return "this machine cannot tell whether the whole runs are shorter, too"
 
 
 def _constant(base: Sequence[Timed], candidate: Sequence[Timed]) -> bool:
@@ -99,6 +119,30 @@ def _longer(runs: Sequence[Timed], scale: float) -> bool:
 
 def _scaled(scale: float) -> Measure:
     return lambda run: scale * run.value
+
+
+def _rate(blocks: Blocks, fixed: str) -> Doubt | None:
+    """Whether runs that do a set amount of work took as long as ever, or runs that last a set time got longer.
+
+    What their amount is nobody told. As if the rate were about half of the run, a gain shows in more than a quarter.
+    """
+    if any(run.value <= 0.0 for block in blocks for run in block):
+        return None
+    if fixed == pace.WORK:
+        half = 0.5 * base_median(blocks, wall) / base_median(blocks, _inverse)
+        return _moved(blocks, lambda run: half / run.value)
+    if fixed != pace.TIME:
+        return None
+    faster = 1.0 - base_median(blocks, _inverse, "B") / base_median(blocks, _inverse)
+    measures = [wall, used] if all(run.cpu is not None for block in blocks for run in block) else [wall]
+    if faster <= 0.0 or not all(exceeds(blocks, m, faster * base_median(blocks, m)) for m in measures):
+        return None
+    longer = seconds(excess(blocks, wall).estimate)
+    return _moved_work(f"runs that last as long at any rate take {longer} more with the candidate")
+
+
+def _inverse(run: Timed) -> float:
+    return 1.0 / run.value
 
 
 def _moved(blocks: Blocks, timed: Measure) -> Doubt | None:

@@ -61,6 +61,7 @@ class Outcome:
     `instructions` of one run of each side ({"tool", "A", "B"}), where they were counted.
     `met` says what the counted runs met on their machine, as it stands in the ledger (`ledger.lines.MetFields`).
     `signed` says that the evaluator signed the objective in every run, `unseen` that the hidden checks have passed.
+    `fixed` is what a run of a rate's benchmark sets (`trial.pace`), seen at the baseline.
     `said` is what the checks said (`ledger.lines.SaidFields`), `unsaid` what the base's benchmark said in all of its
     runs and the candidate's in few or none.
     """
@@ -92,6 +93,7 @@ class Outcome:
     unseen: bool = False
     said: dict[str, Any] = field(default_factory=dict)
     unsaid: tuple[str, ...] = ()
+    fixed: str = ""
 
     def series(self, metric: str) -> list[Block] | None:
         """The blocks of one metric, (order, values); None when a run did not print it."""
@@ -148,6 +150,7 @@ def read_outcome(records: Iterable[Record], rule: Rule | None = None) -> Outcome
         unseen=any(r.get("hidden") and r.get("status") == "passed" for r in checks),
         said=next((dict(r["heard"]) for r in reversed(checks) if isinstance(r.get("heard"), Mapping)), {}),
         unsaid=_unsaid(lines),
+        fixed=next((str(r["fixed"]) for r in lines if r.get("type") in ("environment", "pace") and "fixed" in r), ""),
         signed=bool(counted) and all(r.get("signed") is True for r in counted if _told(r)),
     )
 

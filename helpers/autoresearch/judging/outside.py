@@ -44,6 +44,11 @@ def exceeds(blocks: Blocks, measure: Measure, claimed: float) -> bool:
     return found.estimate > MISSING_SHARE * claimed and found.p_value <= max(CHANCE, least)
 
 
+def fewer(blocks: Blocks, measure: Measure) -> bool:
+    """Whether the candidate took less, and not by luck."""
+    return excess(blocks, lambda run: -measure(run)).p_value <= CHANCE
+
+
 def unsaved(blocks: Blocks, due: Callable[[Measure], float], rest: Callable[[Measure], Measure]) -> bool:
     """Whether neither the clock nor the processor's account shows the whole run to have saved what it should have.
 
@@ -66,8 +71,8 @@ def added(measure: Measure, due: float) -> Measure:
     return lambda run: measure(run) + (due if run.side == "B" else 0.0)
 
 
-def base_median(blocks: Blocks, measure: Measure) -> float:
-    return stats.median([measure(run) for block in blocks for run in block if run.side == "A"])
+def base_median(blocks: Blocks, measure: Measure, side: str = "A") -> float:
+    return stats.median([measure(run) for block in blocks for run in block if run.side == side])
 
 
 def saved(blocks: Blocks) -> str:

@@ -12,6 +12,11 @@ def seconds_per_unit(objective: Objective) -> float | None:
     return units.seconds_in(objective.metric, objective.unit) if objective.direction == "lower" else None
 
 
+def is_rate(objective: Objective) -> bool:
+    """Whether the metric is a rate that is to rise."""
+    return objective.direction == "higher" and units.is_rate(objective.metric, objective.unit)
+
+
 def is_speed(objective: Objective) -> bool:
     """Whether the metric is a time or a rate."""
     return seconds_per_unit(objective) is not None or units.is_rate(objective.metric, objective.unit)

@@ -9,7 +9,7 @@ from typing import Any
 
 from autoresearch.config import Complexity, Config, Objective, Rescue
 from autoresearch.judging.constraints import Limit, LimitResult, gain_pct, hold, prove, required_pct
-from autoresearch.judging.honesty import doubt
+from autoresearch.judging.honesty import doubt, unseen
 from autoresearch.judging.outcome import Outcome, Timed
 from autoresearch.judging.outside import Blocks, Doubt, base_median, exceeds, excess, saved, seconds, used
 from autoresearch.judging.units import is_speed
@@ -83,6 +83,8 @@ def weigh(config: Config, outcome: Outcome, rule: Rule, lines: int) -> Outcome:
         found = next(filter(None, doubts), None)
         if found is not None:
             verdict = replace(verdict, verdict="discard", reason=found.word, reason_text=found.text)
+        elif note := unseen(config.objective, outcome):
+            verdict = replace(verdict, reason_text=f"{verdict.reason_text}; {note}")
     return replace(outcome, verdict=verdict, gains=_gains(config, outcome), findings=tuple(told(findings)))
 
 

@@ -277,6 +277,7 @@ class RunLine(Line):
     runs_before: int = 0
     said: SaidFields | None = None
     evaluator_strength_pct: float | None = None  # of a keep, by the last `AttackLine` on its evaluator
+    fixed: str = ""
 
     @property
     def judged(self) -> VerdictFields:

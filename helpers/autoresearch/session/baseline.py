@@ -186,6 +186,7 @@ def _run_line(session: Session, now: Pending, outcome: Outcome, noise: Record) -
         "cores": outcome.cores,
         **({"met": outcome.met} if outcome.met else {}),
         **({"said": outcome.said} if outcome.said else {}),
+        **({"fixed": outcome.fixed} if outcome.fixed else {}),
         "job": now.job,
         "engine": session.config.engine,
         "machine": outcome.environment.get("machine"),

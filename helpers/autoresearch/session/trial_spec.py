@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autoresearch.config import Config
-from autoresearch.judging.units import counted, layout_margin_pct
+from autoresearch.judging.units import counted, is_rate, layout_margin_pct
 from autoresearch.judging.weighing import second_metrics
 from autoresearch.ledger.history import Session
 from autoresearch.ledger.lines import JobLine
@@ -39,7 +39,8 @@ def trial_spec(
         values_per_run = session.baseline.values_per_run or 1
     spec = spec_of(session.project, session.config, frozen, experiment, mode, values_per_run)
     told = session.baseline.said if session.baseline is not None else None
-    return spec | ({"said": told.digest} if told is not None else {})
+    found = session.baseline.fixed if session.baseline is not None else ""
+    return spec | ({"said": told.digest} if told is not None else {}) | ({"fixed": found} if found else {})
 
 
 def spec_of(
@@ -60,6 +61,7 @@ def spec_of(
             "guarded": second_metrics(config),
             "layout_margin_pct": layout_margin_pct(objective, "fixed"),
             "counted": counted(objective),
+            "paced": objective.timed_share is None and is_rate(objective),
         },
         "deps": f"bash {evaluator.DEPS}" if evaluator.DEPS in have else None,
         "build": config.build,

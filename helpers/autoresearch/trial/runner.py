@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Iterator
 
 from autoresearch import safetext
-from autoresearch.trial import clock, counting, environment, reading, relink, said, seal, signing, slots
+from autoresearch.trial import clock, counting, environment, pace, reading, relink, said, seal, signing, slots
 from autoresearch.trial.checking import Checks
 from autoresearch.trial.contain import Unavailable
 from autoresearch.trial.emit import Recorder
@@ -75,6 +75,7 @@ class Trial:
             "environment", experiment=self.spec.experiment, mode=self.spec.mode, max_runs=runs,
             seed=self.spec.seed, contain=self.execution.box.describe(),
             priority="raised" if self.execution.raised else "usual", **environment.describe(),
+            **({"fixed": self.spec.fixed} if self.spec.fixed else {}),
         )  # fmt: skip
         for side in "AB":
             if os.path.exists(self._tar(side)):
@@ -113,6 +114,8 @@ class Trial:
             self._decide_layout()
             for slot in range(self.spec.runs):
                 self.measure("A", slot, None)
+            if self.spec.paced:
+                self._pace()
         self.checks.hidden("A")
 
     def _ab(self) -> None:
@@ -159,6 +162,19 @@ class Trial:
 
     def _repeats(self, name: str) -> bool:
         return all(len({got.metrics.get(name) for s, got in self.samples if s == side}) == 1 for side in "AB")
+
+    def _pace(self) -> None:
+        """One more run beside a busy program, to tell what a run does at its rate; one that fails tells nothing."""
+        cpus = pace.cores(self.execution.slot.cpus if self.execution.slot is not None else None)
+        if not cpus:
+            return
+        with pace.busy(cpus):
+            done = self._benchmark("A", warmup=True)
+        got = reading.read(done, self.spec.metric, self.values_per_run, (), self.token, self.expected)
+        usual = self.samples[-1][1].value
+        if got.value is not None and usual is not None:
+            found = pace.fixed(usual, self.last_seconds, got.value, done.seconds)
+            self.out.record("pace", fixed=found, rate=got.value, seconds=round(done.seconds, 4))
 
     def unsaid(self) -> None:
         """Record what the base's benchmark said in every run, and the candidate's did not in most of them."""

@@ -69,6 +69,10 @@ class Spec(NamedTuple):
     # baseline, where that is the same each time.
     compare: tuple[str, ...] = ()
     said: str = ""
+    # The metric is a rate whose run shows it only if that does a set amount of work: at a baseline, find out; in an
+    # A/B, what was found (`trial.pace`).
+    paced: bool = False
+    fixed: str = ""
 
 
 def parse_spec(text: str) -> Spec:
@@ -122,6 +126,8 @@ def parse_spec(text: str) -> Spec:
         priority=bool(data.get("priority")),
         compare=tuple(str(name) for name in data.get("compare") or ()),
         said=str(data.get("said") or ""),
+        paced=bool(metric.get("paced")),
+        fixed=str(data.get("fixed") or ""),
     )
 
 
