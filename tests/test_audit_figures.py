@@ -20,6 +20,7 @@ from autoresearch.report.view import build
 from autoresearch.session.audit import ALPHA, Reading, estimate
 from autoresearch.verdict.eprocess import draw_order
 from autoresearch.verdict.rule import Rule
+from autoresearch.verdict.words import Quantity
 from report_sessions import session as report_session
 from trial_helpers import NOISY, make_tree, run_trial, spec
 
@@ -197,5 +198,5 @@ def test_a_keep_without_a_percentage_is_no_claim_and_breaks_no_status() -> None:
 
 def test_a_keep_that_was_measured_without_a_percentage_is_given_none() -> None:
     found = {"experiment": "e1", "result": "unclear", "claimed_pct": 3.0, "effect_pct": None}
-    said = human(read_as(AuditLine, audit_line(ablation=[found])))
+    said = human(read_as(AuditLine, audit_line(ablation=[found])), Quantity())
     assert said[-1] == "  e1  unclear: brings no percentage (claimed +3.0 %)"

@@ -147,6 +147,7 @@ def test_a_bad_review_file_is_named(tmp_path: Path, text: str, problem: str) -> 
 def test_defaults_and_least_words() -> None:
     said = review.compose({"risk": " \n", "checked": "by the tests"}, "index the rules", "most cannot match")
     assert said == {"what": "index the rules", "why": "most cannot match", "checked": "by the tests"}
+    assert review.compose({}, " ", "most cannot match") == {"what": "most cannot match", "why": "most cannot match"}
     with pytest.raises(BadInput, match="--risk") as caught:
         review.require("e1", said, {"description": "index the rules"})
     assert "--checked" not in caught.value.message

@@ -29,13 +29,22 @@ VOLATILE = {
 # Hashes of contents: the same wherever the same was done. Those of commits, which hold the time, are not.
 CONTENTS = {"evaluator", "evaluator_digest", "settings", "diff_sha256", "tree"}
 # Fields of ledger lines that are new since: what the runs met and what is measured of each, a hash of the line (0.4.0).
-ADDED = {"met", "disturbed", "delay_pct", "cpu_s", "peak_rss_mb", "chained", "said", "fixed"}
+# `recovered` of an answer says that a waiting change was put onto the best commit (0.4.0).
+ADDED = {"recovered", "met", "disturbed", "delay_pct", "cpu_s", "peak_rss_mb", "chained", "said", "fixed"}
 # Of tests that 0.2.0 measured and this version judges: E holds bets on ranks, too, since 0.4.0.
 RANKED = {(89.8795, 105.606), (17.5198, 20.0202)}
+# Words for a person that are others since 0.4.0: of `log` the runs, their status and what they were are compared.
+REWORDED = {"log --all"}
 READS = {"status", "queue", "ideas list", "log", "report", "wait"}
 
 
+# Since 0.4.0 the hypothesis stands for a description that was not given, and so for the review's --what.
+CHAINED = ("--what: what was changed; ", '--what "..." ')
+
+
 def neutral(text: str) -> str:
+    for words in CHAINED:
+        text = text.replace(words, "")
     text = re.sub(r"\b[0-9a-f]{7,64}\b", "#", text)
     return re.sub(r"\b\d+(\.\d+)?( s\b|( machine)?-hours)|\d{4}-\d\d-\d\d( \d\d:\d\d)?", "#", text)
 
@@ -144,6 +153,11 @@ class Continued:
         answer = said if step["text"] else json.loads(said)
         if words == "doctor":  # what it finds is the machine's
             yield from differences(step["answer"]["ready"], answer["ready"], where=words)
+        elif words in REWORDED:
+            row = re.compile(r"^(\d+)\*? +([0-9a-f]{7})", re.MULTILINE)
+            told = [row.findall(text) for text in (step["answer"], answer)]
+            yield from differences(*told, where=words)
+            assert told[0]
         else:
             yield from (f"{words}: {d}" for d in differences(step["answer"], answer, exact=exact))
 

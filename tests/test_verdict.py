@@ -323,7 +323,7 @@ def test_a_base_of_zero_has_no_percentage() -> None:
 def test_the_line_for_a_person() -> None:
     found = Verdict("keep", "proven", "better", 4.9, 1.6, 8.3, 812.0, 500.0, 16, 4, 2.0, 2.6)
     assert found.line() == (
-        "KEEP e=812 (needed 500) +4.9 % [+1.6, +8.3] 16 runs, noise 2.0 %, can see ≥ 2.6 % — better"
+        "4.9 % lower [1.6, 8.3], 16 runs, KEEP — better (e=812, needed 500; noise 2.0 %, can see ≥ 2.6 %)"
     )
 
 

@@ -21,7 +21,8 @@ def keeps_this_epoch(session: Session, number: int) -> int:
 
 def error_budget(session: Session) -> dict[str, Any]:
     """For `status`: A/Bs so far, the sum of their alphas, and the next one's alpha. Asking again is a new test."""
-    spent = sum((job.alpha or 0.0) for e in session.experiments.values() for job in e.jobs)
+    # One that was measured again because nobody had seen a run of it has its number, and counts once.
+    spent = sum({(e.id, job.t): job.alpha or 0.0 for e in session.experiments.values() for job in e.jobs}.values())
     return {
         "tests": session.tests,
         "fdr": session.config.test.fdr,

@@ -41,8 +41,23 @@ COMMANDS: dict[str, str] = {
 }
 
 
+class _Formatter(click.HelpFormatter):
+    """Breaks the lines of examples, too, where the terminal is narrow."""
+
+    def getvalue(self) -> str:
+        from autoresearch.cli._output import fitted
+
+        return fitted(super().getvalue(), sys.stdout)
+
+
+class _Context(click.Context):
+    formatter_class = _Formatter
+
+
 class LazyGroup(click.Group):
     """A click group that lists its commands without importing them."""
+
+    context_class = _Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -51,6 +66,9 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"autoresearch.cli.{name}").command
+        command.context_class = _Context
+        for below in getattr(command, "commands", {}).values():
+            below.context_class = _Context
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -110,7 +128,7 @@ def main(argv: list[str] | None = None) -> None:
     except AutoresearchError as exc:
         _fail(exc, args)
     except click.exceptions.Abort:
-        click.echo("autoresearch: interrupted.", err=True)
+        _interrupted(args)
         sys.exit(130)
     except click.ClickException as exc:
         exc.show()
@@ -123,6 +141,27 @@ def main(argv: list[str] | None = None) -> None:
         where = f" {exc.filename}" if exc.filename else ""
         _fail(EnvironmentMissing(f"the system refused{where}: {exc.strerror or exc}"), args)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupted(args: list[str]) -> None:
+    """Say what goes on after Ctrl-C, and how to stop that; whatever it is, nothing is lost."""
+    said = "autoresearch: interrupted"
+    try:
+        from autoresearch.engines.choose import engine_of
+        from autoresearch.session import find_root, load
+
+        states = engine_of(load(find_root())).poll().values()
+        jobs = dict.fromkeys(state.experiment for state in states if not state.final)
+    except (AutoresearchError, OSError):
+        jobs = {}
+    if jobs:
+        named = [name for name in jobs if name not in ("baseline", "noise") and not name.startswith("audit")]
+        stop = " ".join(named) if len(named) == len(jobs) else "--all"
+        said += f"; the measurement of {', '.join(jobs)} goes on"
+        click.echo(f"{said}.\nto follow it: {shlex.join(['autoresearch', *args])}", err=True)
+        click.echo(f"to stop it: autoresearch cancel {stop}", err=True)
+    else:
+        click.echo(f"{said}; nothing runs on.", err=True)
 
 
 # With these, an interpreter ends otherwise than its program does, or stops at a warning or a letter.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 
@@ -48,7 +49,7 @@ def to_json(data: Mapping[str, Any]) -> str:
 def emit(data: Mapping[str, Any], human: str, *, as_json: bool) -> None:
     """Print `data` as JSON or `human` as text, and what was made up for unasked."""
     told = _with_notices(data)
-    click.echo(to_json(told) if as_json else human)
+    click.echo(to_json(told) if as_json else fitted(human, sys.stdout))
 
 
 def tell(data: Mapping[str, Any], lines: Iterable[str], *, as_json: bool) -> None:
@@ -83,6 +84,47 @@ def modes_line(modes: Sequence[object]) -> str:
     return f"file modes changed: {'; '.join(map(str, modes[:3]))}{more}" if modes else ""
 
 
+def width_of(stream: TextIO) -> int | None:
+    """Columns of the terminal that a stream leads to; None where it leads to none."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
+
+
+def fitted(text: str, stream: TextIO) -> str:
+    """Text with no line wider than the terminal, if one reads it; a command stays one that can be pasted."""
+    width = width_of(stream)
+    if width is None or width < 20:
+        return text
+    return "\n".join(part for line in text.split("\n") for part in _broken(line, width))
+
+
+def _broken(line: str, width: int) -> list[str]:
+    if len(line) <= width:
+        return [line]
+    if line.lstrip().startswith(("next: ", "autoresearch ")):
+        return _broken_command(line, width)
+    import textwrap  # for start-up time
+
+    inside = " " * (len(line) - len(line.lstrip()) + 4)
+    return textwrap.wrap(line, width, subsequent_indent=inside, break_on_hyphens=False, drop_whitespace=True)
+
+
+def _broken_command(line: str, width: int) -> list[str]:
+    """Between words, with a backslash; a word that is too long within itself, where a shell joins it again."""
+    import re  # for start-up time
+
+    parts: list[str] = []
+    now = line[: len(line) - len(line.lstrip())]
+    for word in re.findall(r"""(?:[^\s'"]|'[^']*'|"[^"]*")+|['"]""", line):
+        if now.strip() and len(now) + 1 + len(word) > width - 2:
+            parts, now = [*parts, f"{now} \\"], "    "
+        now = f"{now} {word}" if now.strip() else now + word
+        while len(now) > width - 2 and '"' not in now:
+            quoted = "'" if now[: width - 3].count("'") % 2 else ""
+            cut = width - 2 - len(quoted)
+            parts, now = [*parts, f"{now[:cut]}{quoted}\\"], quoted + now[cut:]
+    return [*parts, now]
+
+
 def table(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> str:
     """Aligned columns, two spaces apart; cells are cleaned. Numbers given as str keep their alignment left."""
     cells = [[one_line(str(c), 80) for c in row] for row in rows]
@@ -91,12 +133,15 @@ def table(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> str:
     if not cells:
         return ""
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    room = (width_of(sys.stdout) or 0) - sum(widths[:-1]) - 2 * (len(widths) - 1)
+    if 12 <= room < widths[-1]:  # the last column gives way
+        cells, widths[-1] = [[*row[:-1], one_line(row[-1], room)] for row in cells], room
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
 
 
 def say(text: str) -> None:
     """Progress for a person, on stderr, so that stdout stays one object or one table."""
-    click.echo(text, err=True)
+    click.echo(fitted(text, sys.stderr), err=True)
 
 
 def is_terminal() -> bool:
@@ -106,9 +151,9 @@ def is_terminal() -> bool:
 
 def report_error(exc: AutoresearchError, *, as_json: bool) -> int:
     """Print an expected failure: one sentence on stderr, with --json also an object on stdout."""
-    click.echo(f"autoresearch: {one_line(exc.sentence(), 600)}", err=True)
+    say(f"autoresearch: {one_line(exc.sentence(), 600)}")
     if exc.next:
-        click.echo(f"next: {one_line(exc.next, 200)}", err=True)
+        say(f"next: {one_line(exc.next, 200)}")
     if as_json:
         error = {"error": one_line(exc.message, 400), "fix": one_line(exc.fix, 300), "exit": int(exc.code)}
         click.echo(to_json(_with_notices({**error, "next": exc.next})))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autoresearch.cli._fit import fit
-from autoresearch.cli._output import is_terminal, say, tell
+from autoresearch.cli._output import fitted, is_terminal, say, tell
 from autoresearch.errors import Exit
 from autoresearch.safetext import one_line
 
@@ -41,7 +41,7 @@ def wizard(
     go = given["yes"]
     asked = sys.stdin.isatty() and not (go or as_json) and made.tried.state == "ok"
     if asked:
-        click.echo(_human(made))
+        click.echo(fitted(_human(made), sys.stdout))
         go = click.confirm("Write this session?", default=False)
     written: list[str] = []
     if go and made.works:

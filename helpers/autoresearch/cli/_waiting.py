@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from autoresearch.cli import started
-from autoresearch.cli._output import is_terminal
+from autoresearch.cli._output import is_terminal, width_of
 from autoresearch.errors import EnvironmentMissing
 from autoresearch.safetext import one_line
 
@@ -58,5 +59,6 @@ def wait_for(
                 click.echo("\r\x1b[K", nl=False, err=True)
             return by_name
         if live:
-            click.echo("\r\x1b[K" + f"waiting: {', '.join(map(' '.join, left_over.items()))}"[:100], nl=False, err=True)
+            line = f"waiting: {', '.join(map(' '.join, left_over.items()))}"
+            click.echo(f"\r\x1b[K{line[: (width_of(sys.stderr) or 100) - 1]}", nl=False, err=True)
         sleep(0.25 if left is None else max(0.01, min(0.25, left)))

@@ -102,6 +102,7 @@ def command(
 
 def _samples(path: Path, as_json: bool) -> int:
     from autoresearch.judging.recorded import judge_samples
+    from autoresearch.verdict.words import Quantity
 
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
@@ -116,7 +117,9 @@ def _samples(path: Path, as_json: bool) -> int:
     else:
         _read_files(data, Path() if str(path) == "-" else path.parent)
     verdict = judge_samples(data)
-    emit({**verdict.to_json(), "seed": None}, verdict.line(), as_json=as_json)
+    metric, way = (data.get(key) if isinstance(data.get(key), str) else "" for key in ("metric", "direction"))
+    of = Quantity(one_line(metric or "", 64), "", way or "lower")
+    emit({**verdict.to_json(), "seed": None}, verdict.line(of=of), as_json=as_json)
     return 0 if verdict.verdict == "keep" else int(Exit.NO)
 
 
@@ -169,6 +172,7 @@ def _commands(options: dict[str, Any], as_json: bool) -> int:
     from autoresearch.engines.cpus import held
     from autoresearch.trial.compare import CommandFailed, Sample, compare_commands
     from autoresearch.verdict.rule import Rule
+    from autoresearch.verdict.words import Quantity
 
     if not (options["cmd_a"] and options["cmd_b"]):
         raise BadInput("--a and --b go together", next="autoresearch ab --help")
@@ -201,10 +205,12 @@ def _commands(options: dict[str, Any], as_json: bool) -> int:
         if live:
             click.echo("\r\x1b[K", nl=False, err=True)
     verdict = compared.verdict
+    way = options["direction"] or direction_of(compared.metric) or "lower"
+    of = Quantity(compared.metric, "s" if compared.metric.endswith("_s") else "", way)
     data, lines = told(compared, seed, chosen=options["metric"] is not None)
     if options["direction"] is None and direction_of(compared.metric) == "higher":
         data["direction"] = "higher"
-    emit(data, "\n".join([f"{compared.metric}: {verdict.line()}", *lines]), as_json=as_json)
+    emit(data, "\n".join([f"{compared.metric}: {verdict.line(of=of)}", *lines]), as_json=as_json)
     return 0 if verdict.verdict == "keep" else int(Exit.NO)
 
 

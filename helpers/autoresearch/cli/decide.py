@@ -14,6 +14,7 @@ from autoresearch.safetext import one_line
 
 if TYPE_CHECKING:
     from autoresearch.ledger.lines import RunLine
+    from autoresearch.verdict.words import Quantity
 
 
 @click.command(
@@ -48,6 +49,7 @@ def command(
         --risk "rules with an empty pattern" --checked "the unit tests, and 10,000 random lines against the base"
     """
     from autoresearch.judging.met import told
+    from autoresearch.judging.units import quantity
     from autoresearch.report.overview import last_ten, overview
     from autoresearch.session import open_session
     from autoresearch.session.decision import decide
@@ -79,7 +81,7 @@ def command(
         data["note"] = note
     if ten:
         data["summary"] = f"{ten}. Say in autoresearch.md what these ten taught, then go on"
-    lines = [human(line, met), modes_line(line.modes), note, data.get("summary", ""), said]
+    lines = [human(line, met, quantity(objective)), modes_line(line.modes), note, data.get("summary", ""), said]
     tell(fit(with_said(data, said), "modes"), lines, as_json=as_json)
     ctx.exit(int(decision.code))
 
@@ -108,19 +110,17 @@ def summary(line: RunLine) -> dict[str, Any]:
     }
 
 
-def human(line: RunLine, met: str = "") -> str:
-    """One line for a person: status first; `met` is what to say of the runs."""
-    from autoresearch.verdict.verdict import effect_text
+def human(line: RunLine, met: str, of: Quantity) -> str:
+    """One line for a person: the status, what was measured, why; `met` is what to say of the runs."""
+    from autoresearch.report.words import change_of
 
-    verdict = line.judged
-    words = [line.status.upper(), line.experiment]
-    if verdict.effect_pct is not None:
-        words.append(effect_text(verdict.effect_pct, verdict.ci_low_pct, verdict.ci_high_pct))
-        words.append(", ".join(filter(None, [f"{verdict.runs_used} runs", met])))
-    reason = line.error or verdict.reason_text or line.checks or ""
-    tail = f" — {one_line(reason, 300)}" if reason else ""
+    change = change_of(line)
+    screened = line.judged.reason == "screened"
+    measured = [] if screened or change.effect_pct is None else [of.values(change), of.said(change), met]
     strength = (
         "" if line.evaluator_strength_pct is None else f", evaluator strength {line.evaluator_strength_pct:.0f} %"
     )
     commit = f" (commit {line.commit}{strength})" if line.status == "keep" else ""
-    return " ".join(words) + commit + tail
+    said = ", ".join(filter(None, [f"{line.experiment}: {line.status.upper()}{commit}", *measured]))
+    reason = line.error or line.judged.reason_text or line.checks or ""
+    return said + (f" — {one_line(reason, 300)}" if reason else "")

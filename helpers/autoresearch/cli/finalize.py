@@ -13,6 +13,7 @@ from autoresearch.safetext import one_line
 
 if TYPE_CHECKING:
     from autoresearch.ledger.lines import AuditLine, FindingFields, HeldoutFields, LimitFields, OwnTimeFields
+    from autoresearch.verdict.words import Quantity
 
 MOST = 5  # keeps listed in an answer; the ledger has all
 
@@ -86,6 +87,7 @@ def _audit(runs: int, ablate: int, timeout: float | None, as_json: bool) -> int:
     from autoresearch.budget.rules import stop_view
     from autoresearch.cli._waiting import running, wait_for
     from autoresearch.engines.choose import engine_of
+    from autoresearch.judging.units import quantity
     from autoresearch.session import open_session
     from autoresearch.session.audit import step
 
@@ -113,7 +115,7 @@ def _audit(runs: int, ablate: int, timeout: float | None, as_json: bool) -> int:
     data = summary(audit) | {"next": follow}
     if note:
         data["note"] = note
-    tell(data, [*human(audit), note], as_json=as_json)
+    tell(data, [*human(audit, quantity(session.config.objective)), note], as_json=as_json)
     return int(Exit.DONE if audit.verified else Exit.NO)
 
 
@@ -161,7 +163,7 @@ def _violated(audit: AuditLine) -> list[LimitFields]:
     return [f for f in audit.limits if f.status == "violated"]
 
 
-def human(audit: AuditLine) -> list[str]:
+def human(audit: AuditLine, of: Quantity) -> list[str]:
     """The audit for a person: one line, and one for each part that needs a word."""
     claimed = f"{audit.claimed_pct:+.1f} %" if audit.claimed_pct is not None else "unknown"
     if audit.effect_pct is None:
@@ -169,16 +171,18 @@ def human(audit: AuditLine) -> list[str]:
     else:
         word = "VERIFIED" if audit.verified else "REFUTED"
         share = "" if audit.ratio is None else f"; {100 * audit.ratio:.0f} % of it holds"
-        lines = [f"{word} {interval(audit)}, {audit.runs_used} runs (sum of claims {claimed}{share})"]
+        lines = [f"{word} {interval(audit, of)}, {audit.runs_used} runs (sum of claims {claimed}{share})"]
     if audit.shrunken_pct is not None:
         lines.append(f"expected from the claims without their luck: {audit.shrunken_pct:+.1f} %")
     own = audit.own_time
     if own is not None and own.effect_pct is not None:
         loses = own.ci_high_pct is not None and own.ci_high_pct < 0.0
-        lines.append(f"paired with the reference; by own time alone {interval(own)}" + (": a loss" if loses else ""))
+        lines.append(
+            f"paired with the reference; by own time alone {interval(own, of)}" + (": a loss" if loses else "")
+        )
     heldout = audit.heldout
     if heldout is not None:
-        said = one_line(heldout.error, 100) if heldout.effect_pct is None else interval(heldout)
+        said = one_line(heldout.error, 100) if heldout.effect_pct is None else interval(heldout, of)
         unseen = "" if heldout.proven else ": no gain is proven where no experiment has looked"
         lines.append(f"held-out benchmark: {said}{unseen}")
     for found in _violated(audit):
@@ -189,15 +193,15 @@ def human(audit: AuditLine) -> list[str]:
         lines.append(f"no worse in the objective, and proven better in {one_line(audit.rescued_by, 64)}")
     for keep in audit.ablation:
         of_claim = "" if keep.claimed_pct is None else f" (claimed {keep.claimed_pct:+.1f} %)"
-        said = keep.detail or f"brings {interval(keep)}{of_claim}"
+        said = keep.detail or f"brings {interval(keep, of)}{of_claim}"
         lines.append(f"  {keep.experiment}  {keep.result}: {one_line(said, 200)}")
     return lines
 
 
-def interval(figures: AuditLine | HeldoutFields | FindingFields | OwnTimeFields) -> str:
-    """Such as `+4.9 % [+1.6, +8.3]`; of a base of 0 there is no percentage."""
-    from autoresearch.verdict.verdict import effect_text
+def interval(figures: AuditLine | HeldoutFields | FindingFields | OwnTimeFields, of: Quantity) -> str:
+    """Such as `4.9 % faster [1.6, 8.3]`; of a base of 0 there is no percentage."""
+    from autoresearch.verdict.words import Change
 
     if figures.effect_pct is None:
         return "no percentage"
-    return effect_text(figures.effect_pct, figures.ci_low_pct, figures.ci_high_pct)
+    return of.said(Change(figures.effect_pct, figures.ci_low_pct, figures.ci_high_pct), runs=False)

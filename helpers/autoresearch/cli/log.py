@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import deque
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from autoresearch.cli._output import emit, json_option, say, table, to_json
+from autoresearch.cli._output import emit, fitted, json_option, say, table, to_json
 from autoresearch.errors import BadInput, EnvironmentMissing
 from autoresearch.safetext import one_line
 
 if TYPE_CHECKING:
-    from autoresearch.ledger.records import Run
     from autoresearch.peers.summary import Summary
+    from autoresearch.report.view import ExperimentView
+    from autoresearch.verdict.words import Quantity
 
 SHOWN = 20
 JSON_LIMIT = 1990
@@ -58,9 +59,9 @@ def command(
     elif as_json:
         click.echo(_json(summary))
     elif foreign:
-        click.echo(_readable(summary))
+        click.echo(fitted(_readable(summary), sys.stdout))
     else:
-        click.echo(_runs(path, summary, direction, None if everything else SHOWN))
+        click.echo(fitted(_runs(path, summary, direction, None if everything else SHOWN), sys.stdout))
     if not summary.recognised:
         ctx.exit(1)
 
@@ -144,26 +145,32 @@ def _value(value: float | None) -> str:
 
 
 def _runs(path: Path, summary: Summary, direction: str | None, limit: int | None) -> str:
-    from autoresearch.ledger.records import Run
-    from autoresearch.peers.foreign import entries
+    """The runs of each segment under a line of its own: numbers of two segments are never compared."""
+    from autoresearch.ledger.history import fold
+    from autoresearch.ledger.store import records
+    from autoresearch.report.view import build
+    from autoresearch.verdict.words import Quantity
 
-    rows: deque[Run] = deque((e for e in entries(path, direction) if isinstance(e, Run)), maxlen=limit)
-    if not rows:
+    segments = [segment for segment in build(fold(records(path))).segments if segment.folded.runs]
+    if not segments:
         return "no runs yet"
-    better = f"{summary.direction} is better"
-    head = f"{summary.runs} runs, {summary.metric_name or 'metric'} {summary.metric_unit}".rstrip() + f", {better}"
     best = None if summary.best is None else summary.best["run"]
-    cells = [
-        (
-            str(run.run) + ("*" if run.run == best and run.segment == summary.segments - 1 else ""),
-            run.commit[:7], _value(run.metric), _change(run, summary), run.status, one_line(run.description, 70),
-        )
-        for run in rows
-    ]  # fmt: skip
-    lines = [one_line(head, 120), table(cells, ("run", "commit", "metric", "change", "status", "description"))]
-    hidden = summary.runs - len(rows)
-    if hidden > 0:
-        lines.append(f"{hidden} earlier runs: autoresearch log --all")
+    lines, hidden = [], 0 if limit is None else max(0, summary.runs - limit)
+    for number, segment in enumerate(segments, 1):
+        header = segment.folded.header
+        of = Quantity(header.metric_name, header.metric_unit, header.direction or direction or summary.direction)
+        views = [*([segment.baseline] if segment.baseline else []), *segment.experiments]
+        marked = best if number == len(segments) else None
+        rows = [_row(view, of, "*" if view.run.run == marked else "") for view in views]
+        shown, hidden = rows[hidden:], max(0, hidden - len(rows))
+        if not shown:
+            continue
+        counted = "run" if len(rows) == 1 else "runs"
+        head = f"{len(rows)} {counted}, {of.metric or 'metric'} {of.unit}".rstrip() + f", {of.direction} is better"
+        named = f"segment {number}: " if len(segments) > 1 else ""
+        lines += [one_line(named + head, 120), table(shown, ("run", "commit", "value", "effect", "status", "what"))]
+    if limit is not None and summary.runs > limit:
+        lines.append(f"{summary.runs - limit} earlier runs: autoresearch log --all")
     if best is not None:
         lines.append("* best kept run of the last segment")
     if summary.skipped_total:
@@ -173,12 +180,22 @@ def _runs(path: Path, summary: Summary, direction: str | None, limit: int | None
     return "\n".join(lines)
 
 
-def _change(run: Run, summary: Summary) -> str:
-    """Raw difference from the segment's baseline; not the verdict, which compares side by side."""
-    base = summary.baseline["metric"] if summary.baseline else None
-    if not base or run.measured is None or run.segment != summary.segments - 1:
-        return ""
-    return f"{(run.measured / base - 1) * 100:+.1f}%"
+def _row(view: ExperimentView, of: Quantity, mark: str) -> tuple[str, ...]:
+    """What was measured, and the effect against its own base; - for what never ran."""
+    from autoresearch.report.words import change_of
+
+    line, change = view.line, change_of(view.line)
+    ran = view.run.measured is not None and (line.runs_used != 0 or not line.experiment)
+    value = of.values(change) or (f"{_value(view.run.metric)} {of.unit}".rstrip() if ran else "-")
+    effect = "-"
+    if view.number == 0:
+        effect = "baseline"
+    elif change.effect_pct is not None:
+        effect = of.said(change)
+    elif line.verdict is None and ran and view.position is not None:
+        word = of.words[0] if view.position > 0 else of.words[1]
+        effect = f"{abs(view.position):.1f} % {word}, as claimed" if view.position else "the same, as claimed"
+    return f"{view.run.run}{mark}", view.run.commit[:7], value, effect, view.status, one_line(view.description, 70)
 
 
 def _export(

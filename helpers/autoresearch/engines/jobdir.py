@@ -16,6 +16,8 @@ from autoresearch.files import try_lock, write_atomic
 from autoresearch.safetext import one_line
 
 LOG_BYTES = 64 * 1024 * 1024
+# What is said of a job that left nothing.
+REMOVED = "its directory was removed"
 _PHASE_BYTES = 4 * 1024 * 1024
 
 
@@ -55,7 +57,7 @@ def stand_in(jobs: Path, job: str, experiment: str) -> bool:
     where.mkdir(0o700, parents=True, exist_ok=True)
     for name, data in (
         ("swept", {}),
-        ("exit.json", {"state": LOST, "exit": None, "detail": "its directory was removed"}),
+        ("exit.json", {"state": LOST, "exit": None, "detail": REMOVED}),
         ("job.json", {"experiment": experiment}),
     ):
         write_atomic(where / name, json.dumps(data).encode(), mode=0o600)

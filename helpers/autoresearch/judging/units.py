@@ -5,6 +5,12 @@ from __future__ import annotations
 from autoresearch.config import Objective
 from autoresearch.verdict import units
 from autoresearch.verdict.rule import FIXED_LAYOUT_MARGIN_PCT
+from autoresearch.verdict.words import Quantity
+
+
+def quantity(objective: Objective) -> Quantity:
+    """What the words of a verdict need of it."""
+    return Quantity(objective.metric, objective.unit, objective.direction)
 
 
 def seconds_per_unit(objective: Objective) -> float | None:

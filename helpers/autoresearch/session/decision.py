@@ -12,6 +12,7 @@ from autoresearch.errors import POLL_WAIT, AutoresearchError, EnvironmentMissing
 from autoresearch.files import write_atomic
 from autoresearch.judging.outcome import Outcome, read_outcome
 from autoresearch.judging.screening import screen
+from autoresearch.judging.units import quantity
 from autoresearch.ledger.history import MOST_REWORKS, Experiment, Session
 from autoresearch.ledger.lines import Record, RunLine, now_ms, read_as
 from autoresearch.safetext import one_line
@@ -161,7 +162,7 @@ def preview(session: Session, experiment: Experiment) -> dict[str, Any]:
         **{key: told.get(key) for key in fields}, **({"disturbed": True} if outcome.verdict.disturbed else {}),
         "seed": test.seed, "alpha": test.alpha, "t": test.t,
         **({"met": outcome.met} if outcome.met else {}), **modes,
-        "line": outcome.verdict.line(what_it_met(session, outcome)),
+        "line": outcome.verdict.line(what_it_met(session, outcome), quantity(session.config.objective)),
         **({"repeat": f"disturbed: {AGAIN}", "next": stage.next} if stage.name == "disturbed" else {}),
     }  # fmt: skip
 

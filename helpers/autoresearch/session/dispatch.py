@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from autoresearch import notices
 from autoresearch.budget.error_budget import alpha_of, keeps_this_epoch
 from autoresearch.engines import containment
 from autoresearch.engines.bundle import build_bundle
@@ -18,12 +19,13 @@ from autoresearch.errors import NotYet
 from autoresearch.files import scratch
 from autoresearch.judging.weighing import split, trial_settings
 from autoresearch.ledger.history import Experiment, Session
-from autoresearch.ledger.lines import now_ms
+from autoresearch.ledger.lines import JobLine, now_ms
 from autoresearch.project import Project
 from autoresearch.resources import shipped
 from autoresearch.safetext import one_line
 from autoresearch.session.admission import admit, admit_rework, ids, is_repeat, refuse_if_nothing, running_or_done
 from autoresearch.session.integrity import tip_of
+from autoresearch.session.stages import unseen
 from autoresearch.session.trial_spec import differential, limit, trial_spec
 from autoresearch.task import Task, load_task
 from autoresearch.workspace import evaluator
@@ -60,10 +62,12 @@ def submit(
         refuse_if_nothing(
             experiment, changed=not moved or git(session.project.root, "rev-parse", f"{tip}^{{tree}}") != trees["b"]
         )
+        if moved:
+            notices.say(f"put the change of {experiment.id} onto the best commit {tip[:12]}, which moved since `new`")
     allow(experiment.id)
     spec = trial_spec(session, frozen, experiment.id, "ab" if kind == "test" else "single")
     if kind == "test":
-        booked = _book(session) | {"base": trees["a"]}
+        booked = _book(session, unseen(session, experiment)) | {"base": trees["a"]}
         spec |= {
             "test": {name: booked[name] for name in ("preset", "max_runs", "seed")}
             | trial_settings(session.config, booked["alpha"]),
@@ -93,13 +97,18 @@ def _onto_tip(session: Session, candidate: Candidate, tip: str) -> str:
         ) from None
 
 
-def _book(session: Session) -> dict[str, Any]:
-    """The session's next A/B for its ledger line: number, share of the error budget, and the seed of its order."""
+def _book(session: Session, same: JobLine | None) -> dict[str, Any]:
+    """The session's next A/B for its ledger line: number, share of the error budget, and the seed of its order.
+
+    One that is the `same` as an A/B of which nobody has seen a run has its number and share.
+    """
     number, test = session.tests + 1, session.config.test
+    alpha, keeps = alpha_of(session, number), keeps_this_epoch(session, number)
+    if same is not None and same.t is not None and same.alpha is not None:
+        number, alpha, keeps = same.t, same.alpha, keeps_this_epoch(session, same.t)
     return {
-        "t": number, "alpha": alpha_of(session, number), "split": split(session.config),
-        "keeps": keeps_this_epoch(session, number), "preset": test.preset, "max_runs": test.max_runs,
-        "seed": secrets.randbits(32),
+        "t": number, "alpha": alpha, "split": split(session.config), "keeps": keeps,
+        "preset": test.preset, "max_runs": test.max_runs, "seed": secrets.randbits(32),
     }  # fmt: skip
 
 

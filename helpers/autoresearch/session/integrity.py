@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from autoresearch.errors import IntegrityFault
+from autoresearch.errors import AutoresearchError, IntegrityFault
 from autoresearch.ledger.history import Experiment, Session
 from autoresearch.ledger.lines import RunLine
 from autoresearch.workspace import evaluator, owner
@@ -48,6 +48,20 @@ def verify_evaluator(session: Session) -> evaluator.Manifest:
     return frozen
 
 
+def broken(session: Session) -> AutoresearchError | None:
+    """What of the evaluator, the kept commits and the branch is not as the house left it; changes nothing."""
+    try:
+        frozen = frozen_manifest(session)
+        evaluator.verify(session.project, session.config, frozen)
+        verify_keeps(session)
+        tip, truth = tip_of(session), session.head or session.started().base_commit
+        if tip != truth:
+            raise _parted(session.branch, tip, truth)
+    except AutoresearchError as fault:
+        return fault
+    return None
+
+
 _HEX = re.compile(r"[0-9a-f]{40,64}")
 
 
@@ -75,12 +89,16 @@ def verify_branch(session: Session, tip: str) -> None:
             next=f"autoresearch init --after {header.name}",
         )
     if tip != truth:
-        raise IntegrityFault(
-            f"branch {branch} has commits that no decision made ({tip[:12]} follows {truth[:12]})",
-            fix=f"Take them off it ({moved_back(branch, tip, truth)}), or make them the new base: "
-            "autoresearch baseline --new-segment",
-        )
+        raise _parted(branch, tip, truth)
     owner.claim(session.project, branch, truth, session.owner)
+
+
+def _parted(branch: str, tip: str, truth: str) -> IntegrityFault:
+    return IntegrityFault(
+        f"branch {branch} has commits that no decision made ({tip[:12]} follows {truth[:12]})",
+        fix=f"Take them off it ({moved_back(branch, tip, truth)}), or make them the new base: "
+        "autoresearch baseline --new-segment",
+    )
 
 
 def moved_back(branch: str, tip: str, truth: str) -> str:

@@ -46,8 +46,13 @@ def read_review(path: str) -> dict[str, str]:
 
 
 def compose(given: Mapping[str, str], description: str, hypothesis: str) -> dict[str, str]:
-    """What was given, with the description for `what` and the hypothesis for `why`; cleaned, without empty ones."""
-    whole = {"what": description, "why": hypothesis, **{name: text for name, text in given.items() if text.strip()}}
+    """What was given, with the description for `what`, for which the hypothesis stands, and the hypothesis for `why`;
+    cleaned, without empty ones."""
+    whole = {
+        "what": description.strip() or hypothesis,
+        "why": hypothesis,
+        **{name: text for name, text in given.items() if text.strip()},
+    }
     cleaned = {name: one_line(whole.get(name, ""), LIMIT) for name in FIELDS}
     return {name: text for name, text in cleaned.items() if text}
 

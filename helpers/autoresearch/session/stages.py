@@ -10,6 +10,7 @@ from autoresearch.budget.purse import Purse
 from autoresearch.budget.rules import stop_view
 from autoresearch.engines import JobResult
 from autoresearch.engines.choose import engine_of
+from autoresearch.engines.jobdir import REMOVED
 from autoresearch.errors import POLL_WAIT, Stopped, poll_ab
 from autoresearch.judging.met import told
 from autoresearch.judging.outcome import Outcome, problem_of, read_outcome
@@ -102,6 +103,22 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
     return Stage(
         "measured", f"A/B done{met and ', '}{met}", f"autoresearch decide {exp}", record, records, outcome,
     )  # fmt: skip
+
+
+def unseen(session: Session, experiment: Experiment) -> JobLine | None:
+    """The newest job, where it is an A/B that ended before anybody could see a run of it.
+
+    It decided nothing, and whether it was ended cannot have hung on what it showed: to measure it again is the same
+    test. After one run it may have been ended for what that showed, so the next is a test of its own.
+    """
+    newest = experiment.jobs[-1] if experiment.jobs else None
+    if newest is None or not newest.is_test:
+        return None
+    engine = engine_of(session)
+    state = engine.poll([newest.job])[newest.job]
+    if state.state not in ("lost", "cancelled") or state.detail == REMOVED:
+        return None
+    return None if engine.fetch(newest.job).of_type("sample") else newest
 
 
 def judged(session: Session, test: JobLine, records: Sequence[Mapping[str, Any]]) -> Outcome:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Dict, Optional, Tuple
 
 from autoresearch.verdict import Reason, Word, stats
 from autoresearch.verdict.rule import Rule
-
-# Standard errors below 0 at which a candidate is called worse. At most 6 % of the changes without effect are on the
-# models of `benchmarks/noise_models.py`; on recorded busy machines it is 4 % on average.
-WORSE = 3.0
+from autoresearch.verdict.words import Change, Quantity, is_worse
 
 
 @dataclass(frozen=True)
@@ -50,19 +46,30 @@ class Verdict:
         out = {name: stats.rounded(getattr(self, name)) for name in self.__dataclass_fields__}
         return {**out, "warnings": list(self.warnings)}
 
-    def line(self, met: str = "") -> str:
-        """The verdict on one line for a person; `met` is what to say of the runs."""
-        parts = [self.verdict.upper()]
-        if self.e_value is not None and self.reason not in ("deterministic", "identical", "invalid"):
-            parts.append(f"e={self.e_value:.3g} (needed {self.e_needed:.4g})")
+    @property
+    def change(self) -> Change:
+        """What was compared, as `words` says it."""
+        return Change(
+            self.effect_pct, self.ci_low_pct, self.ci_high_pct, self.sigma_short_pct, self.runs_used, self.base_median,
+            self.candidate_median, linear=self.effect_units is not None, decided=self.verdict == "keep",
+        )  # fmt: skip
+
+    def line(self, met: str = "", of: Quantity = Quantity()) -> str:  # noqa: B008 - a value without identity
+        """The verdict on one line for a person; `met` is what to say of the runs, `of` what is measured."""
+        change, word = self.change, self.verdict.upper()
+        if self.reason == "screened":
+            said = f"one run, {word}"
+        else:
+            said = ", ".join(filter(None, [of.said(change), met, word]))
+        proof = []
+        if self.e_value is not None and self.reason not in ("deterministic", "identical", "invalid", "screened"):
+            proof.append(f"e={self.e_value:.3g}, needed {self.e_needed:.4g}")
         if self.p_value is not None:
-            parts.append(f"p={self.p_value:.2g} (needed {self.alpha:.2g})")
-        if self.effect_pct is not None:
-            parts.append(effect_text(self.effect_pct, self.ci_low_pct, self.ci_high_pct))
-        parts.append(", ".join(filter(None, [f"{self.runs_used} runs", met])))
+            proof.append(f"p={self.p_value:.2g}, needed {self.alpha:.2g}")
         if self.sigma_short_pct is not None and self.mde_pct is not None:
-            parts[-1] += f", noise {self.sigma_short_pct:.1f} %, can see ≥ {self.mde_pct:.1f} %"
-        return " ".join(parts) + f" — {self.reason_text}"
+            proof.append(f"noise {self.sigma_short_pct:.1f} %, can see ≥ {self.mde_pct:.1f} %")
+        why = f" ({'; '.join(proof)})" if proof else ""
+        return ", ".join(filter(None, [of.values(change), said])) + f" — {self.reason_text}{why}"
 
 
 def effect_text(effect: float, low: Optional[float] = None, high: Optional[float] = None) -> str:
@@ -106,19 +113,10 @@ def explain(found: Verdict, rule: Rule, peak: float) -> str:
         settle = f"{goal:.2g} % needs about {more} more runs at this noise"
     if found.reason == "budget":
         return f"not settled in {found.runs_used} runs (measured {shown}): {settle}"
-    if _worse(found):
+    if is_worse(found.change):
         return f"worse (measured {shown}): the runs left could not prove a gain"
     if found.disturbed:
         return f"not seen (measured {shown}): too few quiet runs, and those left could not prove it; {settle}"
     if effect is not None and effect <= 0.0:
         return f"no difference shown (measured {shown}): the runs left could not prove a gain; {settle}"
     return f"this machine cannot tell (measured {shown}): the runs left could not prove it; {settle}"
-
-
-def _worse(found: Verdict) -> bool:
-    """Whether the candidate is shown to be worse: by the interval, or by `WORSE` standard errors of the effect."""
-    if found.ci_high_pct is not None and found.ci_high_pct < 0.0:
-        return True
-    effect, sigma = found.effect_pct, found.sigma_short_pct
-    # In a block of four the effect has the sd of one run.
-    return effect is not None and sigma is not None and effect < -WORSE * sigma / math.sqrt(max(1, found.blocks))
