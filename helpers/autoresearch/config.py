@@ -167,6 +167,7 @@ class Config(Section, frozen=True):
     scope: list[str] = field(default_factory=list)
     off_limits: list[str] = field(default_factory=list)
     evaluator: list[str] = field(default_factory=list)
+    evaluator_secret: list[str] = field(default_factory=list)
     diff: Diff = field(default_factory=Diff)
     build: str = ""
     differential: Differential = field(default_factory=Differential)

@@ -177,6 +177,11 @@ def _steps(
             "warn", "checks", "they say nothing: exit 0 is all there is, and a program that ends them early gives it",
             "Let them print what they compare, or run the project's tests with a runner that names them",
         )  # fmt: skip
+    if timed.withheld.left:
+        yield Diagnosis(
+            "warn", "secrets", "the evaluator leaves its secrets where the program can read them",
+            'Read them from "$AUTORESEARCH_SECRETS" and rm -rf that before the program starts (templates/worker.py)',
+        )  # fmt: skip
     yield from _checked(project, config, timed)
     if inputs is not None:
         yield _inputs(trial, timed, inputs)

@@ -76,6 +76,7 @@ def spec_of(
         "compare": config.compare_output,
         "subdir": objects.prefix(project),
         "evaluator": evaluator.overlay_digests(frozen, objects.prefix(project)),
+        "secret": [objects.prefix(project) + name for name in evaluator.secrets(config, frozen.files)],
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from autoresearch.trial.contain import Box
 from autoresearch.trial.limits import Guard
 from autoresearch.trial.spec import Spec
 from autoresearch.trial.stage import TrialStage
+from autoresearch.trial.withheld import Withheld
 
 
 class Execution:
@@ -29,6 +30,7 @@ class Execution:
         self._limits = spec.limits.settled(stage.root)
         self.raised = spec.priority and priority.may_raise()
         self.box = Box(spec.contain, stage, os.environ)
+        self.withheld = Withheld(spec.secret, spec.subdir)
 
     def run(self, stage: str, command: str, timeout: Optional[float] = None) -> procs.Finished:
         """Run a line of a stage (`contain.STAGES`) in the tree; NotADirectoryError when it lacks `subdir`.
@@ -38,15 +40,18 @@ class Execution:
         cwd = os.path.join(self._stage.work, self._spec.subdir)
         if not os.path.isdir(cwd):
             raise NotADirectoryError("the tree has no directory %s" % self._spec.subdir)
+        secrets = self.withheld.lay(self._stage.tmp) if stage in ("benchmark", "checks") else {}
         with self.box.entry(stage, cwd) as entry:
-            return procs.run(
-                command, env=self._environment(stage), cwd=cwd, cpus=self._cpus(stage),
+            done = procs.run(
+                command, env={**self._environment(stage), **secrets}, cwd=cwd, cpus=self._cpus(stage),
                 timeout=self._spec.timeouts[stage] if timeout is None else timeout, entry=entry,
                 guard=Guard(self._limits, [*self._stage.parts, self._stage.tmp, self._stage.slash_tmp]),
                 output_limit=self._limits.output_mb * 2**20, streams=stage == "benchmark",
                 meter=Meter(self._cpus(stage)) if stage == "benchmark" else None,
                 on_start=priority.raise_tree if stage == "benchmark" and self.raised else None,
             )  # fmt: skip
+        self.withheld.gone()
+        return done
 
     def _environment(self, stage: str) -> Mapping[str, str]:
         env = environment.allowed(os.environ, self._spec.env_pass, credentials=stage == "setup")

@@ -47,7 +47,7 @@ class Trial:
         self.spares: dict[str, str] = {}  # side -> a copy of its large tree, unchanged by the run that used it
         self.prepared: dict[str, str] = {}  # side -> tree with its dependencies, not built
         self.build_seconds: dict[str, float] = {}
-        self.pristine = Pristine(spec.evaluator)
+        self.pristine = Pristine({p: digest for p, digest in spec.evaluator.items() if p not in spec.secret})
         self.samples: list[tuple[str, RunValue]] = []
         self.heard: dict[str, list[said.Facts]] = {"A": [], "B": []}  # what the benchmark's runs said
         self.timed_out = {"A": 0, "B": 0}
@@ -235,6 +235,7 @@ class Trial:
             raise Failed(side, "the bundle holds no %s" % os.path.basename(self._tar(side)))
         self._intact(self._tar(side))
         self.stage.unpack(self._tar(side))
+        self.execution.withheld.take(self.stage.work)
         seal.level(self.stage.work, self.stamp)
         if self.spec.deps:
             before, there = self.pristine.look(self.stage.work), self.pristine.below(self.stage.work)

@@ -61,6 +61,8 @@ class Spec(NamedTuple):
     hidden: bool = False
     # The evaluator's files and their sha256, by path from the tree's top: no build may change them.
     evaluator: Mapping[str, str] = {}
+    # Those of them that no process of the program may read.
+    secret: tuple[str, ...] = ()
     contain: Settings = Settings()
     limits: Limits = Limits()
     # Benchmarks run before other programs on this machine.
@@ -121,6 +123,7 @@ def parse_spec(text: str) -> Spec:
         differential=_differential(_mapping(data, "differential")),
         hidden=bool(data.get("hidden")),
         evaluator={str(path): str(digest) for path, digest in _mapping(data, "evaluator").items()},
+        secret=tuple(str(path) for path in data.get("secret") or ()),
         contain=_settings(_mapping(data, "contain")),
         limits=_limits(_mapping(data, "contain")),
         priority=bool(data.get("priority")),

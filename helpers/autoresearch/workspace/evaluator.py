@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def frozen_settings(config: Config) -> dict[str, Any]:
     # What is not used leaves no trace, so that a session begun before these keys existed goes on.
     frozen["objective"] = {key: value for key, value in frozen["objective"].items() if value is not None}
     default = msgspec.to_builtins(Config(config.name, config.objective))
-    settled = ("constraints", "rescue", "complexity", "differential", "contain", "compare_output")
+    settled = ("constraints", "rescue", "complexity", "differential", "contain", "compare_output", "evaluator_secret")
     used = [key for key in settled if data[key] != default[key]]
     if data["test"]["fdr"] != default["test"]["fdr"]:
         # The share of false keeps is promised for the session as a whole.
@@ -67,6 +68,7 @@ def survey(project: Project, config: Config) -> Manifest:
             raise BadInput(f"evaluator: {pattern} in autoresearch.yaml matches no file")
         for path in found:
             files[path.relative_to(project.root).as_posix()] = _digest(path)
+    secrets(config, files)
     settings = frozen_settings(config)
     task = _task_digest(project)
     if task is not None:
@@ -76,6 +78,24 @@ def survey(project: Project, config: Config) -> Manifest:
         # One digest: the names of its files would tell what they check.
         settings["hidden"] = _tree_digest(unseen)
     return Manifest(dict(sorted(files.items())), settings)
+
+
+def secrets(config: Config, files: Iterable[str]) -> list[str]:
+    """Of the evaluator's `files`, those that are kept from the program; `BadInput` where a line names none of them."""
+    if not config.evaluator_secret:
+        return []
+    from pathspec import GitIgnoreSpec
+
+    found: set[str] = set()
+    for pattern in config.evaluator_secret:
+        named = {name for name in files if GitIgnoreSpec.from_lines([pattern]).match_file(name)} - set(EVALUATOR_FILES)
+        if not named:
+            raise BadInput(
+                f"evaluator_secret: {pattern} in autoresearch.yaml names no file of the evaluator",
+                fix="Name files that are listed under evaluator:, too",
+            )
+        found |= named
+    return sorted(found)
 
 
 def hidden_checks(project: Project, config: Config) -> Path | None:

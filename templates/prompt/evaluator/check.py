@@ -1,8 +1,9 @@
 """The prompt is a prompt: it holds the slot, no case, no answer sheet, and stays affordable."""
 
-import json
 import sys
 from pathlib import Path
+
+from cases import read
 
 LONGEST = 4000
 text = Path("prompt.md").read_text()
@@ -11,7 +12,6 @@ if text.count("{question}") != 1:
 if len(text) > LONGEST:
     sys.exit(f"prompt.md is longer than {LONGEST} characters")
 for name in ("cases.jsonl", "heldout.jsonl"):
-    for line in (Path(__file__).parent / name).read_text().splitlines():
-        case = json.loads(line)
+    for case in read(name):
         if case["question"].lower() in text.lower():
             sys.exit(f"prompt.md quotes a case: {case['question'][:60]}")
