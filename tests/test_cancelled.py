@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 
 from driver import Driver
@@ -12,7 +13,7 @@ def budget(session: Driver) -> tuple[int, float]:
     return found["tests"], found["spent"]
 
 
-def tests_of(session: Driver) -> list[tuple[int, float]]:
+def booked(session: Driver) -> list[tuple[int, float]]:
     return [(line["t"], line["alpha"]) for line in session.lines() if line.get("type") == "test"]
 
 
@@ -41,22 +42,20 @@ def test_nothing_seen_is_no_new_test_and_a_run_that_was_seen_is(session: Driver)
     assert (tests, spent) == (2, 2 * first[1])
     assert session("cancel", "e1")[1]["stopped"] == ["e1"]
     assert session.measure("e1")[0] == 0
-    assert [t for t, _ in tests_of(session)] == [1, 1, 2, 2]
-    assert len({alpha for _, alpha in tests_of(session)}) == 1
+    assert [t for t, _ in booked(session)] == [1, 1, 2, 2]
+    assert len({alpha for _, alpha in booked(session)}) == 1
     assert session("decide", "e1")[0] == 0
     assert session.run_line("e1")["verdict"]["t"] == 2
     assert budget(session) == (2, spent)
 
 
 def test_a_removed_job_may_have_been_seen(session: Driver) -> None:
-    import shutil
-
     session.open("e1")
     session.edit("e1", "1000", "700")
     assert session.measure("e1")[0] == 0
     shutil.rmtree(session.project.jobs / "e1-ab-1")
     assert session.measure("e1")[0] == 0
-    assert [t for t, _ in tests_of(session)] == [1, 2]
+    assert [t for t, _ in booked(session)] == [1, 2]
 
 
 def test_a_waiting_experiment_that_is_put_onto_the_new_best_commit_is_told_so(session: Driver) -> None:

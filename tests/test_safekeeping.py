@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from autoresearch.project import Project
 from autoresearch.session import safekeeping
 from autoresearch.session.access import load
 from autoresearch.workspace.git import git
-from driver import IDENTITY, Driver, write_project
+from driver import IDENTITY, REPO, Driver, write_project
 
 Loss = Callable[[Driver], object]
 
@@ -281,3 +282,26 @@ def test_to_keep_it_takes_little(played: Driver) -> None:
         check=True,
     )  # fmt: skip
     assert piece.stdout == line
+
+
+def test_the_baseline_offers_to_commit_what_it_is_measured_by_and_to_exclude_the_rest(fresh: Driver) -> None:
+    (fresh.root / "tools").mkdir()
+    said = fresh.run("baseline").stdout
+    offered = [line.strip() for line in said.splitlines() if line.startswith(("  git add ", "  printf "))]
+    assert len(offered) == 2, said
+    for line in offered:
+        line = line.replace("git commit", f"git {' '.join(IDENTITY)} commit")
+        subprocess.run(["bash", "-c", line], cwd=fresh.root, check=True, capture_output=True)
+    assert git(fresh.root, "status", "--porcelain") == ""
+    tracked = git(fresh.root, "ls-files").splitlines()
+    assert {"autoresearch.yaml", "autoresearch.sh", "autoresearch.checks.sh", "experiment.yaml"} <= {*tracked}
+    assert "autoresearch.jsonl" not in tracked
+    assert fresh("new", "e1", "--hypothesis", "x")[0] == 0
+
+
+def test_no_sentence_advises_to_delete_a_branch() -> None:
+    """What is on it may be a win: branches are moved aside under another name."""
+    texts = [*(REPO / "helpers").rglob("*.py"), REPO / "setup.sh", *REPO.glob("*.md"), *(REPO / "docs").glob("*.md")]
+    advice = re.compile(r"git branch (-[dD]|--delete)|[Dd]elete (the|that|its|this) branch|push .*--delete")
+    found = [f"{path.name}: {line}" for path in texts for line in path.read_text().splitlines() if advice.search(line)]
+    assert found == []

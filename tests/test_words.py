@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoresearch.config import parse_config
+from autoresearch.errors import BadInput
 from autoresearch.verdict.rule import Rule
 from autoresearch.verdict.sequential import SequentialTest
 from autoresearch.verdict.words import Change, Quantity, ends
@@ -35,6 +37,18 @@ MS, RATE, SIZE = Quantity("time_ms", "ms"), Quantity("ops", "req/s", "higher"), 
 ])  # fmt: skip
 def test_each_change_in_its_words(of: Quantity, change: Change, said: str) -> None:
     assert of.said(change) == said
+
+
+@pytest.mark.parametrize(("line", "likely"), [
+    ("objective: {metric: a, direction: lowr}", "lower"), ("engine: locl", "local"), ("test: {preset: lena}", "lean"),
+    ("constraints: [{metrc: b}]", "metric"), ("scop: [a]", "scope"), ("engine: 7", ""),
+    ("constraints: [{metric: b, direction: hgher, max: 1}]", "higher"), ("test: {preset: zzz}", "lean or default or"),
+])  # fmt: skip
+def test_a_typo_in_the_yaml_is_answered_with_what_was_meant(line: str, likely: str) -> None:
+    text = "name: t\nscope: [a]\n" + ("" if "objective" in line else "objective: {metric: a}\n") + line + "\n"
+    with pytest.raises(BadInput) as caught:
+        parse_config(text)
+    assert (f"Did you mean {likely}" in caught.value.fix) is bool(likely), caught.value.sentence()
 
 
 def test_both_values_are_told_apart() -> None:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 import yaml
@@ -219,17 +219,34 @@ def parse_config(text: str, where: str = CONFIG_NAME) -> Config:
 
 
 def _meant(problem: str) -> str:
-    """The key that an unknown one is likely to stand for, of the same section or the name of one."""
+    """The key that an unknown one is likely to stand for, of the same section or the name of one; or the value."""
     import difflib  # for start-up time
 
     found = re.search(r"unknown field `([^`]*)`(?: - at `\$\.(\w+))?", problem)
-    if found is None:
-        return ""
-    known = {f.name: f.type for f in msgspec.structs.fields(Config)}
-    kind = known.get(found[2] or "", Config)
-    kind = next((t for t in (*getattr(kind, "__args__", ()), kind) if hasattr(t, "__struct_fields__")), Config)
-    near = difflib.get_close_matches(found[1], kind.__struct_fields__, 1)
+    value = re.search(r"Invalid enum value '([^']*)' - at `\$\.(\w+)(?:\[\d+\])?(?:\.(\w+))?`", problem)
+    if found is not None:
+        near = difflib.get_close_matches(found[1], (_section(found[2] or "") or Config).__struct_fields__, 1)
+    elif value is not None:
+        section = _section(value[2])
+        fields = {f.name: f.type for f in msgspec.structs.fields(section or Config)}
+        known = [str(word) for word in _words(fields[value[3] if section else value[2]])]
+        near = difflib.get_close_matches(value[1], known, 1) or ([" or ".join(known)] if known else [])
+    else:
+        near = []
     return f"Did you mean {near[0]}? " if near else ""
+
+
+def _section(name: str) -> type[Section] | None:
+    """The type of a section, or of the items of one."""
+    kind = next((f.type for f in msgspec.structs.fields(Config) if f.name == name), None)
+    return next((t for t in (*get_args(kind), kind) if hasattr(t, "__struct_fields__")), None)
+
+
+def _words(kind: Any) -> list[object]:
+    """The values that a `Literal` allows, wherever it stands in a type."""
+    if get_origin(kind) is Literal:
+        return list(get_args(kind))
+    return [word for inner in get_args(kind) for word in _words(inner)]
 
 
 def check_unit(unit: str, where: str = CONFIG_NAME) -> None:

@@ -42,6 +42,7 @@ def command(
     from autoresearch.ledger.lines import NoiseFields
     from autoresearch.session import open_session
     from autoresearch.session.baseline import finish, start
+    from autoresearch.session.safekeeping import for_git
     from autoresearch.workspace import copies
 
     if max_iterations is not None:
@@ -91,6 +92,8 @@ def command(
         f"checks: {line.checks}{f' ({line.said.words})' if line.said else ''}; branch {session.branch}",
         note,
     ]
+    if not as_json and (due := for_git(session)):
+        lines += ["to commit what it is measured by, and to exclude what it writes:", *(f"  {line}" for line in due)]
     tell(data, lines, as_json=as_json)
 
 

@@ -7,6 +7,7 @@ files of the session as they are then. A commit's parent holds the lines before;
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
@@ -23,7 +24,7 @@ from autoresearch.ledger.history import Session
 from autoresearch.project import EVALUATOR_FILES, Project
 from autoresearch.workspace.copies import place_aside
 from autoresearch.workspace.git import GitError, commits, git, run_git
-from autoresearch.workspace.objects import commit_tree, move_ref, places_of
+from autoresearch.workspace.objects import commit_tree, move_ref, places_of, prefix
 from autoresearch.workspace.owner import elsewhere, namespace
 
 # What the last save was, so that most commands need not ask git; the ref is the truth.
@@ -124,6 +125,24 @@ def files_gone(session: Session) -> dict[str, str]:
     if all((session.project.root / name).exists() for name in mine):
         return {}
     return _gone(session.project.root, known.files or _tree(session.project, known.commit), known.ledger)
+
+
+def for_git(session: Session) -> list[str]:
+    """Commands that commit what the session is measured by, and keep out of git's sight what it writes; those due."""
+    project, frozen = session.project, session.header.evaluator if session.header else None
+    asked = [CONFIG_NAME, project.task.name, *(frozen or {})]
+    made = [project.ledger, project.document, project.ideas, project.improvements, project.chart]
+    names = [*asked, *(path.relative_to(project.root).as_posix() for path in made)]
+    listed = git(project.root, "ls-files", "-z", "--others", "--exclude-standard", "--", *names).split("\0")
+    due = [name for name in asked if name in listed]
+    ours = [name for name in names if name in listed and name not in asked]
+    commands = []
+    if due:
+        commands.append(f"git add {shlex.join(due)} && git commit -m 'What autoresearch measures'")
+    if ours:
+        lines = shlex.join(f"/{prefix(project)}{name}" for name in ours)
+        commands.append(f"printf '%s\\n' {lines} >> \"$(git rev-parse --git-path info/exclude)\"")
+    return commands
 
 
 def lost_session(start: Path) -> tuple[Path, str] | None:
