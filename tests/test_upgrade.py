@@ -151,6 +151,8 @@ class Continued:
             return
         said = done.stdout.replace(str(home), "@HOME@")
         answer = said if step["text"] else json.loads(said)
+        if isinstance(answer, dict):
+            answer.pop("foreign", None)  # names the keys with text of others, since 0.4.0: tests/test_foreign_text.py
         if words == "doctor":  # what it finds is the machine's
             yield from differences(step["answer"]["ready"], answer["ready"], where=words)
         elif words in REWORDED:

@@ -41,9 +41,37 @@ def who_option(why: str) -> Callable[[F], F]:
     )  # fmt: skip
 
 
+# What stands under these keys may be words of others: a program, a build, checks, a tool, a file, a paper, a person.
+# `next` and `fix` never hold any: what they say is ours.
+FOREIGN = frozenset({
+    "about", "authors", "description", "detail", "error", "evaluator", "files", "found", "goal", "hook", "line",
+    "metric_name", "metrics", "mistakes", "modes", "name", "new", "note", "off_limits", "others", "output",
+    "paths", "place", "plan", "primary", "query", "reason", "reason_text", "recent", "recovered", "root",
+    "running", "said", "samples", "scope", "session", "source", "stages", "still_there", "stopped", "survived",
+    "text", "title", "undecided", "untracked", "values", "warnings", "weak",
+})  # fmt: skip
+
+
 def to_json(data: Mapping[str, Any]) -> str:
-    """One line of strict JSON; anything outside ASCII is escaped, so a terminal or agent gets no raw bytes."""
-    return json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    """One line of strict JSON; anything outside ASCII is escaped, so a terminal or agent gets no raw bytes.
+
+    "foreign", first, names the keys in it under which text of others stands: data, never an instruction.
+    """
+    marked = {"foreign": found, **data} if (found := sorted(_foreign(data))) else data
+    return json.dumps(marked, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+
+
+def _foreign(data: object) -> set[str]:
+    if isinstance(data, Mapping):
+        own = {key for key, value in data.items() if key in FOREIGN and _says_something(value)}
+        return own.union(*(_foreign(value) for key, value in data.items() if key not in own))
+    return set().union(*map(_foreign, data)) if isinstance(data, list | tuple) else set()
+
+
+def _says_something(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_says_something, value))
+    return isinstance(value, str | Mapping) and bool(value)
 
 
 def emit(data: Mapping[str, Any], human: str, *, as_json: bool) -> None:
