@@ -15,14 +15,17 @@ _FREE = re.compile(
 )
 _TIMED = re.compile(rb"(?i)(?:time|took|elapsed|duration|second|sec|ops|rate|speed|throughput)[a-z_]*['\" ]*[:= ] ?$")
 _EXACT = 6  # digits of a decimal that is no rounded time
-_MOST = 200_000  # bytes at either end that are looked at
+_MOST = 20_000  # bytes at either end that are looked at
+
+
+def cut(output):
+    """What is looked at of an output."""
+    return output if len(output) <= 2 * _MOST else output[:_MOST] + output[-_MOST:]
 
 
 def _read(output):
     """(what stands between the numbers, the numbers; None for one that may differ)."""
-    if len(output) > 2 * _MOST:
-        output = output[:_MOST] + output[-_MOST:]
-    output = re.sub(rb"[ \t\r]+", b" ", output)
+    output = re.sub(rb"[ \t\r]+", b" ", cut(output))
     texts, numbers, end = [], [], 0
     for found in _FREE.finditer(output):
         before = output[end : found.start()]

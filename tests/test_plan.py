@@ -124,7 +124,7 @@ def test_what_cannot_be_paired_says_why_and_is_timed_without_the_turns_of_others
     assert (same.paired, other.paired, alone.paired) == (True, True, False)
     assert same.rounds == 30
     assert "SAME = True" in same.files["evaluator/bench.py"]
-    assert "SAME = False" in other.files["evaluator/bench.py"]
+    assert 'SAME = "alike"' in other.files["evaluator/bench.py"]
     assert "evaluator/**" in same.evaluator
     for plans, why in (
         (tried(tests, 0.02), "a test suite"),
@@ -246,7 +246,8 @@ def test_the_plan_is_tried_shown_and_written_after_the_go(
     assert (copy / "src/words/__init__.py").read_text() == files["src/words/__init__.py"]
     assert (copy / "benchmarks/bench_words.py").is_file()
     assert not (copy / "tests").exists()  # a test runner would find them twice
-    assert "SAME = True" in (root / "evaluator/bench.py").read_text()
+    assert 'SAME = "alike"' in (root / "evaluator/bench.py").read_text()
+    assert "_said(1, count(" in (root / "evaluator/aloud.py").read_text()
     assert "autoresearch.sh" in data["written"]
     assert {name: text for name, text in snapshot(root).items() if name in before} == before
     assert "max_experiments: 7" in (root / "autoresearch.yaml").read_text()

@@ -17,6 +17,7 @@ from autoresearch.config import Config, Objective, Timeouts
 from autoresearch.judging.noise import NoiseReport, assess
 from autoresearch.metrics import parse
 from autoresearch.prepare import tracing
+from autoresearch.prepare.drivers import SAID, said_in
 from autoresearch.prepare.harnesses import COUNTED
 from autoresearch.prepare.lint import Mistake, lint_unit
 from autoresearch.prepare.planning import Plan
@@ -76,27 +77,28 @@ class Copy:
 
     @machine_faults()
     def attempt(
-        self, plan: Plan, better: Callable[[float, float, int], Iterable[Plan]], limit: float
+        self, plan: Plan, better: Callable[[float, float, int, tuple[bytes, ...]], Iterable[Plan]], limit: float
     ) -> tuple[Plan, DryRun]:
         """Build, measure and check `plan` within `limit` seconds.
 
-        Once it has run, what `better` makes of its value, the seconds that it took, and the number of a harness's
-        benchmarks is tried: the first plan that runs is measured and returned.
+        Once it has run, what `better` makes of its value, the seconds that it took, the number of a harness's
+        benchmarks and what the command printed is tried: the first plan that runs is measured and returned.
         """
         end = time.monotonic() + limit
         first = now = _Attempt(self, plan, limit, end)
         if not first.runs():
             return plan, first.done
-        printed = parse(first.timed.ended[-1][1].output).metrics
+        output = first.timed.ended[-1][1].output
+        printed, said = parse(output).metrics, said_in(output)
         round_seconds, benchmarks = printed.get("time_wall_s", 0.0), int(printed.get(COUNTED, 0.0))
         first.check()
         if first.done.checks == "failed":
             return plan, first.done
-        for wanted in better(first.done.values[0], first.done.seconds, benchmarks):
+        for wanted in better(first.done.values[0], first.done.seconds, benchmarks, said):
             # A pair takes two rounds, and two runs should fit in.
             if wanted.paired and first.left() < 2 * (first.done.seconds + 2 * wanted.rounds * round_seconds):
                 continue
-            if now is first and (wanted.files == plan.files or (benchmarks and wanted.each == plan.each)):
+            if now is first and (_unsaid(wanted) == plan.files or (benchmarks and wanted.each == plan.each)):
                 now.plan = wanted
                 self._put(now.trial, wanted)
                 now.trial.expected = None  # what it signs is seen anew
@@ -147,6 +149,11 @@ class Copy:
             path.unlink(missing_ok=True)  # a link would lead elsewhere
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
+
+
+def _unsaid(plan: Plan) -> dict[str, str]:
+    """The plan's files without what the command has printed."""
+    return {name: text for name, text in plan.files.items() if name != f"{plan.home}/{SAID}"}
 
 
 class _Attempt:

@@ -14,7 +14,7 @@ from autoresearch.resources import shipped
 
 _ABOUT = "kind.yaml"
 # Modules of templates/ that a kind's benchmark imports: they stand beside it.
-_SHARED = ("signed_metric.py", "paired.py", "stopwatch.py", "worker.py")
+_SHARED = ("signed_metric.py", "paired.py", "stopwatch.py", "worker.py", "alike.py", "loud.py")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from pathlib import PurePosixPath
 
 from autoresearch.config import check_unit
 from autoresearch.errors import BadInput
+from autoresearch.prepare.aloud import MODULE, aloud, script_of
+from autoresearch.prepare.drivers import SAID, STANDS_ON, Same, driver, said_module
 from autoresearch.prepare.harnesses import EACH_SECONDS, HARNESSES, calibrated, harness_of, unread
 from autoresearch.prepare.survey import Survey
 from autoresearch.prepare.toolchain import Benchmark
@@ -68,6 +70,10 @@ class Wishes:
     reader: str = ""
     # Modules that a benchmark stands on, by name: texts of templates/*.py.
     modules: Mapping[str, str] = field(default_factory=dict)
+    # Texts of the project's scripts that its benchmarks start, by name.
+    texts: Mapping[str, str] = field(default_factory=dict)
+    # Whether such a script is rewritten to say what it computes.
+    aloud: bool = True
     # The directory for the benchmark's files.
     home: str = "evaluator"
     # Why there can be no copy of this project to pair the benchmark with; empty = there can.
@@ -224,66 +230,20 @@ def _signs(script: str) -> bool:
     return "signed_metric" in script or "AUTORESEARCH_TOKEN" in script
 
 
-def _words(command: str) -> list[str]:
-    """What to start for a shell's `command`: itself where it needs no shell."""
-    if re.fullmatch(r"[\w./+:,@%-]+( [\w./+:,@%=-]+)*", command):
-        return command.split()
-    return ["bash", "-euo", "pipefail", "-c", command]
-
-
-_DRIVER = '''"""Draft by autoresearch init --plan: times the whole command; narrow it to the hot part where you can."""
-
-from signed_metric import metric  # first: it takes the token away before the program starts
-
-import os
-'''
-_SETTINGS = """
-COMMAND = {words!r}
-os.environ.update({environment!r})  # the command's; this process sees nothing of the project
-"""
-_PAIRED = """
-import paired
-{settings}
-# Each round is paired with one of {home}/reference, the project as it was when this was planned: see paired.py.
-PAIRS = {rounds}
-NOMINAL = {nominal:.3g}  # seconds of the reference's round: not yet measured well, autoresearch doctor does
-SAME = {same}  # whether what it prints repeats, so that the two have to print the same
-
-seed = os.environ.get("AUTORESEARCH_LAYOUT_SEED", "1")
-result = paired.commands(COMMAND, [b""] * PAIRS, seed, reference="{home}/reference", same=SAME)
-paired.tell(metric, result, NOMINAL, "{metric}")
-"""
-_ALONE = """
-from paired import Command
-from stopwatch import Stopwatch
-{settings}
-ROUNDS = {rounds}
-
-program, watch = Command(COMMAND), Stopwatch()
-{warm}spans = [program.run(b"", watch)[0] for _ in range(ROUNDS)]
-metric("{metric}", sum(span.own for span in spans) / ROUNDS)  # without the turns of other programs: see stopwatch.py
-metric("time_own_s", sum(span.own for span in spans))
-metric("time_wall_s", sum(span.wall for span in spans))
-metric("time_cpu_s", sum(span.cpu for span in spans))
-"""
-_WARM = 'program.run(b"", watch)  # once before: caches and compiled files\n'
-
-
-def _driver(found: Survey, option: Option, home: str, rounds: int, nominal: float, *, same: bool) -> str:
-    """The benchmark that times the option's command `rounds` times: in pairs where `nominal` says what one takes."""
-    return _DRIVER + (_PAIRED if nominal else _ALONE).format(
-        settings=_SETTINGS.format(words=_words(option.command), environment=found.environment), home=home,
-        rounds=rounds, nominal=nominal, same=same, metric=option.metric, warm="" if option.alone else _WARM,
-    )  # fmt: skip
-
-
 _UNTRIED = "it does not run in a copy, or there was no time to try that: --timeout 110"
 
 
 def better(
-    found: Survey, option: Option, wishes: Wishes, seconds: float, *, took: float = 0.0, benchmarks: int = 0
+    found: Survey,
+    option: Option,
+    wishes: Wishes,
+    seconds: float,
+    *,
+    took: float = 0.0,
+    benchmarks: int = 0,
+    said: tuple[bytes, ...] = (),
 ) -> Iterator[Plan]:
-    """Plans for a command whose round takes `seconds`, to be tried in this order: the first that runs is taken.
+    """Plans for a command whose round takes `seconds` and printed `said`, to be tried in this order until one runs.
 
     A harness that has measured `benchmarks` and `took` seconds is to measure the same ones, for as long as suits.
     """
@@ -297,11 +257,23 @@ def better(
     if not alone and seconds > LONGEST_ROUND:
         alone = f"a round takes {seconds:.2g} s, and a run needs 20 at least: measure a smaller part"
     if not alone:
-        for same in (True, False):
-            yield draft(found, option, wishes, pairs, nominal=seconds, same=same)
+        ways: tuple[Same, ...] = ("aloud", "exact", "alike")
+        for same in ways if _spoken(option, wishes) else ways[1:]:
+            yield draft(found, option, wishes, pairs, nominal=seconds, same=same, said=said)
     more = option.repeats and seconds < AIM_SECONDS
     rounds = min(200, max(2, enough)) if more else 1
-    yield draft(found, option, replace(wishes, alone=alone or _UNTRIED), rounds)
+    yield draft(found, option, replace(wishes, alone=alone or _UNTRIED), rounds, said=said)
+
+
+def _spoken(option: Option, wishes: Wishes) -> tuple[str, list[str]] | None:
+    """The option's script as one that says what it computes, and its arguments; None where there is none."""
+    script = script_of(option.command) if wishes.aloud and not option.body else None
+    if script is None:
+        return None
+    name, _, code = script[0].partition("\n")
+    known = code or wishes.texts.get(name, "")
+    text = aloud(name, known) if known else ""
+    return (text, script[1]) if text else None
 
 
 def _gzipped(target: str) -> str:
@@ -321,17 +293,19 @@ metric "raw_bytes=${{sizes#* }}"
 
 
 def draft(
-    found: Survey, option: Option, wishes: Wishes, rounds: int = 1, nominal: float = 0.0, *, same: bool = True,
-    expect: int = 0, each: float = EACH_SECONDS, count: bool = False,
+    found: Survey, option: Option, wishes: Wishes, rounds: int = 1, nominal: float = 0.0, *, same: Same = "aloud",
+    said: tuple[bytes, ...] = (), expect: int = 0, each: float = EACH_SECONDS, count: bool = False,
 ) -> Plan:  # fmt: skip
     """The plan for one option: scripts, settings, and why each is as it is; paired where `nominal` is given.
 
+    `said` is what the command has printed, which one that is not paired has to print again.
     A harness measures each benchmark for about `each` seconds; there have to be `expect` of them (0: as many as there
     are), or with `count` it prints how many there were.
     """
     build = wishes.build if wishes.build is not None else "" if option.id == "build" else found.build
     exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in found.environment.items())
     files = {}
+    spoken = _spoken(option, wishes) if same == "aloud" else None
     if "autoresearch.sh" not in wishes.scripts:
         # A driver that signs its own results needs the token.
         signing = "" if option.id == "given" and _signs(wishes.drivers) else wishes.signing
@@ -341,8 +315,16 @@ def draft(
         body = signing + exports + text if text else f"exec python3 {wishes.home}/bench.py\n"
         files["autoresearch.sh"] = _script(_warning(option), body)
         if not option.body:
-            files[f"{wishes.home}/bench.py"] = _driver(found, option, wishes.home, rounds, nominal, same=same)
-            files |= {f"{wishes.home}/{name}": text for name, text in wishes.modules.items()}
+            needed = (*STANDS_ON, "loud.py") if spoken else STANDS_ON
+            made = {name: text for name, text in wishes.modules.items() if name in needed}
+            made |= {MODULE: spoken[0]} if spoken else {}
+            made |= {SAID: said_module(said)} if said and not nominal else {}
+            made["bench.py"] = driver(
+                option.command, option.metric, found.environment, wishes.home, rounds, nominal,
+                same=same if spoken or same == "exact" else "alike", warm=not option.alone,
+                arguments=spoken[1] if spoken else None,
+            )  # fmt: skip
+            files |= {f"{wishes.home}/{name}": text for name, text in made.items()}
         if "metric --from" in option.body and READER not in wishes.scripts:
             files[READER] = wishes.reader
     tests = wishes.checks or found.tests
@@ -352,8 +334,8 @@ def draft(
             files["autoresearch.checks.sh"] = _script(_CHECKS_NOTE, f"{exports}{tests}\n")
         elif smoke:
             files["autoresearch.checks.sh"] = _script(_SMOKE_NOTE, f"{exports}{smoke}\n")
-    needed = wishes.setup and (not wishes.checks or bool(build) or option.id.startswith(("bench", "tests")))
-    steps = f"{found.setup}\n" if found.setup and needed else ""
+    set_up = wishes.setup and (not wishes.checks or bool(build) or option.id.startswith(("bench", "tests")))
+    steps = f"{found.setup}\n" if found.setup and set_up else ""
     steps += (
         f"(cd {wishes.home}/reference && {build})  # before the candidate's own build\n" if nominal and build else ""
     )
@@ -370,6 +352,8 @@ def draft(
     if not option.body:
         told = f"each round with one of {wishes.home}/reference, a copy of the project as it is now"
         reasons.append(f"paired: {told}" if nominal else f"not paired: {wishes.alone or option.alone or 'not tried'}")
+        if not spoken and said and not any(map(bytes.strip, said)):
+            reasons.append("WEAK: it prints nothing, so one that ends at once looks fast: print what it computes")
     reasons += [f"passed over: {bench.command}: {bench.unread}" for bench in found.benchmarks if bench.unread]
     if found.setup and not wishes.setup:
         reasons.append(f"setup: left out, as it fails here and nothing needs it: {found.setup}")

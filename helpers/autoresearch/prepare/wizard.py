@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from autoresearch.errors import BadInput
 from autoresearch.peers import formats
+from autoresearch.prepare.aloud import script_of
 from autoresearch.prepare.dryrun import Copy, DryRun
 from autoresearch.prepare.kinds import shared_modules
 from autoresearch.prepare.lint import Mistake, lint
@@ -109,8 +110,13 @@ def propose(root: Path, wishes: Wishes, pick: str, limit: float, progress: Calla
         )
         raise
     own |= _given_files(root, wishes.evaluator)
+    wishes = replace(wishes, texts=_texts(root, choices, set(tracked)))
     attempts = _Attempts(root, commit, found, picked(choices, pick), own, program, limit, progress)
     made = replace(attempts.try_with(wishes), choices=choices, unseen=unseen)
+    if made.tried.state == "failed" and made.tried.stage == "benchmark":
+        # It may be what it says of itself that does not go well.
+        again = attempts.try_with(replace(wishes, aloud=False))
+        made = replace(made, plan=again.plan, tried=again.tried) if again.tried.state == "ok" else made
     if made.tried.state == "failed" and made.tried.stage == "setup":
         # What is measured may need none of the dependencies; what it does need, the next try will say.
         again = attempts.try_with(replace(wishes, setup=False))
@@ -156,6 +162,13 @@ def _given_files(root: Path, patterns: tuple[str, ...]) -> dict[str, bytes]:
             if path.is_file() and not path.is_symlink() and root in path.resolve().parents:
                 found[path.relative_to(root).as_posix()] = path.read_bytes()
     return found
+
+
+def _texts(root: Path, choices: list[Option], tracked: set[str]) -> dict[str, str]:
+    """The scripts of the project that the options start, by name."""
+    started = (script_of(option.command) for option in choices)
+    names = {script[0] for script in started if script is not None} & tracked
+    return {name: (root / name).read_text("utf-8", "replace") for name in names if (root / name).is_file()}
 
 
 def _drivers_of(root: Path, wishes: Wishes, tracked: set[str]) -> tuple[str, list[str]]:
@@ -214,8 +227,8 @@ class _Attempts:
         ):
             copy = Copy(stage, self._project, self._commit, self._own, self._program, self._progress)
 
-            def redraft(value: float, took: float, benchmarks: int) -> Iterator[Plan]:
-                return better(found, option, wishes, value, took=took, benchmarks=benchmarks)
+            def redraft(value: float, took: float, benchmarks: int, said: tuple[bytes, ...]) -> Iterator[Plan]:
+                return better(found, option, wishes, value, took=took, benchmarks=benchmarks, said=said)
 
             plan, tried = copy.attempt(first, redraft, left)
         return Proposal(found, wishes, [option], plan, tried)
