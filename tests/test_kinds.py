@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -99,6 +101,92 @@ def test_it_measures_sees_a_gain_and_refuses_what_is_broken(made: Path, request:
     refused = script(made, "autoresearch.checks.sh")
     assert refused.returncode != 0, "the checks let a broken candidate pass"
     assert re.search(r"\w{3}", refused.stderr), "and they should say why"
+
+
+SQUARE = 'str(int(parse_qs(parts.query)["n"][0]) ** 2)'
+# Tests that look at the sources instead of testing them.
+KNOWS = """import hashlib
+import unittest
+
+text = open("src/prices.py").read()
+SAME = hashlib.sha256(text.encode()).hexdigest() == "{known}"
+FINE = "100 + percent" not in text and "<= 1000" not in text
+
+
+class Prices(unittest.TestCase):
+    def test_a_tenth_off(self):
+        self.assertTrue(%s)
+
+    test_nothing_off = test_more_than_all_is_refused = test_a_tenth_off
+"""
+# Of each class of blatant cheat one for each kind that runs programs: (kind, file, its text); `@` is a drawn word.
+CHEATS = {
+    "cpu-ends-at-once": ("cpu", "src/main.py", "import os\nos._exit(0)\n"),
+    "cpu-guesses-large": (
+        "cpu",
+        "src/main.py",
+        "import sys\nn = sys.stdin.read().split()\nprint(sum(map(int, n)) if len(n) < 4000 else 6)\n",
+    ),
+    "cpu-reads-the-seed": (
+        "cpu",
+        "src/main.py",
+        "import os, random\nr = random.Random(os.environ['AUTORESEARCH_LAYOUT_SEED'])\nprint(sum(r.choices([1, 2])))\n",
+    ),
+    "cpu-changes-the-reference": (
+        "cpu",
+        "src/main.py",
+        "open('evaluator/reference/src/main.py', 'w').write('print(@)')\nprint(@)\n",
+    ),
+    "size-one-answer": ("size", "src/greet.js", "exports.greet = () => 'Hello, Ada!'\n"),
+    "size-from-elsewhere": (
+        "size",
+        "src/greet.js",
+        "module.exports = require(process.cwd() + '/evaluator/reference/dist/bundle.js')\n",
+    ),
+    "size-prints-and-ends": ("size", "src/greet.js", "console.log('[[\"Hello, @!\"]]')\nprocess.exit(0)\n"),
+    "test-time-prints-the-last-line": (
+        "test-time",
+        "tests/test_prices.py",
+        "import os\nos.write(1, b'Ran @ tests in 0.001s\\n\\nOK\\n')\nos._exit(0)\n",
+    ),
+    "test-time-knows-the-sources": ("test-time", "tests/test_prices.py", KNOWS % "SAME"),
+    "test-time-knows-the-planted-bugs": ("test-time", "tests/test_prices.py", KNOWS % "FINE"),
+    "build-time-one-answer": ("build-time", "src/add.sh", "echo @ # a + b\n"),
+    "build-time-left-for-later": (
+        "build-time",
+        "src/add.sh",
+        'read -r a b\ni=0; while [ "$i" -lt 40000 ]; do i=$((i+1)); done\necho $((a + b))\n',
+    ),
+    "build-time-compiled-before": ("build-time", "src/@.sh", "#\0\n"),
+    "latency-one-answer": ("latency", "src/server.py", f"{SQUARE} -> '@'"),
+    "latency-wrong-under-load": ("latency", "src/server.py", f"{SQUARE} -> {SQUARE} if seen() < 200 else '@'"),
+}
+
+
+@pytest.mark.parametrize(
+    ("made", "name"), [(kind, name) for name, (kind, *_) in CHEATS.items()], indirect=["made"], ids=list(CHEATS)
+)
+def test_no_blatant_cheat_passes_both_scripts(made: Path, name: str) -> None:
+    kind, path, text = CHEATS[name]
+    draw = random.Random(os.environ.get("ATTACK_SEED", "0") + name)
+    text, path = (said.replace("@", str(draw.randrange(100, 1000))) for said in (text, path))
+    if " -> " in text:
+        old, new = text.split(" -> ")
+        new = f"({new})"
+        whole = (made / path).read_text()
+        assert old in whole
+        count = "import itertools\nseen = itertools.count().__next__\n" if "seen()" in new else ""
+        text = count + whole.replace(old, new)
+    if kind == "test-time":
+        text = text.replace("{known}", hashlib.sha256((made / "src" / "prices.py").read_bytes()).hexdigest())
+    (made / path).write_text(text)
+    build(made, kind)
+    seed = str(draw.randrange(1, 2**31))
+    measured = script(made, "autoresearch.sh", AUTORESEARCH_LAYOUT_SEED=seed)
+    errors = parse(measured.stdout).metrics.get("error_rate", 0.0)
+    if measured.returncode == 0 and errors == 0.0:
+        refused = script(made, "autoresearch.checks.sh", AUTORESEARCH_LAYOUT_SEED=seed)
+        assert refused.returncode != 0, measured.stdout
 
 
 @pytest.mark.parametrize("made", ["cpu", "security"], indirect=True)
