@@ -319,7 +319,7 @@ class Command:
 
     def __init__(self, words, at=".", env=os.environ):
         _stands(at)
-        self.words, self.at, self.env = words, at, env
+        self.words, self.at, self.env, self.errors = words, at, env, b""
 
     def run(self, given, watch):
         """(Span, what it printed, memory in MB) for the bytes `given`; ends the benchmark where it fails."""
@@ -347,6 +347,8 @@ class Command:
                 raise SystemExit("paired: %s in %s ended with %s" % (" ".join(self.words)[:200], self.at, how))
             late = left_behind()
             stdout.seek(0)
+            stderr.seek(0)
+            self.errors = stderr.read()  # what it said beside its answer, the last time
             memory = usage.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
             return Span(span.wall, span.cpu + late, span.own + late), stdout.read(), memory
 

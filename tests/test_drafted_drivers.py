@@ -69,7 +69,7 @@ def test_what_was_printed_is_kept_as_it_was() -> None:
         ("python3 bench/x.py --n 3", ("bench/x.py", ["--n", "3"])),
         ("python3 -c 'import words'", ("\nimport words", [])),
         ("python3 x.py | tail -1", None),
-        ("python3 -m pytest tests", None),
+        ("python3 -m words tests", None),
         ("./x.py", None),
     ],
 )
@@ -132,3 +132,25 @@ def test_a_script_says_what_it_computes_by_a_key(tmp_path: Path) -> None:
 def test_who_ends_early_or_gives_back_something_else_says_so(cheat: str, tmp_path: Path) -> None:
     base, own = said(tmp_path, WORDS)[1].encode(), said(tmp_path, cheat)[1].encode()
     assert differs({b"": [base]}, {b"": [own]})
+
+
+def test_a_run_of_the_tests_says_that_it_came_to_its_end(tmp_path: Path) -> None:
+    script = script_of("python3 -m unittest discover -q -s tests")
+    assert script is not None
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_words.py").write_text(
+        "import unittest, words\n\n\nclass T(unittest.TestCase):\n    def test_a(self):\n        words.count('a')\n"
+    )
+    (tmp_path / "loud.py").write_text((REPO / "templates" / "loud.py").read_text())
+    (tmp_path / "aloud.py").write_text(aloud("", script[0].lstrip("\n")))
+
+    def run(words: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "words.py").write_text(words)
+        call = [sys.executable, "-B", "aloud.py", *script[1]]
+        return subprocess.run(call, cwd=tmp_path, input="", capture_output=True, text=True)
+
+    honest = run(WORDS)
+    assert (honest.returncode, "Ran 1 test" in honest.stderr, "computed in all" in honest.stdout) == (0, True, True)
+    forged = run("import os\nos.write(2, b'Ran 1 test in 0.001s\\n\\nOK\\n')\nos._exit(0)\n")
+    assert forged.returncode == 0
+    assert differs({b"": [honest.stdout.encode()]}, {b"": [forged.stdout.encode()]})

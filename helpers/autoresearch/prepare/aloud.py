@@ -12,7 +12,8 @@ MODULE = "aloud.py"
 
 
 def script_of(command: str) -> tuple[str, list[str]] | None:
-    """(the script, its arguments) of a command that is `python3 SCRIPT ...` or `python3 -c CODE`; None for others.
+    """(the script, its arguments) of a command that is `python3 SCRIPT ...`, `python3 -c CODE` or a run of the tests by
+    unittest or pytest; None for others.
 
     The script is a path, or the code itself, which begins with a line end then.
     """
@@ -21,6 +22,8 @@ def script_of(command: str) -> tuple[str, list[str]] | None:
     words = shlex.split(command)
     if len(words) >= 3 and words[:2] == ["python3", "-c"]:
         return "\n" + words[2], words[3:]
+    if len(words) >= 3 and words[:2] == ["python3", "-m"] and words[2] in ("unittest", "pytest"):
+        return f"\nimport runpy\nrunpy.run_module({words[2]!r}, run_name='__main__', alter_sys=True)", words[3:]
     if len(words) >= 2 and words[0] == "python3" and words[1].endswith(".py"):
         return words[1], words[2:]
     return None

@@ -57,16 +57,23 @@ except ImportError:
 ROUNDS = {rounds}
 
 program, watch = Command(COMMAND, ".", environments()[0]), Stopwatch()
-runs = [program.run(b"", watch) for _ in range({first} + ROUNDS)]{warm}
-told = alike.differs({{b"": BASE}}, {{b"": [answer for _, answer, _ in runs]}}) if BASE else None
+
+
+def run():
+    span, answer, _ = program.run(b"", watch)
+    return span, answer + program.errors
+
+
+runs = [run() for _ in range({first} + ROUNDS)]{warm}
+told = alike.differs({{b"": BASE}}, {{b"": [answer for _, answer in runs]}}) if BASE else None
 if told:
     sys.exit("another answer than when this was planned: " + told)
-spans = [span for span, _, _ in runs[{first}:]]
+spans = [span for span, _ in runs[{first}:]]
 metric("{metric}", sum(span.own for span in spans) / ROUNDS)  # without the turns of other programs: see stopwatch.py
 metric("time_own_s", sum(span.own for span in spans))
 metric("time_wall_s", sum(span.wall for span in spans))
 metric("time_cpu_s", sum(span.cpu for span in spans))
-for _, answer, _ in () if BASE else runs:
+for _, answer in () if BASE else runs:
     print("SAID", alike.cut(answer).hex())
 """
 _WARM = "  # the first is a warm-up: caches and compiled files"
