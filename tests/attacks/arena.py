@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from autoresearch.config import edited
 from autoresearch.ledger.store import read
 from autoresearch.project import Project
 from autoresearch.workspace.git import git
@@ -254,6 +255,11 @@ def _program_in_pairs(root: Path) -> None:
 PAIRED = {"function": _function_in_pairs, "program": _program_in_pairs}
 
 
+# Templates as `init --template` sets them up, around the projects of tests/test_kinds.py.
+CALLED = ("kernel", "algorithm", "training", "security", "selfplay", "coverage")
+FIXTURES = HERE.parent / "data" / "kinds"
+
+
 def _edit(path: Path, old: str, new: str) -> None:
     text = path.read_text()
     assert old in text, f"{path} does not hold {old!r}"
@@ -269,17 +275,23 @@ def make_template(top: Path, kind: Kind) -> Arena:
     (arena.home / ".profile").write_text("# untouched\n")
     if kind.evaluator in PAIRED:
         PAIRED[kind.evaluator](arena.root)
+    elif kind.evaluator in CALLED:
+        shutil.copytree(FIXTURES / kind.evaluator / "project", arena.root)
     else:
         shutil.copytree(HERE / "project", arena.root)
-    settings = (arena.root / "autoresearch.yaml").read_text()
-    if kind.evaluator and kind.evaluator not in PAIRED:
+    called = kind.evaluator in CALLED
+    settings = "" if called else (arena.root / "autoresearch.yaml").read_text()
+    if kind.evaluator and kind.evaluator not in PAIRED and not called:
         shutil.copytree(HERE / "variants" / kind.evaluator, arena.root, dirs_exist_ok=True)
     subprocess.run(["git", "init", "-q", "-b", "main", str(arena.root)], check=True, env=arena.env())
     arena.git("add", "-A")
     arena.git("commit", "-q", "-m", "start")
-    scope = ["--scope", "src/**"]
-    told = arena("init", "--name", "rank", *scope, "--force")
+    scope = ["--template", kind.evaluator] if called else ["--scope", "src/**", "--force"]
+    told = arena("init", "--name", "rank", *scope)
     assert told.code == 0, told.text
+    if called:
+        changes = {"noise_runs": 4, "test.preset": "lean", "test.max_runs": 20}
+        settings = edited((arena.root / "autoresearch.yaml").read_text(), changes)
     off = "contain: {mode: off}\n" if kind.uncontained else ""
     (arena.root / "autoresearch.yaml").write_text(settings + off)
     for backup in arena.root.glob("autoresearch.yaml.bak*"):

@@ -11,6 +11,7 @@ DOCUMENT = HERE.parents[1] / "docs" / "attacks.md"
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1] / "helpers")]
 
 import cheats_agent  # noqa: E402
+import cheats_called  # noqa: E402
 import cheats_files  # noqa: E402
 import cheats_pairs  # noqa: E402
 import cheats_results  # noqa: E402
@@ -23,6 +24,7 @@ CHAPTERS: dict[str, list[Cheat]] = {
     "Forged results": cheats_results.CHEATS,
     "Work that is not done": cheats_work.CHEATS,
     "In pairs with a reference": cheats_pairs.CHEATS,
+    "Code that a template calls": cheats_called.CHEATS,
     "The world around": cheats_world.CHEATS,
     "The agent itself": cheats_agent.CHEATS,
 }
