@@ -12,30 +12,30 @@ from autoresearch.config import parse_config
 from autoresearch.errors import BadInput
 from autoresearch.verdict.rule import Rule
 from autoresearch.verdict.sequential import SequentialTest
-from autoresearch.verdict.words import Change, Quantity, ends
+from autoresearch.verdict.words import Effect, Quantity, ends
 from driver import Driver
 
 MS, RATE, SIZE = Quantity("time_ms", "ms"), Quantity("ops", "req/s", "higher"), Quantity("wheel", "MB")
 
 
 @pytest.mark.parametrize(("of", "change", "said"), [
-    (MS, Change(26.0, 8.0, 40.0, 2.0, 36, decided=True), "26.0 % faster [8.0, 40.0], 36 runs"),
-    (MS, Change(-12.0, -20.0, -5.0, 2.0, 16), "12.0 % slower [5.0, 20.0], 16 runs"),
-    (MS, Change(-12.0, None, None, 14.0, 4), "no difference shown (4 runs, between 70.5 % slower and 26.4 % faster)"),
-    (MS, Change(3.0, -1.0, 7.0, 2.0, 12), "no difference shown (12 runs, between 1.0 % slower and 7.0 % faster)"),
-    (MS, Change(-30.0, None, None, 2.0, 4), "30.0 % slower [22.4, 38.0], 4 runs"),
+    (MS, Effect(26.0, 8.0, 40.0, 2.0, 36, decided=True), "26.0 % faster [8.0, 40.0], 36 runs"),
+    (MS, Effect(-12.0, -20.0, -5.0, 2.0, 16), "12.0 % slower [5.0, 20.0], 16 runs"),
+    (MS, Effect(-12.0, None, None, 14.0, 4), "no difference shown (4 runs, between 70.5 % slower and 26.4 % faster)"),
+    (MS, Effect(3.0, -1.0, 7.0, 2.0, 12), "no difference shown (12 runs, between 1.0 % slower and 7.0 % faster)"),
+    (MS, Effect(-30.0, None, None, 2.0, 4), "30.0 % slower [22.4, 38.0], 4 runs"),
     # 100 -> 110 requests are 10 % more, whatever share of the time they take.
-    (RATE, Change(100 / 11, 100 / 21, 20.0, 1.0, 12, decided=True), "10.0 % higher [5.0, 25.0], 12 runs"),
-    (RATE, Change(-100.0, -150.0, -50.0, 1.0, 12), "50.0 % lower [33.3, 60.0], 12 runs"),
-    (SIZE, Change(5.0, 5.0, 5.0, 0.0, 12), "exactly 5.0 % smaller, 12 runs"),
-    (SIZE, Change(-5.0, -5.0, -5.0, 0.0, 12), "exactly 5.0 % larger, 12 runs"),
-    (SIZE, Change(0.0, 0.0, 0.0, 0.0, 12), "the same value in every run, 12 runs"),
-    (Quantity("steps", "steps"), Change(5.0, 1.0, 9.0, 1.0, 1), "5.0 % lower [1.0, 9.0], 1 run"),
-    (Quantity("score", "", "higher"), Change(-5.0, -9.0, -1.0, 1.0, 4, linear=True), "5.0 % lower [1.0, 9.0], 4 runs"),
-    (MS, Change(-12.0, None, None, None, 8), "12.0 % slower by the medians (its interval is not known), 8 runs"),
-    (MS, Change(None, runs=3), "3 runs"),
+    (RATE, Effect(100 / 11, 100 / 21, 20.0, 1.0, 12, decided=True), "10.0 % higher [5.0, 25.0], 12 runs"),
+    (RATE, Effect(-100.0, -150.0, -50.0, 1.0, 12), "50.0 % lower [33.3, 60.0], 12 runs"),
+    (SIZE, Effect(5.0, 5.0, 5.0, 0.0, 12), "exactly 5.0 % smaller, 12 runs"),
+    (SIZE, Effect(-5.0, -5.0, -5.0, 0.0, 12), "exactly 5.0 % larger, 12 runs"),
+    (SIZE, Effect(0.0, 0.0, 0.0, 0.0, 12), "the same value in every run, 12 runs"),
+    (Quantity("steps", "steps"), Effect(5.0, 1.0, 9.0, 1.0, 1), "5.0 % lower [1.0, 9.0], 1 run"),
+    (Quantity("score", "", "higher"), Effect(-5.0, -9.0, -1.0, 1.0, 4, linear=True), "5.0 % lower [1.0, 9.0], 4 runs"),
+    (MS, Effect(-12.0, None, None, None, 8), "12.0 % slower by the medians (its interval is not known), 8 runs"),
+    (MS, Effect(None, runs=3), "3 runs"),
 ])  # fmt: skip
-def test_each_change_in_its_words(of: Quantity, change: Change, said: str) -> None:
+def test_each_change_in_its_words(of: Quantity, change: Effect, said: str) -> None:
     assert of.said(change) == said
 
 
@@ -52,17 +52,17 @@ def test_a_typo_in_the_yaml_is_answered_with_what_was_meant(line: str, likely: s
 
 
 def test_both_values_are_told_apart() -> None:
-    assert MS.values(Change(26.0, base=642.0, candidate=458.0)) == "642 -> 458 ms"
-    assert MS.values(Change(0.01, base=642.012, candidate=642.007)) == "642.012 -> 642.007 ms"
-    assert SIZE.values(Change(1.0, base=1234567.0, candidate=1200000.0)) == "1234567 -> 1200000 MB"
-    assert MS.values(Change(None, base=1.0)) == ""
+    assert MS.values(Effect(26.0, base=642.0, candidate=458.0)) == "642 -> 458 ms"
+    assert MS.values(Effect(0.01, base=642.012, candidate=642.007)) == "642.012 -> 642.007 ms"
+    assert SIZE.values(Effect(1.0, base=1234567.0, candidate=1200000.0)) == "1234567 -> 1200000 MB"
+    assert MS.values(Effect(None, base=1.0)) == ""
 
 
 @given(st.floats(-500, 99), st.floats(0, 60), st.floats(0, 60), st.booleans(), st.sampled_from([MS, RATE, SIZE]))
 def test_a_direction_is_claimed_where_the_interval_excludes_0(
     effect: float, below: float, above: float, linear: bool, of: Quantity
 ) -> None:
-    change = Change(effect, effect - below, min(99.5, effect + above), 1.0, 8, linear=linear)
+    change = Effect(effect, effect - below, min(99.5, effect + above), 1.0, 8, linear=linear)
     low, high = ends(change)
     assert low is not None
     assert high is not None

@@ -200,8 +200,8 @@ def human(audit: AuditLine, of: Quantity) -> list[str]:
 
 def interval(figures: AuditLine | HeldoutFields | FindingFields | OwnTimeFields, of: Quantity) -> str:
     """Such as `4.9 % faster [1.6, 8.3]`; of a base of 0 there is no percentage."""
-    from autoresearch.verdict.words import Change
+    from autoresearch.verdict.words import Effect
 
     if figures.effect_pct is None:
         return "no percentage"
-    return of.said(Change(figures.effect_pct, figures.ci_low_pct, figures.ci_high_pct), runs=False)
+    return of.said(Effect(figures.effect_pct, figures.ci_low_pct, figures.ci_high_pct), runs=False)

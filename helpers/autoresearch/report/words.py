@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from autoresearch.ledger.lines import AuditLine, Record, RunLine
 from autoresearch.report.fields import percent
 from autoresearch.verdict.verdict import interval_text
-from autoresearch.verdict.words import Change
+from autoresearch.verdict.words import Effect
 
 if TYPE_CHECKING:
     from autoresearch.report.view import SegmentView
@@ -19,11 +19,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _STATUS_WORDS = {"keep": "kept", "discard": "discarded", "crash": "crashed", "checks_failed": "failed checks"}
 
 
-def change_of(line: RunLine) -> Change:
+def change_of(line: RunLine) -> Effect:
     """What a run line says of its candidate against its own base."""
     verdict, base, value = line.judged, line.base_metric, line.metric
     known = base is not None and verdict.effect_pct is not None
-    return Change(
+    return Effect(
         verdict.effect_pct, verdict.ci_low_pct, verdict.ci_high_pct, verdict.sigma_short_pct, verdict.runs_used or 0,
         base if known else None, value if known else None, linear=known and min(base or 0.0, value or 0.0) <= 0.0,
         decided=line.status == "keep",

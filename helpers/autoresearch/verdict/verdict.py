@@ -7,7 +7,7 @@ from typing import Any, Dict, Optional, Tuple
 
 from autoresearch.verdict import Reason, Word, stats
 from autoresearch.verdict.rule import Rule
-from autoresearch.verdict.words import Change, Quantity, is_worse
+from autoresearch.verdict.words import Effect, Quantity, is_worse
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Verdict:
         return {**out, "warnings": list(self.warnings)}
 
     @property
-    def change(self) -> Change:
+    def change(self) -> Effect:
         """What was compared, as `words` says it."""
-        return Change(
+        return Effect(
             self.effect_pct, self.ci_low_pct, self.ci_high_pct, self.sigma_short_pct, self.runs_used, self.base_median,
             self.candidate_median, linear=self.effect_units is not None, decided=self.verdict == "keep",
         )  # fmt: skip

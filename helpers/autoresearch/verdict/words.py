@@ -21,7 +21,7 @@ _SIZES = frozenset(["B", "kB", "KB", "MB", "GB", "KiB", "MiB", "GiB", "byte", "b
 
 
 @dataclass(frozen=True)
-class Change:
+class Effect:
     """A comparison as a verdict has it: percentages of the base, positive = better (100 (1 - exp(-T)) for positive
     values, which `linear` ones are not); None = not known. `decided` says that the rule has called it better."""
 
@@ -53,7 +53,7 @@ class Quantity:
         less, more = ("smaller", "larger") if size else ("lower", "higher")
         return (more, less) if self.direction == "higher" else (less, more)
 
-    def values(self, change: Change) -> str:
+    def values(self, change: Effect) -> str:
         """Such as `642 -> 458 ms`; empty where a value is not known."""
         if change.base is None or change.candidate is None:
             return ""
@@ -61,7 +61,7 @@ class Quantity:
         both = f"{amount(change.base, digits)} -> {amount(change.candidate, digits)}"
         return f"{both} {self.unit}".rstrip()
 
-    def said(self, change: Change, *, runs: bool = True) -> str:
+    def said(self, change: Effect, *, runs: bool = True) -> str:
         """Such as `26.0 % faster [8.0, 40.0], 36 runs`, or `no difference shown (4 runs, between ... and ...)`."""
         count = f"{change.runs} run{'s' if change.runs != 1 else ''}"
         tail = f", {count}" if runs else ""
@@ -86,20 +86,20 @@ class Quantity:
         sides = f"between {self._pct(low, change)} {worse} and {self._pct(high, change)} {better}"
         return f"no difference shown ({count}, {sides})" if runs else f"no difference shown ({sides})"
 
-    def _pct(self, effect: float, change: Change) -> str:
+    def _pct(self, effect: float, change: Effect) -> str:
         return f"{_digits(abs(self._away(effect, change)))} %"
 
-    def _end(self, effect: float, change: Change, sign: float = 1.0) -> str:
+    def _end(self, effect: float, change: Effect, sign: float = 1.0) -> str:
         return _digits(sign * self._away(effect, change))
 
-    def _away(self, effect: float, change: Change) -> float:
+    def _away(self, effect: float, change: Effect) -> float:
         """What the candidate is away from the base in percent of it, positive = better."""
         if change.linear or self.direction != "higher":
             return effect
         return 100.0 / max(1.0 - effect / 100.0, 1e-9) - 100.0
 
 
-def ends(change: Change) -> Tuple[Optional[float], Optional[float]]:
+def ends(change: Effect) -> Tuple[Optional[float], Optional[float]]:
     """The interval of an effect: the test's own, or `WORSE` standard errors where that has no ends or these say that
     the candidate is worse."""
     own = change.low_pct, change.high_pct
@@ -111,13 +111,13 @@ def ends(change: Change) -> Tuple[Optional[float], Optional[float]]:
     return wide if wide[1] is not None and wide[1] < 0.0 else own
 
 
-def is_worse(change: Change) -> bool:
+def is_worse(change: Effect) -> bool:
     """Whether the candidate is shown to be worse."""
     high = ends(change)[1]
     return high is not None and high < 0.0
 
 
-def _by_errors(change: Change) -> Tuple[Optional[float], Optional[float]]:
+def _by_errors(change: Effect) -> Tuple[Optional[float], Optional[float]]:
     effect, sigma = change.effect_pct, change.sigma_pct
     blocks = change.runs // 4
     if effect is None or not sigma or not blocks or (not change.linear and effect >= 100.0):
