@@ -203,3 +203,15 @@ def test_a_strong_evaluator_lets_nothing_faster_through_and_before_the_baseline_
     fresh.baseline()
     assert fresh("status")[1]["evaluator_strength"] == {"pct": 100.0, "faster": 0}
     assert list(fresh.project.state.glob("tmp/*")) == []
+
+
+def test_secrets_of_the_evaluator_are_in_no_tree_of_a_mutant(fresh: Driver) -> None:
+    """Where one lay there, a mutant that is built would hold what the base does not."""
+    root = fresh.project.root
+    (root / "expected.txt").write_text("1000\n")
+    fresh.configure("evaluator: [expected.txt]\nevaluator_secret: [expected.txt]\n")
+    text = (root / "autoresearch.yaml").read_text()
+    (root / "autoresearch.yaml").write_text(re.sub("(?m)^build:.*", "build: test ! -e expected.txt", text))
+    _, data = attacked(fresh, "--budget", "15")
+    assert data["unbuilt"] == 0, data
+    assert data["refused"] + data["faster"] + data["passed"] + data["same"] > 0

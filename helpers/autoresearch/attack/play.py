@@ -38,7 +38,6 @@ from autoresearch.trial.failed import Failed
 from autoresearch.trial.runner import Trial
 from autoresearch.trial.spec import Spec
 from autoresearch.trial.stage import STORE, TrialStage
-from autoresearch.verdict.stats import median
 from autoresearch.verdict.verdict import Verdict
 
 # A step may take so many times the base's seconds, and so many more: what takes longer hangs, or is no gain.
@@ -114,7 +113,7 @@ class Player:
                         trial.checks.spec = trial.spec._replace(said=heard.digest())
             self._measure("A")
             begun = time.monotonic()
-            while len(self.runs) < 2 or (len(self.runs) < RUNS and time.monotonic() - begun < QUICK):
+            while len(self.runs) < 3 or (len(self.runs) < RUNS and time.monotonic() - begun < QUICK):
                 self.runs.append(self._measure("A"))
         except Failed as exc:
             late = " when the budget was over" if self.timed.late else ""
@@ -131,6 +130,7 @@ class Player:
             self.clean = trial.prepared["A"]
         else:
             trial.stage.unpack(str(Path(self.stage.job, "a.tar")))
+            self.timed.withheld.take(trial.stage.work)
             seal.level(trial.stage.work, trial.stamp)
             self.clean = trial.stage.put_away()
         if self.took.get("build", 0.0) > SLOW_BUILD:
@@ -142,10 +142,13 @@ class Player:
 
     @property
     def noise_pct(self) -> float:
-        """How far the base's own runs lie apart; a gain has to be larger, and larger than is worth keeping."""
+        """How much better than the base's best run a gain has to be: twice the step from that to its second best.
+
+        Other programs make runs slow, and none quick: what the slow ones took says nothing of a gain.
+        """
         objective = self.ground.config.objective
-        spread = max(self.values) - min(self.values)
-        apart = 100.0 * spread / abs(median(self.values)) if spread else 0.0
+        best, second = sorted(self.values, reverse=objective.direction == "higher")[:2]
+        apart = 200.0 * abs(second - best) / abs(best) if best else 0.0
         least = objective.min_effect_pct if counted(objective) else max(LEAST_PCT, 2.0 * objective.min_effect_pct)
         return max(apart, least)
 
@@ -156,7 +159,7 @@ class Player:
             subprocess.run(["cp", "-a", tree, f"{stage.root}/{STORE}"], check=True)
         moved = f"{stage.root}/{STORE}/{Path(self.trial.trees['A']).name}"
         twin.trial.trees["A"], twin.clean = moved, f"{stage.root}/{STORE}/{Path(self.clean).name}"
-        twin.printed = self.printed
+        twin.printed, twin.timed.withheld = self.printed, self.timed.withheld
         twin.trial.expected, twin.trial.values_per_run = self.trial.expected, self.trial.values_per_run
         twin.trial.pristine.added = dict(self.trial.pristine.added)
         return twin
@@ -225,8 +228,12 @@ class Player:
         trial.stage.place_copy(self.clean)
         path = Path(trial.stage.work, self.ground.inside, mutant.path)
         path.write_bytes(mutant.text(self.ground.texts[mutant.path]).encode("utf-8", "surrogateescape"))
-        trial.prepared["B"] = trial.stage.put_away()
-        trial.seals.set(trial.prepared["B"])
+        tree = trial.stage.put_away()
+        trial.seals.set(tree)
+        if not trial.spec.build:
+            trial.trees["B"] = tree
+            return
+        trial.prepared["B"] = tree
         self._limit("build")
         trial.build_first("B")
         trial.pristine.alike()

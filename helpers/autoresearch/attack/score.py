@@ -27,7 +27,7 @@ from autoresearch.trial.stage import TrialStage
 from autoresearch.verdict.stats import median
 from autoresearch.workspace import evaluator
 from autoresearch.workspace.candidate import export
-from autoresearch.workspace.git import git, resolve
+from autoresearch.workspace.git import git, places, resolve
 from autoresearch.workspace.objects import prefix
 from autoresearch.workspace.scope import may_change
 
@@ -118,9 +118,13 @@ def _within(found: dict[Scale, list[Mutant]], begun: float, budget: float) -> It
 
 def _ground(project: Project, config: Config, root: Path, score: Score) -> Ground:
     """The last commit with the evaluator as it stands over it."""
+    places(project.root)
+    head = resolve(project.root, "HEAD")
+    if head is None:
+        raise BadInput("this repository has no commit yet", fix="git add -A && git commit -m start")
     manifest, inside = evaluator.survey(project, config), prefix(project)
     tree = root / "tree"
-    export(project, resolve(project.root, "HEAD") or "", tree)
+    export(project, head, tree)
     evaluator.overlay(project.root, manifest, tree, inside)
     small = [name for name in manifest.files if (project.root / name).stat().st_size < LARGEST]
     score.evaluator = manifest.digest
