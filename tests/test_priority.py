@@ -57,7 +57,7 @@ def test_an_unknown_key_is_answered_with_the_likely_one() -> None:
 def test_both_sides_of_an_ab_are_raised_alike_and_nothing_else(tmp_path: Path, mode: str) -> None:
     tree = f"echo METRIC time_s=1; {NICE}"
     a, b = (make_tree(tmp_path / side, tree) for side in "ab")
-    asked = spec(test={"seed": 1, "max_runs": 8}, contain={"mode": mode}, checks=f"{NICE} | grep =0", priority=True)
+    asked = spec(test={"seed": 1, "max_runs": 8}, contain={"mode": mode}, checks=f"{NICE} | grep =-10", priority=True)
     ran = run_trial(tmp_path / "t", asked, a, b)
     assert {sample["side"] for sample in ran.counted} == {"A", "B"}
     assert {sample["metrics"]["nice"] for sample in ran.counted} == {-10.0}

@@ -149,8 +149,20 @@ def test_a_planted_directory_is_not_what_runs(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     (tree / hidden.FOLDER).mkdir(parents=True)
     (tree / hidden.FOLDER / "checks.sh").write_text("exit 0")
-    unseen(tmp_path, "exit 1")
+    unseen(tmp_path, f"test -d {hidden.FOLDER}; exit 1")  # before 0.4.0 they had a name
     content = hidden.take(tmp_path.as_posix())
     assert not (tmp_path / hidden.ARCHIVE).exists()
-    assert hidden.place(content, tree.as_posix()) == hidden.FOLDER
-    assert (tree / hidden.FOLDER / "checks.sh").read_text() == "exit 1"
+    assert hidden.place(content, tree.as_posix(), str(tmp_path)) == str(tree / hidden.FOLDER)
+    assert (tree / hidden.FOLDER / "checks.sh").read_text().endswith("exit 1")
+
+
+def test_where_they_are_tells_nothing(tmp_path: Path) -> None:
+    tree, tmp = tmp_path / "tree", tmp_path / "tmp"
+    tree.mkdir()
+    tmp.mkdir()
+    unseen(tmp_path, "exit 1")
+    content = hidden.take(tmp_path.as_posix())
+    places = {hidden.place(content, tree.as_posix(), tmp.as_posix()) for _ in range(2)}
+    assert len(places) == 2
+    assert all(Path(place).parent == tmp and Path(place, "checks.sh").read_text() == "exit 1" for place in places)
+    assert not list(tree.iterdir())

@@ -187,7 +187,7 @@ class LocalEngine(Engine):
             stamp = str(stamps / f"{hashlib.sha256(task.setup.encode()).hexdigest()[:32]}.ok")
         job = {
             "experiment": experiment, "mode": mode, "created": time.time(), "timeout": timeout, "env": env,
-            "marker": f"{jobdir.name}.{os.urandom(8).hex()}", "setup": task.setup, "setup_stamp": stamp,
+            "marker": os.urandom(16).hex(), "setup": task.setup, "setup_stamp": stamp,
             "slot_dir": str(slot_dir), "jobs_dir": str(jobs_dir), "holds_slot": not takes_itself,
             "drop_workdir": "EXP_SHA256" in values,
         }  # fmt: skip

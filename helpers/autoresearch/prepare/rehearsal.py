@@ -159,7 +159,7 @@ def _steps(
             values.append(trial.measure("A", None, None))
             if conditions.apart_pct(values) > conditions.FAR_PCT and timed.left() > 2 * timed.ended[-1][1].seconds:
                 values.append(trial.measure("A", None, None))
-        trial.checks.own("A")
+            trial.checks.own("A")
     except Failed as exc:
         failed = exc
     ended = list(timed.ended)
@@ -184,7 +184,9 @@ def _steps(
         )  # fmt: skip
     yield from _checked(project, config, timed)
     if inputs is not None:
-        yield _inputs(trial, timed, inputs)
+        with _on_core(project, config, timed):
+            told = _inputs(trial, timed, inputs)
+        yield told
     yield from _cross_check(config, values, runs[-1])
     yield from _met(project, timed, config, values, runs[1:])
     if trial.expected is None:
@@ -272,13 +274,13 @@ def _failure(trial: Trial, timed: TimedExecution, failed: Failed) -> Diagnosis:
 def _inputs(trial: Trial, timed: TimedExecution, asked: Mapping[str, Any]) -> Diagnosis:
     """Twice the same seed, and another one: a generator that ignores its seed tests one input twenty times."""
     command = asked["command"]
-    trial.stage.place_copy(trial.trees["A"])
     answers = []
     for seed in (1, 1, 2):
+        trial.stage.place_copy(trial.trees["A"])
         done = timed.run("checks", f"{command} {seed}", asked["timeout"])
         if timed.late:
             return Diagnosis("warn", "inputs", "not tried to their end, as --timeout was over", "Give doctor more time")
-        answers.append((done.failure(), done.output))
+        answers.append((done.failure(), done.apart))
     first, again, other = answers
     if first[0]:
         return Diagnosis("fail", "inputs", f"{command} 1: {first[0]}", f"Run it by hand: {command} 1")

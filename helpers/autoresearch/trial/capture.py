@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-from typing import IO, Dict, List, Union
+from typing import IO, Dict, List, Tuple, Union
 
 _CHUNK = 1 << 16
 Target = Union[int, IO[bytes]]
@@ -41,6 +41,10 @@ class File:
         self._file.seek(self._start)
         return self._file.read(limit).decode("utf-8", "replace")
 
+    def apart(self, limit: int) -> str:
+        """The same: they cannot be told apart."""
+        return self.text(limit)
+
     def close(self) -> None:
         pass
 
@@ -57,11 +61,13 @@ class Streams:
         self.readers = [ours.detach(), read]
         for fd in self.readers:
             os.set_blocking(fd, False)
-        self._whole = bytearray()
+        self._lines: List[Tuple[int, bytes]] = []  # as they arrived; 0: stdout, 1: stderr
+        self._size = 0
+        self._place = {fd: place for place, fd in enumerate(self.readers)}
         self._begun: Dict[int, bytearray] = {fd: bytearray() for fd in self.readers}
 
     def size(self) -> int:
-        return len(self._whole) + sum(map(len, self._begun.values()))
+        return self._size + sum(map(len, self._begun.values()))
 
     def started(self) -> None:
         """The command has its ends: ours of them are closed, so that its end is seen."""
@@ -83,7 +89,7 @@ class Streams:
             return
         cut = data.rfind(b"\n") + 1
         if cut:
-            self._whole += begun + data[:cut]
+            self._take(fd, begun + data[:cut])
             begun.clear()
         begun += data[cut:]
 
@@ -94,15 +100,27 @@ class Streams:
             while fd in self.readers and before != self.size() <= limit:
                 before = self.size()
                 self.pump(fd)
-        for begun in self._begun.values():
-            self._whole += begun
+        for fd, begun in self._begun.items():
+            self._take(fd, begun)
             begun.clear()
-        return bytes(self._whole[:limit]).decode("utf-8", "replace")
+        return _decoded(self._lines, limit)
+
+    def apart(self, limit: int) -> str:
+        """After `text`: what was printed to stdout, then what to stderr. Their order as they arrive is luck."""
+        return _decoded(sorted(self._lines, key=lambda line: line[0]), limit)
+
+    def _take(self, fd: int, data: Union[bytes, bytearray]) -> None:
+        self._lines.append((self._place[fd], bytes(data)))
+        self._size += len(data)
 
     def close(self) -> None:
         self.started()
         while self.readers:
             os.close(self.readers.pop())
+
+
+def _decoded(lines: List[Tuple[int, bytes]], limit: int) -> str:
+    return b"".join(data for _, data in lines)[:limit].decode("utf-8", "replace")
 
 
 Capture = Union[File, Streams]

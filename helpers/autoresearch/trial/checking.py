@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
@@ -13,7 +14,7 @@ from autoresearch.trial.failed import Failed
 from autoresearch.trial.procs import Finished
 from autoresearch.trial.said import Facts
 from autoresearch.trial.spec import Spec
-from autoresearch.trial.stage import TrialStage
+from autoresearch.trial.stage import COPY_LIMIT, TrialStage, tree_bytes
 
 # (side, command, seconds that it may take)
 Run = Callable[[str, str, float], Finished]
@@ -128,7 +129,16 @@ class Checks:
         plan, begun = self.spec.differential, time.monotonic()
         if plan is None:
             return
-        bench = differential.SideRunner(self._place, self.run)
+        on = ""
+
+        def place(side: str) -> None:
+            """A fresh copy, as each run of the benchmark has one; of large trees one a side."""
+            nonlocal on
+            if side != on or tree_bytes(self.trees[side]) <= COPY_LIMIT:
+                self._place(side)
+            on = side
+
+        bench = differential.SideRunner(place, self.run)
         found = differential.compare(bench, plan, differential.seeds(self.spec.seed, plan.inputs))
         status = "%s on seed %d" % found[0][:2] if found else "passed"
         tail = "\n".join("%s on seed %d: %s" % one for one in found[:5])
@@ -139,8 +149,8 @@ class Checks:
         if self.unseen is None:
             return
         self._place(side)
-        where = hidden.place(self.unseen, os.path.join(self.stage.work, self.spec.subdir))
-        done = self.run(side, "bash %s/checks.sh" % where, self.spec.timeouts["checks"])
+        where = hidden.place(self.unseen, os.path.join(self.stage.work, self.spec.subdir), self.stage.tmp)
+        done = self.run(side, "bash %s/checks.sh" % shlex.quote(where), self.spec.timeouts["checks"])
         status = "passed" if done.ok else "hidden checks failed (%s)" % done.failure()
         self._end(side, status, done.seconds, "", hidden=True)
 

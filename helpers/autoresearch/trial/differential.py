@@ -52,7 +52,7 @@ class Answer(NamedTuple):
 
 
 class SideRunner(NamedTuple):
-    """How the trial puts a side on the stage, and runs a command there."""
+    """How the trial puts a side on the stage, afresh for each input, and runs a command there."""
 
     place: Callable[[str], None]
     run: Callable[[str, str, float], Finished]
@@ -70,7 +70,6 @@ def compare(bench: SideRunner, plan: DifferentialPlan, numbers: List[int]) -> Li
     `Failed` on side A where the base does not repeat itself, or answers no input in time and with exit 0.
     """
     base: Dict[int, Answer] = {}
-    bench.place("A")
     for seed in numbers:
         base[seed] = _ask(bench, "A", plan, seed, plan.timeout)
     answered = [seed for seed in numbers if not base[seed].timed_out]
@@ -79,17 +78,14 @@ def compare(bench: SideRunner, plan: DifferentialPlan, numbers: List[int]) -> Li
     if all(base[seed].exit_code for seed in answered):
         raise Failed("A", "differential: every input ends with exit %d" % base[answered[0]].exit_code)
     found: List[Divergence] = []
-    bench.place("B")
     for seed in answered:
         wrong = _look(bench, plan, seed, base[seed])
         if wrong is not None:
             found.append(wrong)
     doubtful = [one.seed for one in found if one.word == "differs"][:3]
-    if doubtful:
-        bench.place("A")
-        for seed in doubtful:
-            if not _ask(bench, "A", plan, seed, plan.timeout).same(base[seed]):
-                raise Failed("A", "differential: the base does not repeat itself on seed %d" % seed)
+    for seed in doubtful:
+        if not _ask(bench, "A", plan, seed, plan.timeout).same(base[seed]):
+            raise Failed("A", "differential: the base does not repeat itself on seed %d" % seed)
     return found
 
 
@@ -108,9 +104,11 @@ def _look(bench: SideRunner, plan: DifferentialPlan, seed: int, base: Answer) ->
 
 
 def _ask(bench: SideRunner, side: str, plan: DifferentialPlan, seed: int, timeout: float) -> Answer:
+    bench.place(side)
     done = bench.run(side, "%s %d" % (plan.command, seed), timeout)
-    digest = hashlib.sha256(done.output.encode("utf-8", "surrogatepass")).hexdigest()
-    return Answer(done.exit_code, done.flooded, digest, done.output[:HEAD], done.timed_out, done.seconds)
+    said = done.apart or done.output
+    digest = hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
+    return Answer(done.exit_code, done.flooded, digest, said[:HEAD], done.timed_out, done.seconds)
 
 
 def _difference(base: Answer, candidate: Answer) -> str:

@@ -9,6 +9,7 @@ change as far as the base's does.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -43,6 +44,14 @@ class Pristine:
         self.added: Dict[str, Set[str]] = {}  # side -> names that its build left beside the evaluator
         self.made: Dict[str, Dict[str, str]] = {}  # side -> sha256 of what its setup made below the evaluator's folders
         self.remade: Dict[str, Set[str]] = {}  # side -> which of these its build has changed
+
+    def mention(self, tree: str, word: str) -> bool:
+        """Whether one of the files holds `word`; True where none is known."""
+        for path in self.files:
+            with contextlib.suppress(OSError), open(os.path.join(tree, path), "rb") as file:
+                if word.encode() in file.read():
+                    return True
+        return not self.files
 
     def look(self, tree: str) -> Surroundings:
         """The surroundings as they are, before somebody else's code runs."""

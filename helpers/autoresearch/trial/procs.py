@@ -49,6 +49,7 @@ class Finished(NamedTuple):
     output: str
     exceeded: str = ""  # which limit it was ended for, such as "memory over 800 MB"
     met: Met = Met()
+    apart: str = ""  # the output as stdout, then stderr
 
     @property
     def ok(self) -> bool:
@@ -154,8 +155,9 @@ def run(
             whole = _end(child.pid, watch, marker, before).plus(watch.used)
             met = meter.met(seconds, whole, watch.late) if meter is not None else Met()
         said = output.text(output_limit) if log is None else ""
+        apart = output.apart(output_limit) if streams else said
     return Finished(
-        watch.exit_code, watch.timed_out, watch.flooded, seconds, whole.cpu_seconds, said, watch.exceeded, met
+        watch.exit_code, watch.timed_out, watch.flooded, seconds, whole.cpu_seconds, said, watch.exceeded, met, apart
     )
 
 

@@ -42,6 +42,7 @@ class Trial:
         self.seals = seal.Seals()
         self.stamp = time.time_ns()
         self.token: str | None = None  # of the last benchmark run
+        self.signs = True  # whether the evaluator speaks of it
         self.expected: reading.Expected | None = None  # what the evaluator signs, seen at the base
         self.trees: dict[str, str] = {}  # side -> built tree
         self.spares: dict[str, str] = {}  # side -> a copy of its large tree, unchanged by the run that used it
@@ -104,28 +105,28 @@ class Trial:
             self._decide_layout()
             for slot in range(self.spec.runs):
                 self.measure(side, slot, None)
-        self.checks.own(side)
+            self.checks.own(side)
 
     def _noise(self) -> None:
         self.build_first("A")
-        self.checks.own("A", twice=True)
         with self._slot():
+            self.checks.own("A", twice=True)
             self.measure("A", None, None)
             self._decide_layout()
             for slot in range(self.spec.runs):
                 self.measure("A", slot, None)
             if self.spec.paced:
                 self._pace()
-        self.checks.hidden("A")
+            self.checks.hidden("A")
 
     def _ab(self) -> None:
         # Which side comes first is drawn here too, so that nothing can be learnt from being the first.
         for side in self._shuffled():
             self.build_first(side)
         self.pristine.alike()
-        self.checks.own("B")
-        self.checks.inputs()
         with self._slot():
+            self.checks.own("B")
+            self.checks.inputs()
             for side in self._shuffled():
                 self.measure(side, None, None)
             layout = self._decide_layout()
@@ -149,9 +150,9 @@ class Trial:
             self.unsaid()
             if decided.verdict == "keep" and not test.repeats():
                 self._second_opinion(layout)
-        if decided.verdict == "keep" or self.spec.min_blocks_discard > 1:
-            # Not before, so that nothing of the candidate's runs beside them but what they start themselves.
-            self.checks.hidden("B")
+            if decided.verdict == "keep" or self.spec.min_blocks_discard > 1:
+                # Not before, so that nothing of the candidate's runs beside them but what they start themselves.
+                self.checks.hidden("B")
         self._decision(decided)
 
     def _least_blocks(self, decided: Verdict, exact: bool) -> int:
@@ -271,10 +272,14 @@ class Trial:
     def build_first(self, side: str) -> None:
         """Build one side, with its dependencies, and put it away: what it is measured and checked on is a copy."""
         self._build(side)
-        for path in self.stage.parts:
-            seal.level(path, self.stamp)
+        self._level()
+        self.signs = self.pristine.mention(self.stage.work, signing.VARIABLE)
         self.trees[side] = self.stage.put_away()
         self.seals.set(self.trees[side])
+
+    def _level(self) -> None:
+        for path in self.stage.parts:
+            seal.level(path, self.stamp)
 
     def measure(self, side: str, slot: int | None, block: int | None) -> float:
         """One run of the benchmark, recorded; a warm-up when it has no slot. `Failed` without a value.
@@ -320,6 +325,9 @@ class Trial:
         if self.fresh and self.spec.build and not warmup:
             self._build(side)
             self.pristine.alike()
+            # As a copy is: no age, and nothing beside the tree, tells that it was built just now.
+            self._level()
+            self.stage.clear_scratch()
         else:
             spare = self.spares.pop(side, None)
             self._intact(spare or tree)
@@ -328,7 +336,8 @@ class Trial:
             else:
                 self.stage.place_copy(tree)
             before = self._parts_now() if tree_bytes(tree) > COPY_LIMIT else ""
-        self.token = signing.issue(self.stage.tmp)
+        # Where nobody takes it, its file would tell the benchmark from the checks.
+        self.token = signing.issue(self.stage.tmp) if self.signs else None
         watch = clock.Watch()
         try:
             done = self._run(side, "benchmark", self.spec.benchmark)

@@ -74,8 +74,15 @@ class TrialStage:
         for name in os.listdir(self.root):
             if name not in (STORE, places.OWNER):  # also what somebody has put above the tree
                 remove(os.path.join(self.root, name))
-        for path in (self.home, self.layers, self.tmp):
+        for path in (self.home, self.layers):
             os.mkdir(path, 0o700)
+        self.clear_scratch()
+
+    def clear_scratch(self) -> None:
+        """Empty scratch directories."""
+        remove(self.tmp)
+        remove(self.slash_tmp)
+        os.mkdir(self.tmp, 0o700)
         os.mkdir(self.slash_tmp)
         os.chmod(self.slash_tmp, 0o1777)
         os.mkdir(os.path.join(self.slash_tmp, places.NAME))  # where the place is, seen from inside: something to hide
