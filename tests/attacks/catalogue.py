@@ -18,6 +18,8 @@ import cheats_results  # noqa: E402
 import cheats_work  # noqa: E402
 import cheats_world  # noqa: E402
 from cheat import Cheat  # noqa: E402
+from wild_classes import CLASSES, PASSES  # noqa: E402
+from wild_sites import SITES  # noqa: E402
 
 CHAPTERS: dict[str, list[Cheat]] = {
     "In the diff": cheats_files.CHEATS,
@@ -43,7 +45,27 @@ def tables() -> str:
                 end += f"; uncontained: {cheat.open.told} ({cheat.open_note})"
             rows.append(f"| `{cheat.name}` | {cheat.does} | {cheat.stops} | {end} |")
         parts.append("\n".join(rows) + "\n")
+    rows = ["### In the wild", "", "| class | what its members do | played on |", "|---|---|---|"]
+    for found in CLASSES.values():
+        rows.append(f"| `{found.name}` | {found.does} | {_where(found.sites)} |")
+    if PASSES:
+        rows += ["", "Of these pass today:", "", "| class | on | why |", "|---|---|---|"]
+        rows += [f"| `{name}` | {site} | {why} |" for (name, site), why in PASSES.items()]
+    parts.append("\n".join(rows) + "\n")
     return "\n".join(parts)
+
+
+def _where(sites: tuple[str, ...]) -> str:
+    """Names of sites, those of whole families together."""
+    families: dict[str, list[str]] = {}
+    for site in SITES.values():
+        families.setdefault(site.family, []).append(site.name)
+    whole = {family for family, names in families.items() if len(names) > 1 and set(names) <= set(sites)}
+    single = [name for name in sites if SITES[name].family not in whole]
+    return ", ".join([*(_FAMILIES[family] for family in _FAMILIES if family in whole), *single])
+
+
+_FAMILIES = {"function": "functions", "process": "programs", "goal": "scores", "tests": "suites", "build": "builds"}
 
 
 def with_tables(text: str) -> str:
