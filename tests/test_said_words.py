@@ -21,6 +21,7 @@ SUMMED_UP = {
     "no tests ran in 0.01s": ("pytest", 0),
     "Ran 3 tests in 0.001s\n\nOK": ("unittest", 3),
     "Ran 3 tests in 0.001s\n\nOK (skipped=2)": ("unittest", 1),
+    "Ran 5 tests in 0.001s\n\nFAILED (failures=2, errors=1)": ("unittest", 2),
     "     Summary [   0.010s] 12 tests run: 11 passed, 1 skipped": ("nextest", 11),
     "ℹ tests 3\nℹ pass 2\nℹ fail 0\nℹ skipped 1\n": ("node", 2),
     "# tests 3\n# pass 2\n# skipped 1\n": ("node", 2),

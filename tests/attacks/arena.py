@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -251,8 +252,62 @@ def _program_in_pairs(root: Path) -> None:
     shutil.copytree(root / "src", root / "evaluator" / "reference" / "src")
 
 
-# Kinds of sessions that measure in pairs, by the templates themselves.
-PAIRED = {"function": _function_in_pairs, "program": _program_in_pairs}
+_CLOCK = """import os, subprocess, sys, time
+begun = time.perf_counter()
+with open("evaluator/lists.txt") as lists:
+    program = [sys.executable, "-I", "-S", "src/rank.py"]
+    said = subprocess.run(program, stdin=lists, capture_output=True, text=True, check=True).stdout
+print("METRIC time_s=%.6f" % (time.perf_counter() - begun))
+print("%d answers" % len(said.split()))
+"""
+_CASES = "[([], 0), ([2, 1], 1), ([3, 2, 1], 3), ([1, 2, 3], 0), (list(range(9, 0, -1)), 36)]"
+_HEAD = "import sys\nsys.path.insert(0, 'src')\nfrom rank import count\n"
+_UNITTEST = f"""import unittest
+{_HEAD}
+class Ranks(unittest.TestCase):
+""" + "".join(f"    def test_{n}(self):\n        given, right = {_CASES}[{n}]\n        "
+              "self.assertEqual(count(given), right)\n" for n in range(5))  # fmt: skip
+_PYTEST = f"""import pytest
+{_HEAD}
+@pytest.mark.parametrize(("given", "right"), {_CASES})
+def test_count(given, right):
+    assert count(given) == right
+"""
+_LINES = f"""{_HEAD}
+for given, right in {_CASES}:
+    assert count(given) == right
+    print("ok:", given)
+print("5 cases compared")
+"""
+# What the tests are, and how they are run.
+_RUNNERS = {
+    "pytest": (_PYTEST, "python3 -m pytest -q -p no:cacheprovider tests"),
+    "unittest": (_UNITTEST, "python3 -m unittest tests/test_rank.py"),
+    "lines": (_LINES, "python3 tests/test_rank.py"),
+}
+
+
+def _tested(runner: str, root: Path) -> None:
+    """A user's own evaluator: it times the program, judges nothing, and leaves the rest to tests in one process."""
+    shutil.copytree(HERE / "project", root)
+    tests, command = _RUNNERS[runner]
+    lists = "\n".join(" ".join(str((i * 7919 + 31 * j * j) % 10007) for i in range(300)) for j in range(24))
+    for path, text in {
+        "tests/test_rank.py": tests, "evaluator/clock.py": _CLOCK, "evaluator/lists.txt": lists + "\n",
+        "autoresearch.sh": "set -eu\nexec python3 -I -S evaluator/clock.py\n",
+        "autoresearch.checks.sh": f"set -eu\nexec {command}\n",
+    }.items():  # fmt: skip
+        (root / path).parent.mkdir(exist_ok=True)
+        (root / path).write_text(text)
+    _edit(root / "autoresearch.yaml", '["evaluator/**"]', '["evaluator/**", "tests/**"]')
+    _edit(root / "autoresearch.yaml", "max_runs: 60, fdr: 0.02", "max_runs: 40, fdr: 0.5")
+
+
+# Kinds of sessions whose evaluator is made: in pairs, by the templates themselves, and with the tests of a runner.
+PAIRED = {
+    "function": _function_in_pairs, "program": _program_in_pairs,
+    **{runner: partial(_tested, runner) for runner in _RUNNERS},
+}  # fmt: skip
 
 
 # Templates as `init --template` sets them up, around the projects of tests/test_kinds.py.

@@ -12,6 +12,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1] / "helpers")]
 
 import cheats_agent  # noqa: E402
 import cheats_called  # noqa: E402
+import cheats_checks  # noqa: E402
 import cheats_files  # noqa: E402
 import cheats_pairs  # noqa: E402
 import cheats_results  # noqa: E402
@@ -25,6 +26,7 @@ CHAPTERS: dict[str, list[Cheat]] = {
     "In the diff": cheats_files.CHEATS,
     "Forged results": cheats_results.CHEATS,
     "Work that is not done": cheats_work.CHEATS,
+    "Checks that say nothing": cheats_checks.CHEATS,
     "In pairs with a reference": cheats_pairs.CHEATS,
     "Code that a template calls": cheats_called.CHEATS,
     "The world around": cheats_world.CHEATS,

@@ -52,6 +52,10 @@ def invalid(*words: str) -> End:
     return End(1, 1, "discard", words, "discard: invalid")
 
 
+def discard(word: str) -> End:
+    return End(1, 1, "discard", (word,), f"discard: {word}")
+
+
 def tried(*words: str) -> End:
     """It works only with rights that not every machine gives: without them it gains nothing."""
     return End(1, 1, "discard", (*words, *no_gain().words), "discard: " + " or ".join(words) + ", or no gain")

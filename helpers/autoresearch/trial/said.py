@@ -81,7 +81,9 @@ _SINGLE = re.compile(
     r"|\s*\d+/\d+ Test\s+#|\[\s+OK \]|.* \.\.\. ok$|.*\bPASSED\b|PASS \[)"
 )
 _GO = re.compile(r"^\s*--- PASS: |^ok\s+\S+\s+(?:[\d.]+s|\(cached\))|^\{.*\"Action\":\"pass\"")
-_SKIPPED = re.compile(r"^OK \(.*\bskipped=(\d+)")  # of unittest, after its summary
+# Of unittest, after its summary.
+_NOT_PASSED = re.compile(r"^(?:OK|FAILED) \(")
+_SO_MANY = re.compile(r"\b(?:skipped|failures|errors)=(\d+)")
 _PLACE = re.compile(r" \(\d+\.\)$")  # of a number in its line, but for the first
 _BEFORE, _BEHIND = re.compile(r"(\d+) ([a-z]+)"), re.compile(r"([A-Za-z]+)(?: run)?[:=] ?(\d+)")
 _LEFT_OUT = frozenset(
@@ -144,11 +146,10 @@ def read(text: str, tests: "Counter[str] | None" = None) -> Facts:
     found: Dict[str, List[int]] = {}
     for line in _lines(text):
         runner = next((name for name, pattern in _SUMMARIES.items() if pattern.search(line)), "")
-        skipped = _SKIPPED.match(line)
         if runner:
             found.setdefault(runner, []).append(_passed(runner, line))
-        elif skipped and found.get("unittest"):
-            found["unittest"][-1] -= int(skipped[1])
+        elif found.get("unittest") and _NOT_PASSED.match(line):
+            found["unittest"][-1] -= sum(map(int, _SO_MANY.findall(line)))
         elif _GO.match(line):
             facts[masked(line)] += 1
             found["go"] = [found.get("go", [0])[0] + 1]
