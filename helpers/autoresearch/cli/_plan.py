@@ -39,7 +39,7 @@ def wizard(
     limit = 0.0 if given["no_run"] else given["timeout"] or 25.0
     made = propose(root, _wishes(given), given["pick"] or "", limit, progress)
     go = given["yes"]
-    asked = sys.stdin.isatty() and not (go or as_json) and made.tried.state == "ok"
+    asked = sys.stdin.isatty() and not (go or as_json) and made.tried.state == "ok" and made.works
     if asked:
         click.echo(fitted(_human(made), sys.stdout))
         go = click.confirm("Write this session?", default=False)
@@ -74,7 +74,7 @@ def _wishes(given: dict[str, Any]) -> Wishes:
 def _follow(made: Proposal, given: dict[str, Any], name: str | None, most: int | None, *, force: bool) -> str:
     """The command that goes on from a plan that was not written: all that was said, and what mends it or is the go."""
     done = made.tried
-    said = given | {"name": name, "max_iterations": most, "force": force}
+    said = given | {"name": name, "max_iterations": most, "force": force, "yes": None}
     pick = not given["benchmark"] and made.plan.option.id != "yours"
     said["pick"] = made.plan.option.picked or (made.plan.option.id if pick else None)
     mend: dict[str, Any] = {}
@@ -84,6 +84,8 @@ def _follow(made: Proposal, given: dict[str, Any], name: str | None, most: int |
         mend = {"build": ""}
     elif done.state == "failed" and done.stage == "setup":
         mend = {"benchmark": "COMMAND", "checks": "COMMAND", "build": "", "pick": None}
+    elif made.elsewhere:
+        mend = {"benchmark": "COMMAND", "pick": None}
     elif done.state == "failed" and not (done.stage == "benchmark" and done.fix):  # else it is mended outside
         mend = {done.stage: "COMMAND"} | ({"pick": None} if done.stage == "benchmark" else {})
     elif made.works:
@@ -137,6 +139,8 @@ def _data(made: Proposal, written: list[str], follow: str) -> dict[str, Any]:
     if noise is not None:
         tried |= {"cv_pct": _short(noise.cv_pct), "mde_pct": _short(noise.mde_pct)}
         tried |= {"min_effect_pct": made.min_effect_pct}
+    if done.guard:
+        tried |= {"guard": one_line(done.guard, 160)} | ({"fix": done.fix} if made.elsewhere else {})
     mistakes = [{"rule": m.rule, "found": one_line(m.found, 100), "fix": one_line(m.fix, 80)} for m in done.mistakes]
     data: dict[str, Any] = {
         "found": {"languages": found.languages, "build_files": list(found.builds), "tests": len(found.test_files)},
@@ -192,6 +196,8 @@ def _human(made: Proposal) -> str:
             lines.append(f"       the least gain to keep: --min-effect {made.min_effect_pct:g} (percent)")
         else:
             lines.append(f"noise: not known from {len(done.values)} runs; give more time: --timeout 110")
+        lines += [f"guard: {done.guard}"] if done.guard else []
+        lines += [f"       so it measures something else\nmend: {done.fix}."] if made.elsewhere else []
     elif done.state != "not run":
         lines.append(f"tried: {done.stage} {done.state}: {one_line(done.said, 300)}")
         lines += [f"mend: {done.fix}."] if done.fix else []

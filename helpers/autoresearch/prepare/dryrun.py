@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pathspec import GitIgnoreSpec
+
 from autoresearch.config import Config, Objective, Timeouts
 from autoresearch.judging.noise import NoiseReport, assess
 from autoresearch.metrics import parse
@@ -21,6 +23,7 @@ from autoresearch.prepare.drivers import SAID, said_in
 from autoresearch.prepare.harnesses import COUNTED
 from autoresearch.prepare.lint import Mistake, lint_unit
 from autoresearch.prepare.planning import Plan
+from autoresearch.prepare.planting import FACTOR, plant
 from autoresearch.prepare.reference import lay
 from autoresearch.prepare.rehearsal import TimedExecution, machine_faults, no_number, pack, trial_on
 from autoresearch.project import Project
@@ -29,7 +32,8 @@ from autoresearch.session.trial_spec import spec_of
 from autoresearch.trial.failed import Failed
 from autoresearch.trial.runner import Trial
 from autoresearch.trial.stage import TrialStage
-from autoresearch.verdict.units import is_count
+from autoresearch.verdict.stats import median
+from autoresearch.verdict.units import is_count, is_rate, seconds_in
 from autoresearch.workspace import evaluator, objects
 
 RUNS = 8
@@ -51,6 +55,8 @@ class DryRun:
     mistakes: list[Mistake] = field(default_factory=list)
     rounds: int = 1
     checked: set[str] | None = None  # what only the checks open, as `tracing.only_checked` says
+    guard: str = ""  # what a slow-down planted in the scope did to the metric
+    share: float | None = None  # of it that shows in the metric; None: not tried, or not shown
     steady: dict[str, float] = field(default_factory=dict)  # counts beside the metric, the same in each run
 
 
@@ -109,8 +115,47 @@ class Copy:
         else:
             return plan, first.done
         now.done.checks, now.done.checked = first.done.checks, first.done.checked
-        now.measure_more()
+        built = sum(one.seconds for stage, one in first.timed.ended if stage in ("setup", "build"))
+        # Of a pair, one half is slowed.
+        need = built + 1.2 * now.done.seconds * ((FACTOR + 1) / 2 if now.plan.paired else FACTOR)
+        now.measure_more(reserve=need)
+        if now.done.state == "ok":
+            self._guard(now, _Attempt(self, now.plan, limit, end), need)
         return now.plan, now.done
+
+    def _guard(self, now: _Attempt, slowed: _Attempt, need: float) -> None:
+        """Measure once with the code in scope slowed: a metric of time that measures it moves in proportion."""
+        done, plan = now.done, now.plan
+        name, unit = plan.option.metric, plan.option.unit
+        if plan.option.id in ("build", "size") or (seconds_in(name, unit) is None and not is_rate(name, unit)):
+            return
+        if now.left() < need:
+            done.guard = "not tried, as there was no time for it: --timeout 110"
+            return
+        planted = 0
+
+        def complete(tree: Path) -> None:
+            nonlocal planted
+            self._write(plan, tree)
+            scope, off = GitIgnoreSpec.from_lines(plan.scope), GitIgnoreSpec.from_lines(plan.off_limits)
+            names = [name for name in self.program if scope.match_file(name) and not off.match_file(name)]
+            planted = plant(tree / objects.prefix(self.project), names)
+
+        def build() -> None:
+            pack(Path(self.stage.job), self.project, self.commit, complete)
+            if planted:
+                slowed.trial.build_first("A")
+
+        built = slowed.well(build)
+        if not planted:
+            done.guard = "not tried: no function of this language can be slowed here"
+        elif not (built and slowed.well(slowed.measure)):
+            done.guard = f"not shown, as the slowed code does not run: {one_line(slowed.done.said, 100)}"
+        else:
+            moved = slowed.done.values[0] / median(done.values)
+            moved = 1 / moved if plan.option.direction == "higher" and moved > 0 else moved
+            done.share = (moved - 1) / (FACTOR - 1)
+            done.guard = f"{planted} functions in scope made {FACTOR} times slower move it {moved:.2f} times"
 
     def spec(self, plan: Plan, limit: float) -> dict[str, Any]:
         """The spec of a plan's trial."""
@@ -171,12 +216,12 @@ class _Attempt:
 
     def runs(self) -> bool:
         """Whether it is built and a run of it gives a number."""
-        return self._well(lambda: self._copy.build(self.trial, self.plan)) and self._well(self._measure)
+        return self.well(lambda: self._copy.build(self.trial, self.plan)) and self.well(self.measure)
 
     def check(self) -> None:
         """Run the checks, if there are any."""
         if self.trial.spec.checks:
-            checks = "passed" if self._well(lambda: self.trial.checks.own("A")) else "failed"
+            checks = "passed" if self.well(lambda: self.trial.checks.own("A")) else "failed"
             if self.timed.late:
                 # The number stands; only what guards it is not known yet.
                 checks = f"not finished: {self.done.said}"
@@ -184,11 +229,11 @@ class _Attempt:
             self.done.checks = checks
             self.done.checked = tracing.only_checked(self.timed.opened, objects.prefix(self._copy.project))
 
-    def measure_more(self) -> None:
-        """Measure for the noise while there is time."""
+    def measure_more(self, reserve: float = 0.0) -> None:
+        """Measure for the noise while there is time, and `reserve` seconds of it from the fourth run on."""
         done, wanted = self.done, RUNS if self.done.seconds < 1.0 else RUNS // 2
-        while len(done.values) < wanted and done.state == "ok" and done.seconds < self.left():
-            if not self._well(self._measure):
+        while len(done.values) < wanted and done.state == "ok" and self._fits(reserve):
+            if not self.well(self.measure):
                 break
         outputs = [parse(one.output).metrics for stage, one in self.timed.ended if stage == "benchmark" and one.ok]
         if len(outputs) >= 3 and self.plan.option.body:
@@ -199,12 +244,16 @@ class _Attempt:
         if len(done.values) >= 4:
             done.noise = assess(done.values, direction=self.plan.option.direction, min_effect_pct=1.0)
 
+    def _fits(self, reserve: float) -> bool:
+        return self.done.seconds + (reserve if len(self.done.values) >= 4 else 0.0) < self.left()
+
     def _before(self, stage: str) -> None:
         self._copy.progress(f"benchmark, run {len(self.done.values) + 1}" if stage == "benchmark" else stage)
         if self.left() < 0.2:
             raise OutOfTime("A", "the time for the dry run was up")
 
-    def _measure(self) -> None:
+    def measure(self) -> None:
+        """One run, whose value is noted; `Failed` where it gives none."""
         value, done, option = self.trial.measure("A", None, None), self.done, self.plan.option
         done.state, done.seconds = "ok", self.timed.ended[-1][1].seconds
         done.values.append(value)
@@ -213,7 +262,8 @@ class _Attempt:
             mistake = lint_unit(option.metric, "", value, done.seconds)
             done.mistakes = [mistake] if mistake else []
 
-    def _well(self, step: Callable[[], None]) -> bool:
+    def well(self, step: Callable[[], None]) -> bool:
+        """Whether `step` goes well; if not, it is noted how it failed."""
         try:
             step()
         except Failed as exc:

@@ -30,6 +30,8 @@ from autoresearch.workspace.git import git, places, resolve
 
 # The least effect to keep: of a count that repeats exactly, and else the first of these that a test can show.
 EXACT_PCT, STEPS_PCT = 0.1, (1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0)
+# Of a slow-down of the code in scope, this much has to show in the metric.
+LEAST_SHARE = 0.25
 
 
 @dataclass
@@ -50,8 +52,13 @@ class Proposal:
 
     @property
     def works(self) -> bool:
-        """It ran, or nobody asked."""
-        return self.tried.state in ("ok", "not run")
+        """It ran and measures what is in scope, or nobody asked."""
+        return self.tried.state in ("ok", "not run") and not self.elsewhere
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether a slow-down of the code in scope did not show in the metric."""
+        return self.tried.share is not None and self.tried.share < LEAST_SHARE
 
     @property
     def others(self) -> list[Option]:
@@ -129,6 +136,8 @@ def propose(root: Path, wishes: Wishes, pick: str, limit: float, progress: Calla
         made.plan = without_checked(made.plan, made.tried.checked, tracked, known)
     if not made.plan.scope:
         raise BadInput("no source files were found that may change", fix="Name them: --scope 'GLOB'")
+    if made.elsewhere:
+        made.tried.fix = "Measure the code in scope with a command of its own, or scope what this one measures: --scope"
     if made.tried.state == "failed":
         needless = "Without its build it runs, and is measured as it is: --build ''" if made.unbuilt else ""
         made.tried.fix = needless or _remedy(made.tried, missing)
