@@ -215,3 +215,16 @@ def test_secrets_of_the_evaluator_are_in_no_tree_of_a_mutant(fresh: Driver) -> N
     _, data = attacked(fresh, "--budget", "15")
     assert data["unbuilt"] == 0, data
     assert data["refused"] + data["faster"] + data["passed"] + data["same"] > 0
+
+
+def test_a_plan_is_attacked_before_the_go_and_nothing_is_written(fresh: Driver) -> None:
+    root = fresh.project.root
+    for name in ("autoresearch.yaml", "autoresearch.sh", "autoresearch.checks.sh", "experiment.yaml"):
+        (root / name).unlink()
+    wanted = ("--benchmark", "python3 src/work.py", "--checks", "true")
+    _, data = fresh("init", "--plan", "--attack", *wanted)
+    assert data.get("dry_run", {}).get("state") == "ok", data
+    assert set(data["attack"]) == {"strength_pct", "refused", "faster", "let"}
+    assert data["written"] == []
+    assert sorted(p.name for p in root.iterdir()) == [".git", ".gitignore", "README.md", "src"]
+    assert fresh.run("init", "--attack").returncode == 2

@@ -260,3 +260,17 @@ def test_list_and_unknown_names(autoresearch: Run) -> None:
 def test_a_setting_that_has_no_line_is_refused() -> None:
     with pytest.raises(BadInput, match=r"cannot set objective.nothing, b in autoresearch.yaml"):
         edited("name: t\nscope: [a]\nobjective: {metric: m}\n", {"objective.nothing": 1, "b": 2})
+
+
+@pytest.mark.parametrize(
+    "made",
+    [kind if kind in ("security", "size") else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS],
+    indirect=True,
+)
+def test_it_lets_no_generic_cheat_through_that_is_faster(made: Path, autoresearch: Run) -> None:
+    """The template's score: how many were played depends on the machine's load, that none is kept does not."""
+    commit_all(made, "the evaluator")
+    done = autoresearch("doctor", "--attack", "--budget", "60", "--json", cwd=made)
+    data = json.loads(done.stdout)
+    assert (done.returncode, data.get("let")) == (0, []), done.stdout
+    assert data["strength_pct"] in (None, 100.0) or data["passed"] <= data["refused"] / 4, done.stdout

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from autoresearch.cli import _attack
 from autoresearch.cli._fit import fit
 from autoresearch.cli._output import fitted, is_terminal, say, tell
-from autoresearch.errors import Exit
+from autoresearch.errors import AutoresearchError, Exit
 from autoresearch.safetext import one_line
 
 if TYPE_CHECKING:
@@ -24,8 +25,7 @@ def wizard(
 ) -> None:
     """Plan a session for `root` from the options `given`. Exits with the plan's code."""
     from autoresearch.cli._documents import render_document
-    from autoresearch.prepare.reference import copy_reference
-    from autoresearch.prepare.scaffold import default_name, refuse_a_second, write_session
+    from autoresearch.prepare.scaffold import default_name, refuse_a_second
     from autoresearch.prepare.wizard import propose
     from autoresearch.project import Project
 
@@ -38,29 +38,48 @@ def wizard(
 
     limit = 0.0 if given["no_run"] else given["timeout"] or 25.0
     made = propose(root, _wishes(given), given["pick"] or "", limit, progress)
+    settings = {"name": name or default_name(root, continued=False), "goal": given["goal"] or ""}
+    settings |= {"least": _least(made, given)}
+    score, unplayed = None, ""
+    if given["attack"] and made.tried.state == "ok":
+        try:
+            score = _attack.of_plan(root, lambda at: _write(at, made, settings, most, force=False), as_json=as_json)
+        except AutoresearchError as exc:  # what was tried stands all the same
+            unplayed = f"not attacked: {exc.sentence()}"
     go = given["yes"]
     asked = sys.stdin.isatty() and not (go or as_json) and made.tried.state == "ok" and made.works
     if asked:
-        click.echo(fitted(_human(made), sys.stdout))
+        click.echo(fitted("\n".join([_human(made), *(_attack.lines(score) if score else [])]), sys.stdout))
         go = click.confirm("Write this session?", default=False)
     written: list[str] = []
     if go and made.works:
-        settings = {"name": name or default_name(root, continued=False), "goal": given["goal"] or ""}
-        plan = made.plan
-        # A harness measures as long as it wants: the run of a quicker program need not be shorter, and may be longer.
-        more: dict[str, Any] = {"objective.timed_share": 0} if plan.option.harness else {}
-        more["objective.min_effect_pct"] = _least(made, given)
-        values = settings | made.settings
-        written, _ = write_session(root, values, plan.files, settings=more, most=most, force=force)
-        if plan.paired and not copy_reference(root, plan.home):
-            written.append(f"{plan.home}/reference/")
+        written = _write(root, made, settings, most, force=force)
         written += render_document(Project(root))
     follow = "autoresearch doctor" if written else _follow(made, given, name, most, force=force)
-    lines = [] if asked else [_human(made)]
+    lines = [] if asked else [_human(made), *(_attack.lines(score) if score else [])]
     lines.append(f"wrote {', '.join(written)}" if written else "nothing was written")
-    tell(_data(made, written, follow), lines, as_json=as_json)
+    data = _data(made, written, follow)
+    if given["attack"]:
+        data["attack"] = _attack.short(score) if score else {"error": one_line(unplayed or "nothing was tried", 200)}
+    tell(fit(data, "others"), [*lines, unplayed], as_json=as_json)
     if not made.works:
         click.get_current_context().exit(int(Exit.ENVIRONMENT))
+
+
+def _write(root: Path, made: Proposal, settings: dict[str, Any], most: int | None, *, force: bool) -> list[str]:
+    """Write the planned session at `root`; returns what was written."""
+    from autoresearch.prepare.reference import copy_reference
+    from autoresearch.prepare.scaffold import write_session
+
+    plan = made.plan
+    # A harness measures as long as it wants: the run of a quicker program need not be shorter, and may be longer.
+    more: dict[str, Any] = {"objective.timed_share": 0} if plan.option.harness else {}
+    more["objective.min_effect_pct"] = settings["least"]
+    values = {key: value for key, value in settings.items() if key != "least"} | made.settings
+    written, _ = write_session(root, values, plan.files, settings=more, most=most, force=force)
+    if plan.paired and not copy_reference(root, plan.home):
+        written.append(f"{plan.home}/reference/")
+    return written
 
 
 def _wishes(given: dict[str, Any]) -> Wishes:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 @click.option("--pick", metavar="ID", help="With --plan: take this one of the proposed metrics.")
 @click.option("--benchmark", metavar="COMMAND", help="With --plan: measure this command.")
 @click.option("--checks", metavar="COMMAND", help="With --plan: this command says whether the code is right.")
+@click.option("--attack", is_flag=True, help="With --plan: play generic cheats on it before the go (doctor --attack).")
 @click.option("--no-run", is_flag=True, help="With --plan: try nothing.")
 @click.option("--timeout", type=click.FloatRange(min=1), help="With --plan: seconds for trying it all. Default: 25.")
 @click.option("--force", is_flag=True, help="Replace autoresearch.yaml; the old one is kept as a backup.")
@@ -84,7 +85,9 @@ def command(
 
         wizard(root, name, max_iterations, given, force=force, as_json=as_json)
         return
-    stray = next((key for key in ("yes", "pick", "benchmark", "checks", "no_run", "timeout") if given[key]), "")
+    stray = next(
+        (key for key in ("yes", "pick", "benchmark", "checks", "attack", "no_run", "timeout") if given[key]), ""
+    )
     if stray:
         raise click.UsageError(f"--{stray.replace('_', '-')} goes with --plan.")
     begun = _begun(root) if continued else None
