@@ -88,6 +88,11 @@ def test_makefiles_cmake_and_npm_scripts_name_their_commands() -> None:
     assert "npm ci" in npm.setup
 
 
+def test_a_script_beside_the_code_makes_no_python_project() -> None:
+    found = tree(**{"CMakeLists.txt": "", "x.cpp": "", "setversion.py": "", "Makefile": "check: x\n\t./x\n"})
+    assert found.build.startswith("cmake -S . -B build")
+
+
 def test_vendored_generated_and_hidden_files_are_not_the_projects_code() -> None:
     found = tree(**{
         "lib/a.py": "", "lib/__init__.py": "", "vendor/b.py": "", "lib/c_pb2.py": "", "docs/conf.py": "",

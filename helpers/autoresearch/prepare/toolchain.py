@@ -65,7 +65,8 @@ def build(
 ) -> tuple[tuple[str, ...], str]:
     """Build files found, and the command of the first that applies."""
     compiled = any(PurePosixPath(f).suffix in (".c", ".cc", ".cpp", ".cxx", ".cu") for f in source)
-    python = any(f.endswith(".py") for f in source)
+    # A script or two beside the code make no Python project.
+    python = any(f.endswith(".py") for f in source) and bool({"setup.py", "pyproject.toml", "setup.cfg"} & have)
     locked = " --locked" if "Cargo.lock" in have else ""
     makefile = next((f for f in ("Makefile", "GNUmakefile", "makefile") if f in have), "")
     options = [
