@@ -11,6 +11,7 @@ from autoresearch.ledger.records import Run
 from autoresearch.metrics import to_number
 from autoresearch.peers.digits import plain
 from autoresearch.peers.foreign import Problem, entries
+from driver import Driver
 from driver import Run as Command
 
 HEADER = {"type": "config", "name": "x", "metricName": "loss", "metricUnit": "", "bestDirection": "lower"}
@@ -96,3 +97,14 @@ def test_the_summary_names_the_lines(autoresearch: Command, tmp_path: Path) -> N
 def test_what_is_no_number_stays_none(text: str) -> None:
     for style in ("", "decimal", "thousands"):
         assert to_number(plain(text, style) or "x") is None
+
+
+def test_what_was_given_up_has_no_value(session: Driver) -> None:
+    session.open("e1")
+    assert session("decide", "e1", "--abandon")[1]["status"] == "discard"
+    (row,) = [line for line in session.run("log").stdout.splitlines() if "idea of e1" in line]
+    assert row.split()[2:5] == ["-", "-", "discard"]
+    for form in ("tsv", "jsonl"):
+        done = session.run("log", "--export", form)
+        assert "idea of e1" not in done.stdout, "a 0 would be the best of all"
+        assert "1 runs without a value left out" in done.stderr

@@ -185,7 +185,7 @@ def _row(view: ExperimentView, of: Quantity, mark: str) -> tuple[str, ...]:
     from autoresearch.report.words import change_of
 
     line, change = view.line, change_of(view.line)
-    ran = view.run.measured is not None and (line.runs_used != 0 or not line.experiment)
+    ran = view.run.measured is not None
     value = of.values(change) or (f"{_value(view.run.metric)} {of.unit}".rstrip() if ran else "-")
     effect = "-"
     if view.number == 0:

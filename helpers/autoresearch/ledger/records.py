@@ -98,8 +98,9 @@ class Run:
 
     @property
     def measured(self) -> float | None:
-        """The value that may be compared: None for a crash or failed checks, whatever they wrote."""
-        return None if self.status in FAILED else self.metric
+        """The value that may be compared: none of a crash, failed checks, or what was given up, whatever they wrote."""
+        given_up = self.raw.get("runs_used") == 0 and bool(self.raw.get("experiment"))
+        return None if given_up or self.status in FAILED else self.metric
 
 
 def number(value: object) -> float | None:

@@ -102,7 +102,7 @@ def peer_records(
 
 def valueless(run: Run) -> bool:
     """Whether nothing was measured, though neither a crash nor failed checks say so."""
-    return run.metric is None and run.status not in FAILED
+    return run.measured is None and run.status not in FAILED
 
 
 def _peer_run(run: Run, position: int, segment: int, confidence: PeerConfidence) -> dict[str, Any]:

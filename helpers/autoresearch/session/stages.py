@@ -98,7 +98,9 @@ def stage_of(session: Session, experiment: Experiment) -> Stage:
     if _spoilt(session, outcome.verdict):
         if _may_repeat(session, experiment):
             follow = poll_ab(exp, again=experiment.repeats + 1)
-            return Stage("disturbed", AGAIN + (f" ({met})" if met else ""), follow, record, records, outcome)
+            # What it met stands before what a narrow table cuts off.
+            detail = AGAIN.replace(" when", f" ({met}) when") if met else AGAIN
+            return Stage("disturbed", detail, follow, record, records, outcome)
         outcome = _standing(outcome, experiment.repeats)
     return Stage(
         "measured", f"A/B done{met and ', '}{met}", f"autoresearch decide {exp}", record, records, outcome,
