@@ -148,7 +148,7 @@ def test_a_ledger_that_was_copied_does_not_move_the_others_branch(fresh: Driver,
     code, data = other("new", "e7", "--hypothesis", "x")
     assert (code, str(session.root) in data["error"]) == (5, True), data
     assert "branch -f" not in data["fix"]
-    assert other("status")[0] in (0, 1)
+    assert other("status")[0] in (0, 1, 5)  # 5: the copied ledger lacks what git has of the session
     other("doctor", "--repair")
     assert refs(session.root) == before
     assert other("decide", "e1", "--abandon")[0] == 1

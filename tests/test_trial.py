@@ -312,7 +312,8 @@ def test_a_machine_that_fails_is_not_the_candidates_fault(tmp_path: Path) -> Non
 def test_blocks_beyond_the_decision(tmp_path: Path, candidate: int, least: dict[str, int], blocks: int) -> None:
     a = make_tree(tmp_path / "a", "echo METRIC time_s=100000")
     b = make_tree(tmp_path / "b", f"echo METRIC time_s={candidate}")
-    ran = run_trial(tmp_path / "t", spec(test={"seed": 3, "alpha": 0.02, **least}), a, b)
+    metric = {**spec()["metric"], "counted": True}
+    ran = run_trial(tmp_path / "t", spec(metric=metric, test={"seed": 3, "alpha": 0.02, **least}), a, b)
     assert len(ran.counted) == 4 * blocks
     assert ran.of("decision")[0]["verdict"] == ("keep" if candidate == 50000 else "discard")
 
@@ -326,13 +327,15 @@ def test_a_count_is_known_to_be_one(tmp_path: Path, counted: bool, blocks: int) 
     assert ran.of("decision")[0]["verdict"] == "keep"
 
 
-@pytest.mark.parametrize(("second", "blocks"), [("50", 1), ("$AUTORESEARCH_LAYOUT_SEED", 3)])
-def test_counts_need_no_further_blocks(tmp_path: Path, second: str, blocks: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "second", "blocks"), [("allocs", "50", 1), ("allocs", "$AUTORESEARCH_LAYOUT_SEED", 3), ("loss", "50", 3)]
+)
+def test_counts_need_no_further_blocks(tmp_path: Path, name: str, second: str, blocks: int) -> None:
     a, b = (
-        make_tree(tmp_path / side, f"echo METRIC time_s={value}; echo METRIC mem={second}")
+        make_tree(tmp_path / side, f"echo METRIC time_s={value}; echo METRIC {name}={second}")
         for side, value in (("a", 100000), ("b", 50000))
     )
-    metric = {**spec()["metric"], "guarded": ["mem"]}
+    metric = {**spec()["metric"], "guarded": [name], "counted": True}
     ran = run_trial(tmp_path / "t", spec(metric=metric, test={"seed": 3, "min_blocks": 3}), a, b)
     assert len(ran.counted) == 4 * blocks
 

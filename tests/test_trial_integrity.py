@@ -181,7 +181,7 @@ def test_the_python_signer_speaks_the_same_language(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl(2) is Linux's")
 @pytest.mark.parametrize("measured", [True, False])
-def test_the_python_signer_closes_its_memory_where_it_holds_a_key(tmp_path: Path, measured: bool) -> None:
+def test_the_python_signer_closes_its_memory_with_a_key_and_without(tmp_path: Path, measured: bool) -> None:
     if measured:
         signing.issue(tmp_path.as_posix())
     program = (
@@ -192,7 +192,7 @@ def test_the_python_signer_closes_its_memory_where_it_holds_a_key(tmp_path: Path
         [sys.executable, "-c", program], cwd=REPO / "templates", check=True, capture_output=True, text=True,
         env={"AUTORESEARCH_TOKEN": str(tmp_path / signing.FILE), "PYTHONDONTWRITEBYTECODE": "1"},
     )  # fmt: skip
-    assert done.stdout == ("0\n" if measured else "1\n")
+    assert done.stdout == "0\n"  # alike: by this no program tells checks from benchmark
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
-from typing import List, Mapping, Optional
+from typing import Iterator, List, Mapping, Optional
 
 from autoresearch.trial import environment, priority, procs, reports, signing, slots
 from autoresearch.trial.conditions import Meter
@@ -36,6 +37,13 @@ class Execution:
         self._job = os.environ.get("AUTORESEARCH_JOB") or os.urandom(16).hex()
         self.box = Box(spec.contain, stage, os.environ)
         self.withheld = Withheld(spec.secret, spec.subdir)
+
+    @contextlib.contextmanager
+    def drawn_again(self) -> Iterator[None]:
+        """What is drawn for a run in here will be drawn once more behind it."""
+        state = self._layout_rng.getstate()
+        yield
+        self._layout_rng.setstate(state)
 
     def run(self, stage: str, command: str, timeout: Optional[float] = None) -> procs.Finished:
         """Run a line of a stage (`contain.STAGES`) in the tree; NotADirectoryError when it lacks `subdir`.

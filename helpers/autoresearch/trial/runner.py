@@ -26,6 +26,7 @@ from autoresearch.verdict import TrialStatus
 from autoresearch.verdict.eprocess import draw_order
 from autoresearch.verdict.rule import Rule
 from autoresearch.verdict.sequential import MAX_TIMED_OUT, TIMED_OUT, SequentialTest
+from autoresearch.verdict.units import is_count
 from autoresearch.verdict.verdict import Verdict
 
 
@@ -156,8 +157,8 @@ class Trial:
         self._decision(decided)
 
     def _least_blocks(self, decided: Verdict, exact: bool) -> int:
-        """Blocks that this decision waits for; none when all that is judged repeats exactly, as counts do."""
-        if exact and self.spec.guarded and all(self._repeats(name) for name in self.spec.guarded):
+        """Blocks that this decision waits for; none when all that is judged are counts that repeat exactly."""
+        if exact and self.spec.guarded and all(is_count(n) and self._repeats(n) for n in self.spec.guarded):
             return 0
         return self.spec.min_blocks if decided.verdict == "keep" else self.spec.min_blocks_discard
 
@@ -200,7 +201,8 @@ class Trial:
         found = {}
         for side in "AB":
             self.stage.place_copy(self.trees[side])
-            self._run(side, "benchmark", counting.wrap(tool, self.spec.benchmark, where))
+            with self.execution.drawn_again():  # variables, which a shell reads by the byte
+                self._run(side, "benchmark", counting.wrap(tool, self.spec.benchmark, where))
             found[side] = counting.read(tool, where)
         self.out.record("instructions", tool=tool, **found)
 
