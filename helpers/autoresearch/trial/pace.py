@@ -13,9 +13,9 @@ import sys
 from typing import Iterator, Sequence
 
 WORK, TIME = "work", "time"
-# The rate has to fall by this factor to tell anything. Of the time that a run should take longer by then, it takes so
-# much longer, or so little: what is not timed takes longer, too.
-_SLOWED, _LONGER, _AS_LONG = 1.25, 0.6, 0.25
+# The rate has to fall by this factor to tell anything, so that a slower start passes for no set work. Of the time that
+# a run should take longer by then, it takes so much longer, or so little: what is not timed takes longer, too.
+_SLOWED, _LONGER, _AS_LONG = 1.6, 0.6, 0.25
 _LOOP = "import os, sys\nos.sched_setaffinity(0, {int(sys.argv[1])})\nprint(flush=True)\nwhile True: pass"
 
 
