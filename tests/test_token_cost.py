@@ -57,6 +57,6 @@ def test_a_real_session_keeps_to_the_limits(capsys: pytest.CaptureFixture[str]) 
     code = token_cost.main()
     said = capsys.readouterr().out
     assert code == 0, said
-    assert "at the start of a session, of 6000" in said
-    assert "for experiment 2, of 900" in said
+    assert f"at the start of a session, of {token_cost.START_LIMIT}" in said
+    assert f"for experiment 2, of {token_cost.EXPERIMENT_LIMIT}" in said
     assert "tokens by: " in said
