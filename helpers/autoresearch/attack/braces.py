@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from autoresearch.attack.edits import Edit, Known, Mutant, line_of, whole
+from autoresearch.prepare.syntax import closing
 
 LANGUAGES = {
     ".c": "c", ".h": "c", ".cc": "c++", ".cpp": "c++", ".cxx": "c++", ".hpp": "c++", ".hh": "c++",
@@ -75,7 +76,8 @@ def mutants(path: str, text: str, known: Known, name: str) -> Iterator[Mutant]:
     )  # fmt: skip
     yield from _of_file(path, text, blank, language, known, name)
     headers = list(re.finditer(_HEADERS.get(language, _TYPED), blank, re.MULTILINE))
-    bodies = [(match, _close(blank, match.end() - 1)) for match in headers]
+    ends = (closing(blank, match.end() - 1) for match in headers)
+    bodies = [(match, len(blank) if end is None else end) for match, end in zip(headers, ends, strict=True)]
     for match, end in bodies:
         function = next(filter(None, (match.groupdict().get(key) for key in ("name", "n1", "n2", "n3"))), "")
         size = blank.count("\n", match.start(), end) + 1
@@ -84,16 +86,6 @@ def mutants(path: str, text: str, known: Known, name: str) -> Iterator[Mutant]:
     for match, end in bodies:
         for cheat, edit in _statements(text, blank, match.end(), end, language):
             yield Mutant("statement", cheat, path, line_of(text, edit[0]), (edit,))
-
-
-def _close(blank: str, at: int) -> int:
-    """The offset of the brace that closes the one at `at`; the end where there is none."""
-    depth = 0
-    for match in re.finditer(r"[{}]", blank[at:]):
-        depth += 1 if match[0] == "{" else -1
-        if not depth:
-            return at + match.start()
-    return len(blank)
 
 
 def _of_file(path: str, text: str, blank: str, language: str, known: Known, name: str) -> Iterator[Mutant]:

@@ -9,8 +9,8 @@ from pathlib import PurePosixPath
 from autoresearch.attack.edits import CHEATS, Mutant
 from autoresearch.resources import shipped
 from autoresearch.safetext import one_line
+from autoresearch.workspace.evaluator import BENCHMARK, CHECKS
 
-BENCHMARK, CHECKS = "autoresearch.sh", "autoresearch.checks.sh"
 REMEDIES = {
     "output": "compare what the program answers with the base's: autoresearch.diff.sh",
     "signed": "sign the result, and pass no output of the program on: metric in templates/autoresearch.sh",

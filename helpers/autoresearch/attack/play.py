@@ -19,24 +19,20 @@ from typing import Any, Literal
 
 from autoresearch.attack.edits import Mutant
 from autoresearch.config import Config
-from autoresearch.engines import containment
 from autoresearch.engines.cpus import plan_cpus
 from autoresearch.errors import EnvironmentMissing
 from autoresearch.files import remove
 from autoresearch.judging.outcome import read_outcome
 from autoresearch.judging.units import counted
 from autoresearch.judging.weighing import weigh
-from autoresearch.prepare import conditions
-from autoresearch.prepare.rehearsal import TimedExecution
+from autoresearch.prepare.rehearsal import on_core, trial_on
 from autoresearch.project import Project
 from autoresearch.safetext import one_line, tail
 from autoresearch.session.trial_spec import rule_for
 from autoresearch.trial import processes, said, seal
 from autoresearch.trial.differential import DifferentialPlan
-from autoresearch.trial.emit import PREFIX, Recorder
+from autoresearch.trial.emit import PREFIX
 from autoresearch.trial.failed import Failed
-from autoresearch.trial.runner import Trial
-from autoresearch.trial.spec import Spec
 from autoresearch.trial.stage import STORE, TrialStage
 from autoresearch.verdict.verdict import Verdict
 
@@ -61,7 +57,7 @@ class Ground:
 
     project: Project
     config: Config
-    spec: Spec
+    spec: Mapping[str, Any]
     texts: Mapping[str, str]
     inside: str = ""
 
@@ -92,10 +88,7 @@ class Player:
 
     def __post_init__(self) -> None:
         self.out = io.StringIO()
-        self.trial = Trial(self.ground.spec, self.stage, Recorder(self.out, self.stage.job))
-        with containment.required():
-            timed = TimedExecution(self.ground.spec, self.stage, self.end, lambda _: None)
-            self.trial.execution = self.timed = timed
+        self.trial, self.timed = trial_on(self.stage, self.ground.spec, self.end, out=self.out)
 
     def base(self, progress: Callable[[str], None]) -> None:
         """Build, check and measure the base; `EnvironmentMissing` where that fails."""
@@ -166,11 +159,8 @@ class Player:
 
     def _measure(self, side: str) -> Record:
         """The record of one run on a core of its own, as far as one is free."""
-        with conditions.core(self.ground.project, self.ground.config) as self.timed.slot:
-            try:
-                self.trial.measure(side, None, None)
-            finally:
-                self.timed.slot = None
+        with on_core(self.ground.project, self.ground.config, self.timed):
+            self.trial.measure(side, None, None)
         return self._last()
 
     def _last(self) -> Record:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 from autoresearch.attack.edits import Edit, Known, Mutant, whole
+from autoresearch.prepare.syntax import is_text, leading
 
 # A decorator each; K stands for a drawn name, SELF for the place of the first argument.
 _FUNCTIONS = {
@@ -126,10 +127,7 @@ class _Source:
             if not line.startswith("#"):
                 break
             at += len(line)
-        for node in self.tree.body if self.tree else []:
-            future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
-            if not future and not _is_text(node):
-                break
+        for node in leading(self.tree.body if self.tree else []):
             at = self._starts[node.end_lineno or node.lineno]
         return at
 
@@ -138,10 +136,6 @@ class _Source:
         begin, end = self.span(node)
         before, after = self._starts[node.lineno - 1], self._starts[node.end_lineno or node.lineno]
         return not self.text[before:begin].strip() and not self.text[end:after].partition("#")[0].strip()
-
-
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[_Function, bool]]:
@@ -174,7 +168,7 @@ def _of_statement(path: str, source: _Source, node: ast.AST, function: _Function
     edit: Edit | None = None
     cheat = "deleted"
     if isinstance(node, ast.Expr | ast.Assign | ast.AugAssign | ast.Return | ast.Raise):
-        edit = (*source.span(node), "pass") if source.alone(node) and not _is_text(node) else None
+        edit = (*source.span(node), "pass") if source.alone(node) and not is_text(node) else None
     elif isinstance(node, ast.If | ast.While | ast.IfExp):
         begin, end = source.span(node.test)
         edit, cheat = (begin, end, f"(not ({source.text[begin:end]}))"), "negated"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -12,24 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch.attack.edits import SCALES, Known, Mutant, Scale
-from autoresearch.attack.lets import BENCHMARK, CHECKS, draft
+from autoresearch.attack.lets import draft
 from autoresearch.attack.mutants import mutants, supported
 from autoresearch.attack.play import Ground, Played, Player, Result, plays, workers
 from autoresearch.config import Config
-from autoresearch.engines.bundle import tree_tar
 from autoresearch.errors import BadInput
-from autoresearch.files import remove, scratch
-from autoresearch.prepare.rehearsal import machine_faults
+from autoresearch.files import scratch
+from autoresearch.prepare.rehearsal import machine_faults, pack
 from autoresearch.project import Project
 from autoresearch.session.trial_spec import differential, spec_of
-from autoresearch.trial.spec import parse_spec
 from autoresearch.trial.stage import TrialStage
 from autoresearch.verdict.stats import median
 from autoresearch.workspace import evaluator
-from autoresearch.workspace.candidate import export
+from autoresearch.workspace.evaluator import BENCHMARK, CHECKS
 from autoresearch.workspace.git import git, places, resolve
 from autoresearch.workspace.objects import prefix
-from autoresearch.workspace.scope import may_change
+from autoresearch.workspace.scope import changeable
 
 # The share of the budget by which a scale ends, so that the next ones come to their turn.
 UNTIL: dict[Scale, float] = {"file": 0.5, "function": 0.85, "statement": 1.0}
@@ -99,7 +96,7 @@ def attack(
             score.played.append(played)
             seen(score, min(1.0, (time.monotonic() - begun) / budget))
         score.left = sum(map(len, found.values())) - len(score.played)
-        if score.faster and ground.spec.differential is None:
+        if score.faster and player.trial.spec.differential is None:
             first = score.faster[0].mutant
             score.draft = draft(first, score.scripts)
             score.stops = player.stops(score.draft, first, TRYING)
@@ -123,27 +120,26 @@ def _ground(project: Project, config: Config, root: Path, score: Score) -> Groun
     if head is None:
         raise BadInput("this repository has no commit yet", fix="git add -A && git commit -m start")
     manifest, inside = evaluator.survey(project, config), prefix(project)
-    tree = root / "tree"
-    export(project, head, tree)
-    evaluator.overlay(project.root, manifest, tree, inside)
     small = [name for name in manifest.files if (project.root / name).stat().st_size < LARGEST]
     score.evaluator = manifest.digest
     score.scripts = {name: (project.root / name).read_text("utf-8", "replace") for name in small}
-    texts = _texts(project, config, manifest, tree / inside, "\n".join(score.scripts.values()))
+    texts: dict[str, str] = {}
+
+    def complete(tree: Path) -> None:
+        evaluator.overlay(project.root, manifest, tree, inside)
+        texts.update(_texts(project, config, manifest, tree / inside, "\n".join(score.scripts.values())))
+
+    pack(root, project, head, complete)
     spec = spec_of(project, config, manifest, "attack", "noise", None)
-    spec |= {"differential": differential(config, manifest)}
-    (root / "a.tar").write_bytes(tree_tar(tree))
-    remove(tree)
-    return Ground(project, config, parse_spec(json.dumps(spec)), texts, inside)
+    return Ground(project, config, spec | {"differential": differential(config, manifest)}, texts, inside)
 
 
 def _texts(project: Project, config: Config, frozen: evaluator.Manifest, tree: Path, evaluators: str) -> dict[str, str]:
     """The sources that a candidate may change, those first that the evaluator names, then the longest."""
     found: list[tuple[int, int, int, str, str]] = []
-    for name in git(project.root, "ls-files", "-z").split("\0"):
+    names = (n for n in git(project.root, "ls-files", "-z").split("\0") if n not in frozen.files and supported(n))
+    for name in changeable(names, config):
         path = tree / name
-        if name in frozen.files or not supported(name) or not may_change(name, config):
-            continue
         if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST:
             continue
         text = path.read_bytes().decode("utf-8", "surrogateescape")

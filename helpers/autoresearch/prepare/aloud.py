@@ -8,6 +8,8 @@ import shlex
 import sys
 from collections.abc import Iterable
 
+from autoresearch.prepare.syntax import leading
+
 MODULE = "aloud.py"
 
 
@@ -37,20 +39,10 @@ def aloud(name: str, text: str) -> str:
         return ""
     said = _Said(_roots(tree))
     said.visit(tree)
-    head = 1 if tree.body and _text(tree.body[0]) else 0
-    while head < len(tree.body) and _future(tree.body[head]):
-        head += 1
+    head = len(leading(tree.body))
     begin = f"import loud as _loud\n_said = _loud.begin({name!r})\n" + (f"__file__ = {name!r}\n" if name else "")
     tree.body[head:head] = ast.parse(begin).body
     return f"# Written by autoresearch init --plan from {name or 'the command'}: see loud.py.\n{ast.unparse(tree)}\n"
-
-
-def _text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
-def _future(node: ast.stmt) -> bool:
-    return isinstance(node, ast.ImportFrom) and node.module == "__future__"
 
 
 def _roots(tree: ast.Module) -> set[str]:

@@ -29,7 +29,7 @@ from autoresearch.task import load_task
 from autoresearch.workspace import copies, evaluator
 from autoresearch.workspace.customs import is_check, off_limits_line
 from autoresearch.workspace.git import GitError, git, identity, places, resolve, version
-from autoresearch.workspace.scope import objection
+from autoresearch.workspace.scope import inside, objection
 
 # Bytes of a frozen file that is still looked through for mistakes.
 _LINTED = 200_000
@@ -128,13 +128,10 @@ def _repository(project: Project, config: Config) -> Iterator[Diagnosis]:
 
 
 def _scope(project: Project, config: Config) -> Iterator[Diagnosis]:
-    from pathspec import GitIgnoreSpec
-
-    tracked = git(project.root, "ls-files", "-z").split("\0")
-    scope, off = GitIgnoreSpec.from_lines(config.scope), GitIgnoreSpec.from_lines(config.off_limits)
-    inside = [p for p in tracked if p and scope.match_file(p) and not off.match_file(p)]
-    held = [p for p in inside if is_check(p) and objection(p, config.scope)]
-    if not inside:
+    tracked = filter(None, git(project.root, "ls-files", "-z").split("\0"))
+    within = inside(tracked, config.scope, config.off_limits)
+    held = [p for p in within if is_check(p) and objection(p, config.scope)]
+    if not within:
         yield Diagnosis("fail", "scope", f"{config.scope} matches no tracked file", "Mend scope in autoresearch.yaml")
         return
     if held:
@@ -144,7 +141,7 @@ def _scope(project: Project, config: Config) -> Iterator[Diagnosis]:
             f"Write into autoresearch.yaml: {off_limits_line(config.off_limits, held)}",
         )  # fmt: skip
         return
-    yield Diagnosis("ok", "scope", f"{len(inside)} files may change")
+    yield Diagnosis("ok", "scope", f"{len(within)} files may change")
 
 
 def _evaluator(project: Project, config: Config) -> Iterator[Diagnosis]:

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pathspec import GitIgnoreSpec
-
 from autoresearch.config import Config, Objective, Timeouts
 from autoresearch.judging.noise import NoiseReport, assess
 from autoresearch.metrics import parse
@@ -35,6 +33,7 @@ from autoresearch.trial.stage import TrialStage
 from autoresearch.verdict.stats import median
 from autoresearch.verdict.units import is_count, is_rate, seconds_in
 from autoresearch.workspace import evaluator, objects
+from autoresearch.workspace.scope import inside
 
 RUNS = 8
 DryRunState = Literal["ok", "failed", "late", "not run"]
@@ -137,8 +136,7 @@ class Copy:
         def complete(tree: Path) -> None:
             nonlocal planted
             self._write(plan, tree)
-            scope, off = GitIgnoreSpec.from_lines(plan.scope), GitIgnoreSpec.from_lines(plan.off_limits)
-            names = [name for name in self.program if scope.match_file(name) and not off.match_file(name)]
+            names = inside(self.program, plan.scope, plan.off_limits)
             planted = plant(tree / objects.prefix(self.project), names)
 
         def build() -> None:

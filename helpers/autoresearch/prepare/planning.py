@@ -22,6 +22,7 @@ from autoresearch.prepare.toolchain import Benchmark
 from autoresearch.prepare.tracing import among
 from autoresearch.project import READER
 from autoresearch.verdict.units import is_rate, seconds_in
+from autoresearch.workspace.scope import inside
 
 # A run should last this long at least, or the clock and the start-up of processes drown what is measured.
 AIM_SECONDS = 0.5
@@ -369,20 +370,17 @@ def without_checked(plan: Plan, checked: set[str] | None, files: list[str], know
 
     `known` are the files that are the evaluator's by their names. None: it was not traced, which the plan says.
     """
-    from pathspec import GitIgnoreSpec
-
     if checked is None:
         told = "not traced: which files the checks open, as no access times are kept here"
         return replace(plan, reasons=(*plan.reasons, told))
-    scope, off = GitIgnoreSpec.from_lines(plan.scope), GitIgnoreSpec.from_lines(plan.off_limits)
-    inside = [name for name in files if scope.match_file(name) and not off.match_file(name) and name not in known]
-    held = [name for name in among(checked, inside) if not re.search(r"[^\w./+@ -]|^!", name)]
-    if not held or len(held) == len(inside):
+    within = [name for name in inside(files, plan.scope, plan.off_limits) if name not in known]
+    held = [name for name in among(checked, within) if not re.search(r"[^\w./+@ -]|^!", name)]
+    if not held or len(held) == len(within):
         return plan
     patterns: dict[str, None] = {}
     for name in held:
         top = f"{PurePosixPath(name).parent}/"
-        whole = top != "./" and all(other in held for other in inside if other.startswith(top))
+        whole = top != "./" and all(other in held for other in within if other.startswith(top))
         patterns[f"{top}**" if whole else name] = None
     told = f"off limits, too: {len(held)} files that the checks open and neither build nor benchmark does"
     return replace(plan, off_limits=(*plan.off_limits, *patterns), reasons=(*plan.reasons, told))

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from autoresearch.prepare.syntax import closing, leading
+
 FACTOR = 3
 MOST_FILES, MOST_BYTES = 2_000, 500_000
 
@@ -120,22 +122,12 @@ def _in_python(text: str) -> tuple[str, int]:
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     slow = [f for f in functions if not any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in ast.walk(f))]
     for node in slow:
-        node.body = [*_head(node.body), *_timed(node.body[len(_head(node.body)) :])]
-    head = _head(tree.body)
+        head = leading(node.body)
+        node.body = [*head, *_timed(node.body[len(head) :])]
+    head = leading(tree.body)
     first = ast.parse(f"import builtins\nif not hasattr(builtins, 'autoresearch_slow'): exec({_PYTHON!r}, {{}})").body
     tree.body = [*head, *first, *_timed(tree.body[len(head) :])]
     return ast.unparse(ast.fix_missing_locations(tree)), len(slow) + 1
-
-
-def _head(body: list[ast.stmt]) -> list[ast.stmt]:
-    """What has to stay in front: the docstring, and imports from __future__."""
-    count = 0
-    for node in body:
-        constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        if not constant and not (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
-            break
-        count += 1
-    return body[:count]
 
 
 def _timed(body: list[ast.stmt]) -> list[ast.stmt]:
@@ -161,15 +153,15 @@ def _in_braces(text: str, language: str) -> tuple[str, int]:
         # Within a body of C, what looks like another is a macro's loop.
         if _begins(code, at, language) and (at >= end or language == "js"):
             bodies.append(at)
-            end = _closing(code, at)
+            end = closing(code, at) or 0
     mains = [at for at in bodies if re.search(r"\b(?:main|init)\s*\([^()]*\)[^(){}]*$", code[max(0, at - 200) : at])]
     # The whole program is one call of main, and what ends it need not come back there.
     bodies = [at for at in bodies if at not in mains] or bodies
     edits: list[tuple[int, str]] = []
     for at in bodies:
         if language == "js":
-            close = _closing(code, at)
-            if close:
+            close = closing(code, at)
+            if close is not None:
                 edits += [(at + 1, "autoresearchSlow.b();try{"), (close, "}finally{autoresearchSlow.e()}")]
         else:
             edits.append((at + 1, _C_ENTRY if language == "c" else " defer autoresearchSlow()();"))
@@ -215,16 +207,6 @@ def _begins(code: str, at: int, language: str) -> bool:
     if word is None or word[0] in _NO_FUNCTION:
         return False
     return not re.search(r"\b(?:constexpr|consteval|naked)\b", re.split(r"[;{}]", head)[-1])
-
-
-def _closing(code: str, at: int) -> int:
-    """Where the brace at `at` is closed; 0 where it is not."""
-    depth = 0
-    for found in re.finditer(r"[{}]", code[at:]):
-        depth += 1 if found[0] == "{" else -1
-        if not depth:
-            return at + found.start()
-    return 0
 
 
 _APART = re.compile(

@@ -15,7 +15,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TextIO
 
 from autoresearch.config import Config
 from autoresearch.engines import containment
@@ -48,7 +48,7 @@ from autoresearch.workspace.candidate import export
 from autoresearch.workspace.customs import off_limits_line
 from autoresearch.workspace.git import GitError, git, resolve
 from autoresearch.workspace.objects import prefix
-from autoresearch.workspace.scope import may_change
+from autoresearch.workspace.scope import changeable
 
 # A run of which this much is neither work nor the wait for a core sleeps; but on a busy machine, making and clearing
 # away a container takes some time, mostly up to so many seconds, which is no sleep of the program's: it is tried again.
@@ -98,11 +98,15 @@ def pack(root: Path, project: Project, commit: str, complete: Callable[[Path], N
 
 
 def trial_on(
-    stage: TrialStage, spec: Mapping[str, Any], end: float, before: Callable[[str], None] = lambda _: None
-) -> tuple[Trial, TimedExecution]:
-    """A trial of the base that is packed for `stage`, to be taken through its steps; `Failed` ends one."""
+    stage: TrialStage, spec: Mapping[str, Any], end: float, before: Callable[[str], None] = lambda _: None,
+    out: TextIO | None = None,
+) -> tuple[Trial, TimedExecution]:  # fmt: skip
+    """A trial of the base that is packed for `stage`, to be taken through its steps; `Failed` ends one.
+
+    `out` gets its records.
+    """
     parsed = parse_spec(json.dumps(spec))
-    trial = Trial(parsed, stage, Recorder(io.StringIO(), stage.job))
+    trial = Trial(parsed, stage, Recorder(out or io.StringIO(), stage.job))
     with containment.required():
         trial.execution = timed = TimedExecution(parsed, trial.stage, end, before)
     return trial, timed
@@ -155,7 +159,7 @@ def _steps(
     try:
         trial.build_first("A")
         values.append(trial.measure("A", None, None))  # on all cores, to see how many it keeps busy
-        with _on_core(project, config, timed):
+        with on_core(project, config, timed):
             values.append(trial.measure("A", None, None))
             if conditions.apart_pct(values) > conditions.FAR_PCT and timed.left() > 2 * timed.ended[-1][1].seconds:
                 values.append(trial.measure("A", None, None))
@@ -184,7 +188,7 @@ def _steps(
         )  # fmt: skip
     yield from _checked(project, config, timed)
     if inputs is not None:
-        with _on_core(project, config, timed):
+        with on_core(project, config, timed):
             told = _inputs(trial, timed, inputs)
         yield told
     yield from _cross_check(config, values, runs[-1])
@@ -201,7 +205,7 @@ def _steps(
 
 
 @contextlib.contextmanager
-def _on_core(project: Project, config: Config, timed: TimedExecution) -> Iterator[None]:
+def on_core(project: Project, config: Config, timed: TimedExecution) -> Iterator[None]:
     """What is run meanwhile runs on the core that a trial would be given, as far as it is free."""
     with conditions.core(project, config) as timed.slot:
         try:
@@ -215,7 +219,7 @@ def _checked(project: Project, config: Config, timed: TimedExecution) -> Iterato
     names = tracing.only_checked(timed.opened, prefix(project))
     if not names:
         return
-    tracked = [name for name in git(project.root, "ls-files", "-z").split("\0") if name and may_change(name, config)]
+    tracked = changeable(filter(None, git(project.root, "ls-files", "-z").split("\0")), config)
     held = tracing.among(names, tracked)
     certain = [name for name in held if f"/{PurePosixPath(name).name}" in names or not is_source(name)]
     if held:
@@ -304,7 +308,7 @@ def cores_of(config: Config, cpu: float | None, seconds: float) -> Iterator[Diag
 def _slept(project: Project, trial: Trial, timed: TimedExecution, config: Config) -> Iterator[Diagnosis]:
     """`idle` of more runs on the measuring core: what they wait for is exact on one core only."""
     found: list[Diagnosis] = []
-    with _on_core(project, config, timed):
+    with on_core(project, config, timed):
         pinned = timed.slot is not None and len(timed.slot.cpus) == 1 and hasattr(os, "sched_setaffinity")
         for _ in range(_TRIES):
             with contextlib.suppress(Failed):  # it took what it took

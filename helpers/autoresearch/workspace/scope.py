@@ -126,12 +126,18 @@ def violations(
     return found
 
 
-def may_change(path: str, config: Config) -> bool:
-    """Whether the settings let a candidate change a file (from the project's directory)."""
+def inside(paths: Iterable[str], scope: Sequence[str], off_limits: Sequence[str]) -> list[str]:
+    """Those of `paths` (from the project's directory) that are in scope and not off limits, by gitignore patterns."""
     from pathspec import GitIgnoreSpec
 
-    scope, off_limits = GitIgnoreSpec.from_lines(config.scope), GitIgnoreSpec.from_lines(config.off_limits)
-    return scope.match_file(path) and not off_limits.match_file(path) and not objection(path, config.scope)
+    within, off = GitIgnoreSpec.from_lines(scope), GitIgnoreSpec.from_lines(off_limits)
+    return [path for path in paths if within.match_file(path) and not off.match_file(path)]
+
+
+def changeable(paths: Iterable[str], config: Config) -> list[str]:
+    """Those of `paths` that the settings let a candidate change."""
+    held = inside(paths, config.scope, config.off_limits)
+    return [path for path in held if not objection(path, config.scope)]
 
 
 def in_scope(path: str, config: Config) -> bool:
