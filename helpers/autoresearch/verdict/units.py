@@ -30,6 +30,7 @@ COUNTS = frozenset({
 })  # fmt: skip
 _COUNT_NAMES = frozenset({
     "bytes", "size", "lines", "files", "steps", "calls", "allocs", "allocations", "instructions", "count",
+    "mem", "memory", "rss", "kb", "mb", "gb",
 })  # fmt: skip
 
 
