@@ -36,6 +36,7 @@ def on_a_terminal(root: Path, *words: str, interrupt: float | None = None) -> st
     done = subprocess.Popen(
         command(*words), cwd=root, env=env, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background ignores it
     )  # fmt: skip
     os.close(theirs)
     if interrupt is not None:
